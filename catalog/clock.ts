@@ -1,0 +1,21 @@
+/** The one clock and the one source of chance, so that tests can replace both. */
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** Time as zkeep sees it. */
+export interface Clock {
+  /** Milliseconds since 1970, UTC. */
+  now(): number;
+  /** Resolves after so many milliseconds; rejects with the signal's reason when it aborts first. */
+  sleep(milliseconds: number, signal?: AbortSignal): Promise<void>;
+  /** A number in [0, 1), for jitter. */
+  random(): number;
+}
+
+/** The clock of this machine. */
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  sleep: async (milliseconds, signal) => {
+    await sleep(milliseconds, undefined, signal ? { signal } : undefined);
+  },
+  random: () => Math.random(),
+};

@@ -1,0 +1,224 @@
+/**
+ * What agents and the service say to each other: one schema for each request
+ * and answer, from which validation, types and the OpenAPI page are made.
+ * PROTOCOL.md says what each call promises.
+ */
+import { type Static, Type } from 'typebox';
+import { BackupEdgeSchema, ChainFlagsSchema, SnapshotNodeSchema } from '../chain/graph.ts';
+import { SegmentSchema, SourceSchema } from '../repository/manifest.ts';
+import {
+  BackupIdSchema,
+  BytesSchema,
+  DigestSchema,
+  GuidSchema,
+  LineageIdSchema,
+  Nullable,
+  SetIdSchema,
+  TimeSchema,
+} from '../schema.ts';
+import { BeginSchema, StreamSummarySchema } from '../stream/state.ts';
+
+/** Where the service listens when nothing else is said. */
+export const DEFAULT_PORT = 8470;
+/** An open backup whose agent was silent for so long (milliseconds) may be taken over. */
+export const LEASE_MILLISECONDS = 90_000;
+/** Most grants in one request. */
+export const MAX_GRANTS = 64;
+/** Most GUIDs in one request. */
+export const MAX_GUIDS = 20_000;
+
+export const ScopeSchema = Type.Union([
+  /** Lists and shows. */
+  Type.Literal('reader'),
+  /** Reader; stores backups and reads segments back. */
+  Type.Literal('agent'),
+  /** Agent; ends other agents' open backups. */
+  Type.Literal('operator'),
+]);
+export type Scope = Static<typeof ScopeSchema>;
+
+export const HealthSchema = Type.Object({
+  status: Type.Union([Type.Literal('ok'), Type.Literal('failing')]),
+  version: Type.String(),
+  repository: Type.String(),
+  /** What fails, in words. */
+  problems: Type.Array(Type.String()),
+});
+export type Health = Static<typeof HealthSchema>;
+
+/** What an agent must know before it packs a stream. */
+export const RepositoryInfoSchema = Type.Object({
+  id: Type.String(),
+  format: Type.Literal(1),
+  location: Type.String(),
+  /** age recipients that every segment is encrypted to; empty: no encryption. */
+  recipients: Type.Array(Type.String()),
+});
+export type RepositoryInfo = Static<typeof RepositoryInfoSchema>;
+
+export const KnownRequestSchema = Type.Object({
+  guids: Type.Array(GuidSchema, { maxItems: MAX_GUIDS }),
+});
+export const KnownSnapshotSchema = Type.Object({
+  guid: GuidSchema,
+  /** A chain of backups leads from nothing to it. */
+  restorable: Type.Boolean(),
+  /** Flags of the cheapest such chain; `null` when there is none. */
+  flags: Nullable(ChainFlagsSchema),
+});
+export type KnownSnapshot = Static<typeof KnownSnapshotSchema>;
+export const KnownAnswerSchema = Type.Object({ known: Type.Array(KnownSnapshotSchema) });
+
+/** The process that writes a backup: lets the same host see that its own former run is dead. */
+export const WriterSchema = Type.Object({
+  host: Type.String({ maxLength: 255 }),
+  process: Type.Integer({ minimum: 1 }),
+});
+export type Writer = Static<typeof WriterSchema>;
+
+export const OpenRequestSchema = Type.Object({
+  source: SourceSchema,
+  writer: WriterSchema,
+  set: Nullable(SetIdSchema),
+  from: Nullable(Type.Object({ guid: GuidSchema, name: Nullable(Type.String({ maxLength: 255 })) })),
+  to: Type.Object({ guid: GuidSchema, name: Nullable(Type.String({ maxLength: 255 })) }),
+  begin: BeginSchema,
+  send_flags: Nullable(Type.Array(Type.String({ maxLength: 40 }), { maxItems: 20 })),
+  compression: Type.Object({
+    method: Type.Literal('zstd'),
+    level: Type.Integer({ minimum: 1, maximum: 19 }),
+    frame: BytesSchema,
+  }),
+  /** The open backup that this one replaces because its writer is known to be dead. */
+  takeover: Nullable(BackupIdSchema),
+});
+export type OpenRequest = Static<typeof OpenRequestSchema>;
+
+export const OpenBackupSchema = Type.Object({
+  backup: BackupIdSchema,
+  opened: TimeSchema,
+  /** When its writer was last heard of. */
+  heard: TimeSchema,
+  source: SourceSchema,
+  writer: WriterSchema,
+  to: GuidSchema,
+});
+export type OpenBackup = Static<typeof OpenBackupSchema>;
+
+/** A segment for which a grant is asked, numbered from 0. */
+export const PartSchema = Type.Object({
+  number: Type.Integer({ minimum: 0 }),
+  segment: SegmentSchema,
+});
+export type Part = Static<typeof PartSchema>;
+
+export const GrantSchema = Type.Object({
+  method: Type.Union([Type.Literal('PUT'), Type.Literal('GET')]),
+  url: Type.String(),
+  headers: Type.Record(Type.String(), Type.String()),
+  /** Milliseconds since 1970. */
+  expires: Type.Integer(),
+});
+export const WriteGrantsRequestSchema = Type.Object({
+  parts: Type.Array(PartSchema, { minItems: 1, maxItems: MAX_GRANTS }),
+});
+export const ReadGrantsRequestSchema = Type.Object({
+  segments: Type.Array(Type.Integer({ minimum: 0 }), { minItems: 1, maxItems: MAX_GRANTS }),
+});
+export const GrantsAnswerSchema = Type.Object({ grants: Type.Array(GrantSchema) });
+
+export const CommitRequestSchema = Type.Object({
+  stream: StreamSummarySchema,
+  attributes: Nullable(DigestSchema),
+  /** Number of segments, so that a lost part cannot pass unseen. */
+  segments: Type.Integer({ minimum: 1 }),
+});
+export type CommitRequest = Static<typeof CommitRequestSchema>;
+
+/** A committed backup without its list of segments. */
+export const BackupSummarySchema = Type.Object({
+  ...BackupEdgeSchema.properties,
+  lineage: LineageIdSchema,
+  set: Nullable(SetIdSchema),
+  host: Type.String(),
+  dataset: Type.String(),
+  /** Name of the snapshot, the part after `@`. */
+  name: Type.String(),
+  /** Creation of the snapshot, seconds since 1970. */
+  created: Type.Integer(),
+  attributes: Nullable(DigestSchema),
+  segments: Type.Integer({ minimum: 1 }),
+  encrypted: Type.Boolean(),
+});
+export type BackupSummary = Static<typeof BackupSummarySchema>;
+
+/** A dataset by its name and host, with what is kept of it. */
+export const DatasetSchema = Type.Object({
+  host: Type.String(),
+  dataset: Type.String(),
+  /** Lineages that its snapshots belong to, the newest first. */
+  lineages: Type.Array(LineageIdSchema),
+  snapshots: Type.Integer(),
+  stored: BytesSchema,
+  /** Creation of the oldest and newest snapshot, seconds since 1970. */
+  oldest: Type.Integer(),
+  newest: Type.Integer(),
+});
+export type Dataset = Static<typeof DatasetSchema>;
+
+export const LineageSchema = Type.Object({
+  lineage: LineageIdSchema,
+  datasets: Type.Array(Type.Object({ host: Type.String(), dataset: Type.String() })),
+  snapshots: Type.Integer(),
+  backups: Type.Integer(),
+  stored: BytesSchema,
+  oldest: Type.Integer(),
+  newest: Type.Integer(),
+});
+export type Lineage = Static<typeof LineageSchema>;
+
+/** Which snapshot is wanted. Without `at`, `name` and `guids`: the newest. */
+export const WantedSchema = Type.Object({
+  dataset: Type.Optional(Type.String({ maxLength: 255 })),
+  /** Needed only when several hosts have a dataset of this name. */
+  host: Type.Optional(Type.String({ maxLength: 255 })),
+  /** The newest snapshot created at or before this moment, seconds since 1970. */
+  at: Type.Optional(Type.Integer()),
+  /** Snapshot name, the part after `@`. */
+  name: Type.Optional(Type.String({ maxLength: 255 })),
+  /** Any of these (a decimal and a hex reading of one text). */
+  guids: Type.Optional(Type.Array(GuidSchema, { minItems: 1, maxItems: 2 })),
+});
+export type Wanted = Static<typeof WantedSchema>;
+
+export const PlanRequestSchema = Type.Object({
+  wanted: WantedSchema,
+  /** Snapshots that the target has, the newest first; empty for a fresh target. */
+  have: Type.Array(GuidSchema, { maxItems: MAX_GUIDS }),
+  /** The target may be rolled back to one of `have` that is not its newest. */
+  rollback: Type.Boolean(),
+});
+export type PlanRequest = Static<typeof PlanRequestSchema>;
+
+/** What must be received, in order, to stand at the wanted snapshot. */
+export const RestorePlanSchema = Type.Object({
+  wanted: SnapshotNodeSchema,
+  /** The snapshot that the target must stand at before; `null`: nothing there yet. */
+  base: Nullable(GuidSchema),
+  /** The target has snapshots newer than `base` that must go first (only when `rollback` was allowed). */
+  rollback: Type.Boolean(),
+  /** Empty when the target stands there already. */
+  steps: Type.Array(BackupSummarySchema),
+  /** Sums over the steps. */
+  bytes: BytesSchema,
+  stored: BytesSchema,
+});
+export type RestorePlan = Static<typeof RestorePlanSchema>;
+
+export const ErrorAnswerSchema = Type.Object({
+  kind: Type.String(),
+  code: Type.String(),
+  message: Type.String(),
+  advice: Nullable(Type.String()),
+  facts: Type.Record(Type.String(), Type.Unknown()),
+});

@@ -1,0 +1,42 @@
+/** The names of what lies in the bucket (DESIGN.md, "The repository, format 1"). */
+import type { BackupId, Digest, Guid } from '../words.ts';
+
+export const MARKER_KEY = 'zkeep.json';
+export const README_KEY = 'README.txt';
+export const BACKUPS_PREFIX = 'backups/';
+export const SEGMENTS_PREFIX = 'segments/';
+export const ATTRIBUTES_PREFIX = 'attributes/';
+
+/**
+ * Where a segment lies.
+ *
+ * @param number counts from 0.
+ * @example segmentKey(id, 3, false) // 'segments/0190…/00000003.zst'
+ */
+export function segmentKey(backup: BackupId, number: number, encrypted: boolean): string {
+  return `${segmentsOf(backup)}${String(number).padStart(8, '0')}.zst${encrypted ? '.age' : ''}`;
+}
+
+/** The folder of one backup's segments. */
+export function segmentsOf(backup: BackupId): string {
+  return `${SEGMENTS_PREFIX}${backup}/`;
+}
+
+/** Where a backup's manifest lies: writing it is the commit. */
+export function manifestKey(to: Guid, backup: BackupId): string {
+  return `${BACKUPS_PREFIX}${to}/${backup}.json`;
+}
+
+/** Where an attribute manifest lies, by the SHA-256 of its canonical JSON text. */
+export function attributesKey(digest: Digest): string {
+  return `${ATTRIBUTES_PREFIX}${digest}.json.zst`;
+}
+
+const MANIFEST = /^backups\/([0-9a-f]{16})\/([0-9a-f-]{36})\.json$/;
+
+/** What a manifest's key says, or `undefined` when the key is no manifest's. */
+export function readManifestKey(key: string): { to: Guid; backup: BackupId } | undefined {
+  const found = MANIFEST.exec(key);
+  if (!found?.[1] || !found[2]) return undefined;
+  return { to: found[1] as Guid, backup: found[2] as BackupId };
+}

@@ -1,0 +1,62 @@
+/** The one retry policy: exponential, with full jitter, bounded in count and in time. */
+import { type Clock, systemClock } from './clock.ts';
+import { ZkeepError } from './errors.ts';
+
+/** How often and how long something is tried again. All times in milliseconds. */
+export interface RetryPolicy {
+  /** Tries in all, the first included. */
+  readonly tries: number;
+  /** The pause after try n is random in [0, firstPause * 2^(n-1)], at most `longestPause`. */
+  readonly firstPause: number;
+  readonly longestPause: number;
+  /** No new try starts later than this after the first one. */
+  readonly budget: number;
+}
+
+/** For requests to a store or to the service: about a minute of patience. */
+export const REQUEST_RETRIES: RetryPolicy = {
+  tries: 8,
+  firstPause: 200,
+  longestPause: 10_000,
+  budget: 60_000,
+};
+
+/** What {@link retry} may be given besides the policy. */
+export interface RetryOptions {
+  readonly policy?: RetryPolicy;
+  readonly clock?: Clock;
+  readonly signal?: AbortSignal;
+  /** Whether another try may help; by default, errors of kind `unavailable`. */
+  readonly isPassing?: (thrown: unknown) => boolean;
+  /** Told before each pause. */
+  readonly onRetry?: (thrown: unknown, attempt: number, pause: number) => void;
+}
+
+/** True for errors of kind `unavailable`: the part may answer the next time. */
+export function isUnavailable(thrown: unknown): boolean {
+  return thrown instanceof ZkeepError && thrown.kind === 'unavailable';
+}
+
+/**
+ * Does `work`, again while it fails in a passing way.
+ *
+ * @throws what the last try threw, or the signal's reason.
+ * @example await retry((attempt) => put(key, body), { signal })
+ */
+export async function retry<T>(work: (attempt: number) => Promise<T>, options: RetryOptions = {}): Promise<T> {
+  const { policy = REQUEST_RETRIES, clock = systemClock, signal, isPassing = isUnavailable } = options;
+  const deadline = clock.now() + policy.budget;
+  for (let attempt = 1; ; attempt++) {
+    signal?.throwIfAborted();
+    try {
+      return await work(attempt);
+    } catch (thrown) {
+      if (signal?.aborted || attempt >= policy.tries || !isPassing(thrown)) throw thrown;
+      const longest = Math.min(policy.longestPause, policy.firstPause * 2 ** (attempt - 1));
+      const pause = Math.round(clock.random() * longest);
+      if (clock.now() + pause >= deadline) throw thrown;
+      options.onRetry?.(thrown, attempt, pause);
+      await clock.sleep(pause, signal);
+    }
+  }
+}
