@@ -3,6 +3,7 @@
  * backup. See FORMAT.md for the page on it.
  */
 import { type Static, Type } from 'typebox';
+import { ZkeepError } from '../errors.ts';
 import {
   BackupIdSchema,
   BytesSchema,
@@ -85,5 +86,62 @@ export const ManifestSchema = Type.Object({
 });
 export type Manifest = Static<typeof ManifestSchema>;
 
-/** Checks a manifest read from the bucket, and that its segments lie end to end. */
-export const parseManifestJson = checker(ManifestSchema, 'the manifest');
+const checkManifest = checker(ManifestSchema, 'the manifest');
+
+/**
+ * Checks a manifest from outside: its shape, and that its parts fit together.
+ *
+ * @throws {ZkeepError} `damaged` saying what does not fit; `refused` when its format is newer.
+ */
+export function parseManifest(value: unknown): Manifest {
+  refuseNewer(value);
+  const manifest = checkManifest(value);
+  const { begin } = manifest.stream;
+  if (begin.toGuid !== manifest.to.guid) throw misfit('to', 'is not the snapshot of its BEGIN record');
+  if (begin.fromGuid !== (manifest.from?.guid ?? null))
+    throw misfit('from', 'is not the base of its BEGIN record');
+  const end = endOfSegments(manifest.segments);
+  if (end !== manifest.stream.bytes)
+    throw misfit('segments', `hold ${end} of ${manifest.stream.bytes} bytes`);
+  return manifest;
+}
+
+/**
+ * A manifest from its parts, checked as one that is read back.
+ *
+ * @throws {ZkeepError} as {@link parseManifest}.
+ */
+export function buildManifest(parts: Omit<Manifest, 'format'>): Manifest {
+  return parseManifest({ format: 1, ...parts });
+}
+
+/**
+ * Where segments that lie end to end, each with the reader's state at its first byte, end.
+ *
+ * @throws {ZkeepError} `damaged` naming the first that does not follow the one before.
+ */
+export function endOfSegments(segments: readonly Segment[]): number {
+  let end = 0;
+  for (const [number, segment] of segments.entries()) {
+    if (segment.offset !== end || segment.state.at !== end || segment.size === 0) {
+      throw misfit(`segment ${number}`, `begins at ${segment.offset}, not at ${end}, or is empty`);
+    }
+    end += segment.size;
+  }
+  return end;
+}
+
+function refuseNewer(value: unknown): void {
+  const format = typeof value === 'object' && value !== null && 'format' in value ? value.format : undefined;
+  if (typeof format !== 'number' || format <= 1) return;
+  throw new ZkeepError('refused', 'manifest.newer', `the manifest has format ${format}`, {
+    advice: 'this zkeep reads format 1: use a newer one',
+    facts: { format },
+  });
+}
+
+function misfit(part: string, what: string): ZkeepError {
+  return new ZkeepError('damaged', 'manifest.misfit', `the manifest does not fit together: ${part} ${what}`, {
+    facts: { part },
+  });
+}

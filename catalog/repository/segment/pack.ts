@@ -1,0 +1,227 @@
+/**
+ * The way in: a raw stream, checked record by record, cut into segments,
+ * compressed, encrypted, hashed, and handed on, with bounded memory.
+ */
+import { StreamReader } from '../../stream/reader.ts';
+import type { Begin, EntryPoint, ReaderState, StreamSummary } from '../../stream/state.ts';
+import { parseDigest } from '../../words.ts';
+import type { Segment } from '../manifest.ts';
+import { ByteGate, MOST_IN_FLIGHT, SEGMENT_BUDGET } from './bounds.ts';
+import { DEFAULT_LEVEL, FRAME_SIZE, type FrameSizes } from './frames.ts';
+import { WorkerPool } from './pool.ts';
+import { segmentSize } from './sizes.ts';
+import { type Slot, SlotRing } from './slots.ts';
+
+/** A finished segment: what the manifest will say of it, and the object to store. */
+export interface PackedSegment {
+  /** From 0. */
+  readonly number: number;
+  readonly segment: Segment;
+  readonly body: Buffer;
+}
+
+export interface PackOptions {
+  /** zstd's level, 1 to 19. */
+  readonly level?: number;
+  /** age recipients; empty: not encrypted. */
+  readonly recipients: readonly string[];
+  /** Awaited when BEGIN was read, before the first `send`. What it throws ends the packing. */
+  readonly onBegin?: (begin: Begin) => Promise<void>;
+  /** Stores one segment durably; called for several at once, in any order of ending. It retries by itself. */
+  readonly send: (part: PackedSegment, signal: AbortSignal) => Promise<void>;
+  /** Told after each piece read and each segment stored: raw bytes read, bytes stored. */
+  readonly onProgress?: (progress: { bytes: number; stored: number }) => void;
+  /** Worker threads to use; by default its own, ended with it. */
+  readonly pool?: WorkerPool;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Packs one stream. When it resolves, the stream was whole and every `send` has
+ * resolved; when it rejects, nothing is on its way any more.
+ *
+ * @param source pieces of any size; it is read only as fast as segments are stored.
+ * @throws {StreamError} at the first byte that is not a stream's; what `onBegin`, `send` or the source throws.
+ * @example const summary = await packStream(child.stdout, { recipients: [], send: store })
+ */
+export async function packStream(
+  source: AsyncIterable<Uint8Array>,
+  options: PackOptions,
+): Promise<StreamSummary> {
+  const pool = options.pool ?? new WorkerPool();
+  const packer = new Packer(pool, options);
+  try {
+    for await (const bytes of source) await packer.take(bytes);
+    return await packer.finish();
+  } catch (thrown) {
+    await packer.abort(thrown);
+    throw packer.failure;
+  } finally {
+    if (!options.pool) await pool.close();
+  }
+}
+
+/** A segment that is being filled. */
+interface OpenSegment {
+  readonly number: number;
+  readonly offset: number;
+  /** Raw bytes that it will hold unless the stream ends before. */
+  readonly room: number;
+  readonly state: ReaderState;
+  readonly leave: () => void;
+  readonly frames: Promise<Uint8Array<ArrayBuffer>>[];
+  readonly raw: number[];
+  size: number;
+  entry: EntryPoint | null;
+}
+
+class Packer {
+  readonly #pool: WorkerPool;
+  readonly #options: PackOptions;
+  readonly #ring: SlotRing;
+  readonly #reader: StreamReader;
+  readonly #gate = new ByteGate(SEGMENT_BUDGET, MOST_IN_FLIGHT);
+  readonly #stop = new AbortController();
+  readonly #signal: AbortSignal;
+  readonly #sending = new Set<Promise<void>>();
+  readonly #progress = { bytes: 0, stored: 0 };
+  #failure: { readonly thrown: unknown } | undefined;
+  #begun = false;
+  #next = 0;
+  #open: OpenSegment | undefined;
+  #slot: Slot | undefined;
+  #filled = 0;
+
+  constructor(pool: WorkerPool, options: PackOptions) {
+    this.#pool = pool;
+    this.#options = options;
+    this.#signal = options.signal ? AbortSignal.any([options.signal, this.#stop.signal]) : this.#stop.signal;
+    // Each worker has a frame at hand and one to follow, while the main thread fills the next.
+    this.#ring = new SlotRing(2 * pool.size + 2, 0);
+    this.#reader = new StreamReader({ onEntryPoint: (entry) => this.#enter(entry) });
+  }
+
+  /** The first failure: later ones are its consequences. */
+  get failure(): unknown {
+    return this.#failure?.thrown;
+  }
+
+  async take(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length; ) {
+      this.#open ??= await this.#openSegment();
+      this.#slot ??= await this.#ring.take();
+      const [open, slot] = [this.#open, this.#slot];
+      this.#check();
+      const room = Math.min(FRAME_SIZE - this.#filled, open.room - open.size);
+      const piece = bytes.subarray(at, at + room);
+      const place = slot.bytes.subarray(this.#filled, this.#filled + piece.length);
+      place.set(piece);
+      this.#reader.write(place);
+      at += piece.length;
+      this.#filled += piece.length;
+      open.size += piece.length;
+      if (!this.#begun && this.#reader.begin) await this.#begin(this.#reader.begin);
+      if (this.#filled === FRAME_SIZE || open.size === open.room) this.#closeFrame(open, slot);
+      if (open.size === open.room) this.#closeSegment(open);
+    }
+    this.#progress.bytes += bytes.length;
+    this.#options.onProgress?.({ ...this.#progress });
+  }
+
+  async finish(): Promise<StreamSummary> {
+    const summary = this.#reader.end();
+    if (this.#open && this.#slot && this.#filled > 0) this.#closeFrame(this.#open, this.#slot);
+    if (this.#open) this.#closeSegment(this.#open);
+    while (this.#sending.size > 0) await Promise.all(this.#sending);
+    this.#check();
+    return summary;
+  }
+
+  /** Stops what is under way and waits for its end. */
+  async abort(thrown: unknown): Promise<void> {
+    this.#failure ??= { thrown };
+    this.#stop.abort(this.#failure.thrown);
+    await Promise.allSettled([...this.#sending, ...(this.#open?.frames ?? [])]);
+  }
+
+  #check(): void {
+    if (this.#failure) throw this.#failure.thrown;
+    this.#signal.throwIfAborted();
+  }
+
+  async #begin(begin: Begin): Promise<void> {
+    this.#begun = true;
+    await this.#options.onBegin?.(begin);
+  }
+
+  async #openSegment(): Promise<OpenSegment> {
+    const number = this.#next++;
+    const room = segmentSize(number);
+    const leave = await this.#gate.enter(room);
+    const state = this.#reader.save();
+    return { number, offset: state.at, room, state, leave, frames: [], raw: [], size: 0, entry: null };
+  }
+
+  #enter(entry: EntryPoint): void {
+    const open = this.#open;
+    if (open && open.entry === null && entry.position >= open.offset) open.entry = entry;
+  }
+
+  #closeFrame(open: OpenSegment, slot: Slot): void {
+    const length = this.#filled;
+    this.#slot = undefined;
+    this.#filled = 0;
+    const { buffer: memory } = this.#ring;
+    const level = this.#options.level ?? DEFAULT_LEVEL;
+    const frame = this.#pool
+      .run({ do: 'compress', memory, offset: slot.offset, length, level })
+      .then((result) => result.frame)
+      .finally(() => this.#ring.give(slot));
+    frame.catch(() => {}); // it is thrown where the segment is sealed
+    open.frames.push(frame);
+    open.raw.push(length);
+  }
+
+  #closeSegment(open: OpenSegment): void {
+    this.#open = undefined;
+    const sending: Promise<void> = this.#seal(open)
+      .catch((thrown: unknown) => {
+        this.#failure ??= { thrown };
+        this.#stop.abort(thrown);
+      })
+      .finally(() => {
+        this.#sending.delete(sending);
+        open.leave();
+      });
+    this.#sending.add(sending);
+  }
+
+  async #seal(open: OpenSegment): Promise<void> {
+    const frames = await Promise.all(open.frames);
+    const sizes: FrameSizes[] = frames.map((frame, index) => ({
+      stored: frame.length,
+      raw: open.raw[index] ?? 0,
+    }));
+    this.#signal.throwIfAborted();
+    const { body, sha256 } = await this.#pool.run(
+      { do: 'seal', frames, sizes, recipients: this.#options.recipients },
+      frames.map((frame) => frame.buffer),
+    );
+    const segment: Segment = {
+      offset: open.offset,
+      size: open.size,
+      stored: body.length,
+      sha256: parseDigest(sha256),
+      state: open.state,
+      entry: open.entry,
+    };
+    const part = {
+      number: open.number,
+      segment,
+      body: Buffer.from(body.buffer, body.byteOffset, body.length),
+    };
+    await this.#options.send(part, this.#signal);
+    this.#progress.stored += body.length;
+    this.#options.onProgress?.({ ...this.#progress });
+  }
+}

@@ -1,0 +1,130 @@
+/** The road back: stored segments to the raw stream, checked at every step. */
+import { isDeepStrictEqual } from 'node:util';
+import { ZkeepError } from '../../errors.ts';
+import { StreamReader } from '../../stream/reader.ts';
+import type { ReaderState } from '../../stream/state.ts';
+import type { Manifest, Segment } from '../manifest.ts';
+import { ByteGate, MOST_IN_FLIGHT, SEGMENT_BUDGET } from './bounds.ts';
+import { WorkerPool } from './pool.ts';
+
+export interface UnpackOptions {
+  /** age identities, when the segments are encrypted. */
+  readonly identities?: readonly string[];
+  /** Decode every so many-th frame with the second decoder too; 0: none. */
+  readonly secondOpinion?: number;
+  /** Told after each segment: raw and stored bytes so far. */
+  readonly onProgress?: (progress: { bytes: number; stored: number }) => void;
+  /** Worker threads to use; by default its own, ended with it. */
+  readonly pool?: WorkerPool;
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * The raw stream of a backup, in order. Segments are fetched and decoded ahead,
+ * within {@link SEGMENT_BUDGET}. Every object's digest, every frame's checksum,
+ * the reader's state at every segment and every record are checked; whoever
+ * reads to the end has the very stream that was sent.
+ *
+ * @param fetch gives the stored bytes of segment `number`; it retries by itself.
+ * @throws {ZkeepError} `damaged` at the first byte that is wrong, or what `fetch` throws.
+ * @example for await (const bytes of unpackStream(manifest, fetch)) receive.write(bytes)
+ */
+export async function* unpackStream(
+  manifest: Manifest,
+  fetch: (number: number, signal: AbortSignal) => Promise<Uint8Array>,
+  options: UnpackOptions = {},
+): AsyncGenerator<Uint8Array> {
+  const pool = options.pool ?? new WorkerPool();
+  const ended = new AbortController();
+  const signal = options.signal ? AbortSignal.any([options.signal, ended.signal]) : ended.signal;
+  const reader = new StreamReader();
+  const progress = { bytes: 0, stored: 0 };
+  try {
+    for await (const { segment, raw } of segmentsAhead(manifest, fetch, pool, options, signal)) {
+      checkState(segment, reader.save());
+      for (const bytes of raw) {
+        reader.write(bytes);
+        yield bytes;
+      }
+      progress.bytes += segment.size;
+      progress.stored += segment.stored;
+      options.onProgress?.({ ...progress });
+    }
+    const { checksum } = reader.end();
+    if (checksum !== manifest.stream.checksum) {
+      throw new ZkeepError('damaged', 'stream.other', 'the stored stream is not the one its manifest names', {
+        facts: { backup: manifest.backup, expected: manifest.stream.checksum, found: checksum },
+      });
+    }
+  } finally {
+    ended.abort();
+    if (!options.pool) await pool.close();
+  }
+}
+
+interface OpenedSegment {
+  readonly segment: Segment;
+  readonly raw: readonly Uint8Array[];
+}
+
+/** Fetches and decodes ahead of who reads; gives the segments in order. */
+async function* segmentsAhead(
+  manifest: Manifest,
+  fetch: (number: number, signal: AbortSignal) => Promise<Uint8Array>,
+  pool: WorkerPool,
+  options: UnpackOptions,
+  signal: AbortSignal,
+): AsyncGenerator<OpenedSegment> {
+  const gate = new ByteGate(SEGMENT_BUDGET, MOST_IN_FLIGHT);
+  const open = async (number: number, segment: Segment): Promise<OpenedSegment> => {
+    const stored = await fetch(number, signal);
+    // The worker takes the buffer over; one that is part of a larger one is copied first.
+    const whole =
+      stored.buffer instanceof ArrayBuffer && stored.byteLength === stored.buffer.byteLength
+        ? new Uint8Array(stored.buffer)
+        : new Uint8Array(stored);
+    const { raw } = await pool.run(
+      {
+        do: 'open',
+        stored: whole,
+        sha256: segment.sha256,
+        size: segment.size,
+        encrypted: manifest.encryption !== null,
+        identities: options.identities ?? [],
+        secondOpinion: options.secondOpinion ?? 0,
+      },
+      [whole.buffer],
+    );
+    return { segment, raw };
+  };
+  const ahead: { opened: Promise<OpenedSegment>; leave: () => void }[] = [];
+  let next = 0;
+  const start = (leave: () => void) => {
+    const segment = manifest.segments[next];
+    if (!segment) return;
+    const opened = open(next, segment);
+    opened.catch(() => {}); // it is thrown where the segment is awaited
+    ahead.push({ opened, leave });
+    next += 1;
+  };
+  while (next < manifest.segments.length || ahead.length > 0) {
+    for (let segment = manifest.segments[next]; segment; segment = manifest.segments[next]) {
+      const leave = gate.tryEnter(segment.size);
+      if (!leave) break;
+      start(leave);
+    }
+    signal.throwIfAborted();
+    const first = ahead.shift();
+    if (!first) break;
+    yield await first.opened;
+    first.leave();
+  }
+}
+
+function checkState(segment: Segment, found: ReaderState): void {
+  if (isDeepStrictEqual(segment.state, found)) return;
+  throw new ZkeepError('damaged', 'segment.state', `the stream does not join at byte ${segment.offset}`, {
+    advice: 'segments of different streams were mixed; zkeep verify --deep names every damaged backup',
+    facts: { position: segment.offset },
+  });
+}

@@ -1,0 +1,52 @@
+/** What is asked of a worker thread and what it answers: plain messages. */
+import type { FrameSizes } from './frames.ts';
+
+/** Compress one frame that lies in shared memory. */
+export interface CompressJob {
+  readonly do: 'compress';
+  readonly memory: SharedArrayBuffer;
+  readonly offset: number;
+  readonly length: number;
+  readonly level: number;
+}
+
+/** Join frames into one object: seek table, encryption, digest. */
+export interface SealJob {
+  readonly do: 'seal';
+  readonly frames: readonly Uint8Array<ArrayBuffer>[];
+  readonly sizes: readonly FrameSizes[];
+  readonly recipients: readonly string[];
+}
+
+/** Take an object apart again: digest, decryption, frames. */
+export interface OpenJob {
+  readonly do: 'open';
+  readonly stored: Uint8Array<ArrayBuffer>;
+  readonly sha256: string;
+  readonly size: number;
+  readonly encrypted: boolean;
+  readonly identities: readonly string[];
+  /** Decode every so many-th frame with the second, independent decoder too; 0: none. */
+  readonly secondOpinion: number;
+}
+
+export type Job = CompressJob | SealJob | OpenJob;
+
+export interface CompressResult {
+  readonly frame: Uint8Array<ArrayBuffer>;
+}
+export interface SealResult {
+  readonly body: Uint8Array<ArrayBuffer>;
+  readonly sha256: string;
+}
+export interface OpenResult {
+  /** The raw frames, in order. */
+  readonly raw: readonly Uint8Array<ArrayBuffer>[];
+}
+
+/** The result that belongs to a job. */
+export type ResultOf<J extends Job> = J extends CompressJob
+  ? CompressResult
+  : J extends SealJob
+    ? SealResult
+    : OpenResult;
