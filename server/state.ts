@@ -1,0 +1,159 @@
+/**
+ * The service's own database, `service.db`: tokens, the key that signs grants,
+ * and the backups that are open. Unlike the index it cannot be rebuilt from the
+ * bucket; losing it ends open backups and tokens, never a stored backup.
+ */
+import { randomBytes } from 'node:crypto';
+import { closeSync, mkdirSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import Database from 'better-sqlite3';
+import { messageOf, ZkeepError } from '../catalog/errors.ts';
+
+/** An open `service.db`. */
+export type State = Database.Database;
+
+/** Each step takes the database one version further; a step that was released never changes. */
+const MIGRATIONS: readonly string[] = [
+  `CREATE TABLE kept (
+     name TEXT PRIMARY KEY,
+     value BLOB NOT NULL
+   ) STRICT, WITHOUT ROWID;
+
+   CREATE TABLE token (
+     name TEXT PRIMARY KEY,
+     scope TEXT NOT NULL CHECK (scope IN ('reader', 'agent', 'operator')),
+     hash BLOB NOT NULL UNIQUE,
+     created TEXT NOT NULL
+   ) STRICT, WITHOUT ROWID;
+
+   -- The two UNIQUE rules are the lease: one writer to a dataset, one to a snapshot.
+   CREATE TABLE open_backup (
+     backup TEXT PRIMARY KEY,
+     token TEXT NOT NULL,
+     host TEXT NOT NULL,
+     dataset TEXT NOT NULL,
+     to_guid TEXT NOT NULL UNIQUE,
+     opened INTEGER NOT NULL,
+     heard INTEGER NOT NULL,
+     request TEXT NOT NULL,
+     -- What the manifest will say, from the moment on when it may have been written.
+     committing TEXT,
+     UNIQUE (host, dataset)
+   ) STRICT, WITHOUT ROWID;
+
+   CREATE TABLE part (
+     backup TEXT NOT NULL REFERENCES open_backup ON DELETE CASCADE,
+     number INTEGER NOT NULL,
+     segment TEXT NOT NULL,
+     sha256 TEXT NOT NULL,
+     -- When the last grant for it ends, milliseconds since 1970.
+     expires INTEGER NOT NULL,
+     -- 1: grants for other contents of this part were given out before.
+     contested INTEGER NOT NULL DEFAULT 0,
+     PRIMARY KEY (backup, number)
+   ) STRICT, WITHOUT ROWID;
+
+   -- Segments to delete, again once no grant for them can be alive.
+   CREATE TABLE abandoned (
+     backup TEXT PRIMARY KEY,
+     to_guid TEXT NOT NULL,
+     token TEXT NOT NULL,
+     expires INTEGER NOT NULL
+   ) STRICT, WITHOUT ROWID;`,
+];
+
+/**
+ * Opens `service.db` in `folder`, made when absent, readable by its owner only.
+ *
+ * @throws {ZkeepError} `denied` when the folder cannot be used, `refused` when a newer zkeep wrote it.
+ */
+export function openState(folder: string): State {
+  const file = join(folder, 'service.db');
+  const state = openFile(folder, file);
+  try {
+    state.pragma('journal_mode = WAL');
+    // What was answered must outlive a power cut: FULL, not WAL's usual NORMAL.
+    state.pragma('synchronous = FULL');
+    state.pragma('foreign_keys = ON');
+    migrate(state, file);
+    return state;
+  } catch (thrown) {
+    state.close();
+    throw thrown;
+  }
+}
+
+/** The key that signs grants, 32 bytes, made at first use. */
+export function grantKey(state: State): Buffer {
+  return keep(state, 'grant key', randomBytes(32));
+}
+
+/**
+ * Ties the service to the repository that it met first: one that is suddenly
+ * another, or empty because a file system is not mounted, must not be taken for it.
+ *
+ * @throws {ZkeepError} `refused` with code `repository.other`.
+ */
+export function keepRepository(state: State, id: string, location: string): void {
+  const known = keep(state, 'repository', Buffer.from(id)).toString();
+  if (known === id) return;
+  throw new ZkeepError(
+    'refused',
+    'repository.other',
+    `${location} is not the repository that this service knows`,
+    {
+      advice: 'check the store in the configuration; for another repository use another data folder',
+      facts: { location, id, known },
+    },
+  );
+}
+
+/** The id of the repository that the service knows, `undefined` before its first start. */
+export function knownRepository(state: State): string | undefined {
+  return kept(state, 'repository')?.toString();
+}
+
+function keep(state: State, name: string, value: Buffer): Buffer {
+  state.prepare('INSERT OR IGNORE INTO kept VALUES (?, ?)').run(name, value);
+  return kept(state, name) ?? value;
+}
+
+function kept(state: State, name: string): Buffer | undefined {
+  return state.prepare<[string], { value: Buffer }>('SELECT value FROM kept WHERE name = ?').get(name)?.value;
+}
+
+function openFile(folder: string, file: string): State {
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    // SQLite would create it readable by everybody.
+    closeSync(openSync(file, 'a', 0o600));
+    return new Database(file, { timeout: 5000 });
+  } catch (thrown) {
+    throw new ZkeepError('denied', 'state.unusable', `cannot use ${file}: ${messageOf(thrown)}`, {
+      advice: 'run as the user who owns the data folder, or name another one with --data',
+      facts: { file },
+      cause: thrown,
+    });
+  }
+}
+
+function migrate(state: State, file: string): void {
+  state
+    .transaction(() => {
+      const version = Number(state.pragma('user_version', { simple: true }));
+      if (version > MIGRATIONS.length) {
+        throw new ZkeepError(
+          'refused',
+          'state.newer',
+          `${file} was written by a newer zkeep (version ${version})`,
+          {
+            advice: 'update zkeep on this host',
+            facts: { file, version, known: MIGRATIONS.length },
+          },
+        );
+      }
+      for (const step of MIGRATIONS.slice(version)) state.exec(step);
+      state.pragma(`user_version = ${MIGRATIONS.length}`);
+    })
+    .immediate();
+}

@@ -1,0 +1,98 @@
+/** Who may ask the service what: tokens, of which only the SHA-256 is kept. */
+import { createHash, randomBytes } from 'node:crypto';
+import { type Clock, systemClock } from '../catalog/clock.ts';
+import { ZkeepError } from '../catalog/errors.ts';
+import type { Scope } from '../catalog/protocol/protocol.ts';
+import type { State } from './state.ts';
+
+/** A token without its secret. */
+export interface TokenFacts {
+  /** Who holds it. A token may be replaced under the same name, and its open backups go on. */
+  readonly name: string;
+  readonly scope: Scope;
+  /** ISO 8601. */
+  readonly created: string;
+}
+
+const NAME = /^[A-Za-z0-9][A-Za-z0-9._@-]{0,99}$/;
+
+/**
+ * The tokens in `service.db`.
+ *
+ * A token is 256 random bits, so one round of SHA-256 is the right hash: there is
+ * nothing to guess, hence nothing that a slow or salted hash would slow down, and
+ * looking up by the hash gives away no more through time than the hash itself.
+ */
+export class Tokens {
+  readonly #state: State;
+  readonly #clock: Clock;
+
+  constructor(state: State, clock: Clock = systemClock) {
+    this.#state = state;
+    this.#clock = clock;
+  }
+
+  /**
+   * Makes a token and gives it, the only time that it can be seen.
+   *
+   * @throws {ZkeepError} `usage` for a malformed name, `refused` when the name is taken.
+   * @example tokens.add('mds1', 'agent') // 'zkeep_…'
+   */
+  add(name: string, scope: Scope): string {
+    if (!NAME.test(name)) {
+      throw new ZkeepError(
+        'usage',
+        'token.name',
+        `${JSON.stringify(name.slice(0, 120))} is not a name for a token`,
+        {
+          advice: 'use up to 100 letters, digits and . _ @ -, such as the name of the host',
+        },
+      );
+    }
+    const token = `zkeep_${randomBytes(32).toString('base64url')}`;
+    const created = new Date(this.#clock.now()).toISOString();
+    const { changes } = this.#state
+      .prepare('INSERT OR IGNORE INTO token VALUES (?, ?, ?, ?)')
+      .run(name, scope, hashOf(token), created);
+    if (changes === 0) {
+      throw new ZkeepError('refused', 'token.exists', `there is a token ${name} already`, {
+        advice: `zkeep-server token remove ${name} ends the old one`,
+        facts: { name },
+      });
+    }
+    return token;
+  }
+
+  /** All tokens, by name. */
+  list(): TokenFacts[] {
+    return this.#state.prepare<[], TokenFacts>('SELECT name, scope, created FROM token ORDER BY name').all();
+  }
+
+  /**
+   * Ends a token; a running service refuses it from then on.
+   *
+   * @throws {ZkeepError} `missing` when there is none of this name.
+   */
+  remove(name: string): void {
+    if (this.#state.prepare('DELETE FROM token WHERE name = ?').run(name).changes > 0) return;
+    throw new ZkeepError(
+      'missing',
+      'token.missing',
+      `there is no token ${JSON.stringify(name.slice(0, 120))}`,
+      {
+        advice: 'zkeep-server token list shows the names',
+      },
+    );
+  }
+
+  /** The token that was presented, or `undefined` when it is not one of ours. */
+  find(presented: string): TokenFacts | undefined {
+    return this.#state
+      .prepare<[Buffer], TokenFacts>('SELECT name, scope, created FROM token WHERE hash = ?')
+      .get(hashOf(presented));
+  }
+}
+
+function hashOf(token: string): Buffer {
+  return createHash('sha256').update(token).digest();
+}
