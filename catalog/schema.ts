@@ -28,14 +28,22 @@ export const Nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Ty
  * @example const parseMarker = checker(MarkerSchema, 'zkeep.json');
  */
 export function checker<T extends TSchema>(schema: T, what: string): (value: unknown) => Static<T> {
-  const compiled = Compile(schema);
+  // Compiled when first needed: a command needs few of all the schemas that it imports.
+  let made: ReturnType<typeof Compile<T>> | undefined;
   return (value) => {
+    made ??= Compile(schema);
+    const compiled = made;
     if (compiled.Check(value)) return value as Static<T>;
     const [first] = compiled.Errors(value);
     const place = first?.instancePath || 'the top';
-    throw new ZkeepError('damaged', 'schema.mismatch', `${what} is malformed at ${place}: ${first?.message}`, {
-      advice: 'it was not written by zkeep, or damaged since',
-      facts: { what, place },
-    });
+    throw new ZkeepError(
+      'damaged',
+      'schema.mismatch',
+      `${what} is malformed at ${place}: ${first?.message}`,
+      {
+        advice: 'it was not written by zkeep, or damaged since',
+        facts: { what, place },
+      },
+    );
   };
 }

@@ -1,0 +1,182 @@
+/** The calls of PROTOCOL.md as functions: what is asked and what is answered, both checked by the schemas. */
+import { ZkeepError } from '../../catalog/errors.ts';
+import {
+  AliveAnswerSchema,
+  AttributesAnswerSchema,
+  type BackupsAnswer,
+  BackupsAnswerSchema,
+  type BackupsQuery,
+  type DatasetsAnswer,
+  DatasetsAnswerSchema,
+  type DatasetsQuery,
+  MAX_PAGE,
+} from '../../catalog/protocol/pages.ts';
+import {
+  type BackupSummary,
+  BackupSummarySchema,
+  type CommitRequest,
+  type Dataset,
+  GrantsAnswerSchema,
+  KnownAnswerSchema,
+  type KnownSnapshot,
+  MAX_GRANTS,
+  MAX_GUIDS,
+  type OpenBackup,
+  OpenBackupSchema,
+  type OpenRequest,
+  type Part,
+  type PlanRequest,
+  type RepositoryInfo,
+  RepositoryInfoSchema,
+  type RestorePlan,
+  RestorePlanSchema,
+} from '../../catalog/protocol/protocol.ts';
+import { type Attributes, parseAttributes } from '../../catalog/repository/attributes.ts';
+import { type Manifest, parseManifest } from '../../catalog/repository/manifest.ts';
+import type { Grant } from '../../catalog/repository/store/store.ts';
+import { checker } from '../../catalog/schema.ts';
+import type { BackupId, Digest, Guid } from '../../catalog/words.ts';
+import { Exchange, type Question, type ServiceAccess, strangeAnswer } from './exchange.ts';
+
+const readRepository = checker(RepositoryInfoSchema, 'the answer');
+const readKnown = checker(KnownAnswerSchema, 'the answer');
+const readOpen = checker(OpenBackupSchema, 'the answer');
+const readAlive = checker(AliveAnswerSchema, 'the answer');
+const readDigest = checker(AttributesAnswerSchema, 'the answer');
+const readBackup = checker(BackupSummarySchema, 'the answer');
+const readDatasets = checker(DatasetsAnswerSchema, 'the answer');
+const readBackups = checker(BackupsAnswerSchema, 'the answer');
+const readGrantsAnswer = checker(GrantsAnswerSchema, 'the answer');
+const readPlan = checker(RestorePlanSchema, 'the answer');
+
+/** A commit looks at every segment in the store: it may take long. */
+const COMMIT_TIMEOUT = 15 * 60_000;
+const MAX_MANIFEST = 512 * 1024 * 1024;
+
+/** The service, as an agent sees it. Every call may be repeated; every one throws {@link ZkeepError}. */
+export class ServiceClient {
+  readonly #exchange: Exchange;
+
+  constructor(access: ServiceAccess) {
+    this.#exchange = new Exchange(access);
+  }
+
+  get url(): string {
+    return this.#exchange.access.url;
+  }
+
+  async close(): Promise<void> {
+    await this.#exchange.close();
+  }
+
+  async repository(signal?: AbortSignal): Promise<RepositoryInfo> {
+    return await this.#ask(readRepository, { method: 'GET', path: '/v1/repository', signal });
+  }
+
+  /** Of these snapshots, those that the repository has. */
+  async known(guids: readonly Guid[], signal?: AbortSignal): Promise<KnownSnapshot[]> {
+    const found: KnownSnapshot[] = [];
+    for (let at = 0; at < guids.length; at += MAX_GUIDS) {
+      const body = { guids: guids.slice(at, at + MAX_GUIDS) };
+      const answer = await this.#ask(readKnown, { method: 'POST', path: '/v1/known', body, signal });
+      found.push(...answer.known);
+    }
+    return found;
+  }
+
+  /** @throws {ZkeepError} `busy` with code `backup.busy` when another writer is at the dataset or snapshot. */
+  async open(body: OpenRequest, signal?: AbortSignal): Promise<OpenBackup> {
+    return await this.#ask(readOpen, { method: 'POST', path: '/v1/backups', body, signal });
+  }
+
+  async alive(backup: BackupId, signal?: AbortSignal): Promise<void> {
+    await this.#ask(readAlive, { method: 'POST', path: `/v1/backups/${backup}/alive`, signal });
+  }
+
+  /** Grants to write segments, in the order asked. */
+  async writeGrants(backup: BackupId, parts: readonly Part[], signal?: AbortSignal): Promise<Grant[]> {
+    return await this.#grants(`/v1/backups/${backup}/grants`, { parts }, parts.length, signal);
+  }
+
+  async putAttributes(backup: BackupId, body: Attributes, signal?: AbortSignal): Promise<Digest> {
+    const question = { method: 'PUT' as const, path: `/v1/backups/${backup}/attributes`, body, signal };
+    return (await this.#ask(readDigest, question)).digest;
+  }
+
+  /** Makes it a backup. Asked again after a lost answer, it gives the same one. */
+  async commit(backup: BackupId, body: CommitRequest, signal?: AbortSignal): Promise<BackupSummary> {
+    const path = `/v1/backups/${backup}/commit`;
+    return await this.#ask(readBackup, { method: 'POST', path, body, signal, timeout: COMMIT_TIMEOUT });
+  }
+
+  /** Ends an open backup; one that is not open any more is as good. */
+  async abandon(backup: BackupId, signal?: AbortSignal): Promise<void> {
+    try {
+      await this.#exchange.ask({ method: 'DELETE', path: `/v1/backups/${backup}`, signal });
+    } catch (thrown) {
+      if (!(thrown instanceof ZkeepError) || thrown.kind !== 'missing') throw thrown;
+    }
+  }
+
+  async *datasets(query: DatasetsQuery, signal?: AbortSignal): AsyncGenerator<Dataset> {
+    for (let after: string | null | undefined = query.after; after !== null; ) {
+      const question = { method: 'GET' as const, path: '/v1/datasets', query: pageOf(query, after), signal };
+      const page: DatasetsAnswer = await this.#ask(readDatasets, question);
+      yield* page.datasets;
+      after = page.next;
+    }
+  }
+
+  async *backups(query: BackupsQuery, signal?: AbortSignal): AsyncGenerator<BackupSummary> {
+    for (let after: string | null | undefined = query.after; after !== null; ) {
+      const question = { method: 'GET' as const, path: '/v1/backups', query: pageOf(query, after), signal };
+      const page: BackupsAnswer = await this.#ask(readBackups, question);
+      yield* page.backups;
+      after = page.next;
+    }
+  }
+
+  async backup(backup: BackupId, signal?: AbortSignal): Promise<BackupSummary> {
+    return await this.#ask(readBackup, { method: 'GET', path: `/v1/backups/${backup}`, signal });
+  }
+
+  async manifest(backup: BackupId, signal?: AbortSignal): Promise<Manifest> {
+    const path = `/v1/backups/${backup}/manifest`;
+    return parseManifest(await this.#exchange.ask({ method: 'GET', path, signal, maxBytes: MAX_MANIFEST }));
+  }
+
+  /** Grants to read segments, in the order asked. */
+  async readGrants(backup: BackupId, segments: readonly number[], signal?: AbortSignal): Promise<Grant[]> {
+    return await this.#grants(`/v1/backups/${backup}/reads`, { segments }, segments.length, signal);
+  }
+
+  async attributes(digest: Digest, signal?: AbortSignal): Promise<Attributes> {
+    const path = `/v1/attributes/${digest}`;
+    return parseAttributes(await this.#exchange.ask({ method: 'GET', path, signal, maxBytes: MAX_MANIFEST }));
+  }
+
+  async plan(body: PlanRequest, signal?: AbortSignal): Promise<RestorePlan> {
+    return await this.#ask(readPlan, { method: 'POST', path: '/v1/plans', body, signal });
+  }
+
+  async #grants(path: string, body: unknown, count: number, signal?: AbortSignal): Promise<Grant[]> {
+    if (count > MAX_GRANTS) throw new RangeError(`more than ${MAX_GRANTS} grants at once`);
+    const { grants } = await this.#ask(readGrantsAnswer, { method: 'POST', path, body, signal });
+    if (grants.length !== count)
+      throw strangeAnswer(this.url, `${grants.length} grants, not ${count}`, undefined);
+    return grants;
+  }
+
+  async #ask<T>(read: (answer: unknown) => T, question: Question): Promise<T> {
+    const answer = await this.#exchange.ask(question);
+    try {
+      return read(answer);
+    } catch (cause) {
+      throw strangeAnswer(this.url, `${question.method} ${question.path} has another shape`, cause);
+    }
+  }
+}
+
+function pageOf<T extends { after?: string }>(query: T, after: string | undefined) {
+  return { limit: MAX_PAGE, ...query, after };
+}

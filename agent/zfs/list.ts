@@ -1,0 +1,134 @@
+/** What this host has: datasets, and their snapshots and bookmarks, from `zfs list`. */
+import { ZkeepError } from '../../catalog/errors.ts';
+import { type Guid, guidOfDecimal } from '../../catalog/words.ts';
+import { parseDataset, parsePoint } from './names.ts';
+import { run } from './run.ts';
+
+/** A file system or volume as it is now. */
+export interface DatasetFacts {
+  readonly dataset: string;
+  readonly type: 'filesystem' | 'volume';
+  readonly encrypted: boolean;
+  /** What an interrupted `zfs receive -s` left behind. */
+  readonly resumeToken: string | undefined;
+}
+
+/** A snapshot, or the bookmark that remembers one. */
+export interface PointFacts {
+  readonly dataset: string;
+  readonly kind: 'snapshot' | 'bookmark';
+  /** The part after `@` or `#`. */
+  readonly name: string;
+  readonly guid: Guid;
+  /** Orders the snapshots of one pool. */
+  readonly createtxg: bigint;
+  /** Seconds since 1970. */
+  readonly created: number;
+  /** Holds and clones on a snapshot. */
+  readonly references: number;
+}
+
+/** A dataset with its snapshots and bookmarks, the oldest first. */
+export interface SourceFacts extends DatasetFacts {
+  readonly points: readonly PointFacts[];
+}
+
+const DATASET_COLUMNS = ['name', 'type', 'encryption', 'receive_resume_token'];
+const POINT_COLUMNS = ['name', 'guid', 'createtxg', 'creation', 'userrefs'];
+
+/**
+ * A dataset, or with `recursive` it and all below it, each with its snapshots
+ * and bookmarks, in the order of `zfs list`.
+ *
+ * @throws {ZkeepError} `missing` when there is no such dataset.
+ */
+export async function listSources(
+  root: string,
+  options: { recursive: boolean; signal?: AbortSignal },
+): Promise<SourceFacts[]> {
+  const { recursive, signal } = options;
+  const [datasets, points] = await Promise.all([
+    run(listCommand(root, 'filesystem,volume', DATASET_COLUMNS, recursive ? ['-r'] : []), { signal }),
+    run(listCommand(root, 'snapshot,bookmark', POINT_COLUMNS, recursive ? ['-r'] : ['-d', '1']), { signal }),
+  ]);
+  return joinSources(parseDatasets(datasets), parsePoints(points));
+}
+
+/** The pool's GUID, or `undefined` when the pool does not tell it. */
+export async function poolGuid(pool: string, signal?: AbortSignal): Promise<Guid | undefined> {
+  const printed = await run(['zpool', 'list', '-Hp', '-o', 'guid', pool], { signal });
+  const text = printed.trim();
+  return /^[0-9]{1,20}$/.test(text) ? guidOfDecimal(text) : undefined;
+}
+
+/** The first line of `zfs version`, e.g. `zfs-2.3.9-0+deb13u1`. */
+export async function zfsVersion(signal?: AbortSignal): Promise<string> {
+  const printed = await run(['zfs', 'version'], { signal });
+  return printed.split('\n')[0]?.trim().slice(0, 200) ?? '';
+}
+
+/** Reads the lines of `zfs list -Hp -o name,type,encryption,receive_resume_token`. */
+export function parseDatasets(printed: string): DatasetFacts[] {
+  return rowsOf(printed, DATASET_COLUMNS).map(([name = '', type, encryption, token]) => {
+    if (type !== 'filesystem' && type !== 'volume') throw strange(printed, `type ${JSON.stringify(type)}`);
+    return {
+      dataset: parseDataset(name),
+      type,
+      encrypted: encryption !== 'off' && encryption !== '-',
+      resumeToken: token === '-' || token === '' ? undefined : token,
+    };
+  });
+}
+
+/** Reads the lines of `zfs list -Hp -t snapshot,bookmark -o name,guid,createtxg,creation,userrefs`. */
+export function parsePoints(printed: string): PointFacts[] {
+  return rowsOf(printed, POINT_COLUMNS).map(
+    ([name = '', guid = '', txg = '', creation = '', userrefs = '']) => ({
+      ...parsePoint(name),
+      guid: guidOfDecimal(guid),
+      createtxg: BigInt(digits(txg, printed)),
+      created: Number(digits(creation, printed)),
+      references: userrefs === '-' ? 0 : Number(digits(userrefs, printed)),
+    }),
+  );
+}
+
+function listCommand(root: string, types: string, columns: readonly string[], depth: string[]): string[] {
+  return ['zfs', 'list', '-Hp', '-t', types, '-o', columns.join(','), ...depth, root];
+}
+
+function joinSources(datasets: readonly DatasetFacts[], points: readonly PointFacts[]): SourceFacts[] {
+  const byDataset = Map.groupBy(points, (point) => point.dataset);
+  return datasets.map((dataset) => ({
+    ...dataset,
+    points: (byDataset.get(dataset.dataset) ?? []).toSorted(byAge),
+  }));
+}
+
+/** By pool time; a bookmark before the snapshot of the same moment, so that the snapshot counts as newer. */
+function byAge(one: PointFacts, other: PointFacts): number {
+  if (one.createtxg !== other.createtxg) return one.createtxg < other.createtxg ? -1 : 1;
+  return one.kind === other.kind ? 0 : one.kind === 'bookmark' ? -1 : 1;
+}
+
+/** Names hold no tabs and no newlines, so the lines of `-H` can be taken apart exactly. */
+function rowsOf(printed: string, columns: readonly string[]): string[][] {
+  const lines = printed.split('\n').filter((line) => line !== '');
+  return lines.map((line) => {
+    const fields = line.split('\t');
+    if (fields.length !== columns.length) throw strange(line, `${fields.length} columns`);
+    return fields;
+  });
+}
+
+function digits(text: string, printed: string): string {
+  if (!/^[0-9]{1,20}$/.test(text)) throw strange(printed, JSON.stringify(text.slice(0, 80)));
+  return text;
+}
+
+function strange(printed: string, what: string): ZkeepError {
+  return new ZkeepError('failed', 'zfs.strange-output', `zfs list printed what zkeep cannot read: ${what}`, {
+    advice: 'zkeep knows OpenZFS 2.0 to 2.4; please report the version and the line',
+    facts: { printed: printed.slice(0, 500) },
+  });
+}

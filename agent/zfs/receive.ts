@@ -1,0 +1,100 @@
+/** `zfs receive`: its arguments, and how a stream is fed to it. */
+import { pipeline } from 'node:stream/promises';
+import { ZkeepError } from '../../catalog/errors.ts';
+import { outputOf } from './run.ts';
+import { endOf, startChild, stopChild } from './stream-child.ts';
+
+/** What is to be received, and how. */
+export interface Receiving {
+  readonly target: string;
+  readonly type: 'filesystem' | 'volume';
+  /** The target is not there yet. */
+  readonly fresh: boolean;
+  /** Roll the target back, losing what is newer: only when it was asked for. */
+  readonly force: boolean;
+}
+
+/**
+ * The command: resumable (`-s`), never mounted (`-u`), and a new file system
+ * never mounts by itself nor where the old one did. A volume has no such properties.
+ *
+ * @example receiveCommand({ target: 't/new', type: 'filesystem', fresh: true, force: false })
+ */
+export function receiveCommand(receiving: Receiving): string[] {
+  const { target, type, fresh, force } = receiving;
+  const unmounted = fresh && type === 'filesystem' ? ['-o', 'canmount=noauto', '-x', 'mountpoint'] : [];
+  return ['zfs', 'receive', '-s', '-u', ...(force ? ['-F'] : []), ...unmounted, target];
+}
+
+/** Throws away what an interrupted `zfs receive -s` left at a target. */
+export function abortReceiveCommand(target: string): string[] {
+  return ['zfs', 'receive', '-A', target];
+}
+
+/** The snapshot that an interrupted receive was getting, or `undefined` when ZFS cannot read its token. */
+export async function readToken(token: string, signal?: AbortSignal): Promise<bigint | undefined> {
+  const { stdout } = await outputOf(['zfs', 'send', '-n', '-v', '-t', token], { signal });
+  return parseToken(stdout.toString('utf8'));
+}
+
+/** Reads `toguid` from what `zfs send -nvt TOKEN` prints about a token. */
+export function parseToken(printed: string): bigint | undefined {
+  const found = /^\s*toguid = (0x[0-9a-f]{1,16})$/m.exec(printed);
+  return found?.[1] === undefined ? undefined : BigInt(found[1]);
+}
+
+/**
+ * Feeds a stream to the command, no faster than it takes it, and waits for its end.
+ *
+ * @param onTaken told the bytes of each chunk that the command took.
+ * @throws {ZkeepError} what the source threw; else what the command said, when it ended early or badly.
+ */
+export async function receiveStream(
+  command: readonly string[],
+  source: AsyncIterable<Uint8Array>,
+  options: { signal?: AbortSignal; onTaken?: (bytes: number) => void } = {},
+): Promise<void> {
+  const started = startChild(command, options.signal);
+  started.child.stdout.resume();
+  const ended = endOf(started);
+  const watched = watch(source, options.onTaken);
+  const [fed, end] = await Promise.allSettled([
+    // A child that ends early closes its standard input, which ends the feeding too.
+    pipeline(watched.chunks, started.child.stdin, options.signal ? { signal: options.signal } : {}).catch(
+      async (thrown: unknown) => {
+        await stopChild(started);
+        throw thrown;
+      },
+    ),
+    ended,
+  ]);
+  options.signal?.throwIfAborted();
+  if (watched.failure) throw watched.failure.thrown;
+  if (end.status === 'rejected') throw end.reason;
+  if (fed.status === 'rejected') throw endedEarly(command, fed.reason);
+}
+
+/** The source, with what it threw kept apart from what the child's end makes of the feeding. */
+function watch(source: AsyncIterable<Uint8Array>, onTaken: ((bytes: number) => void) | undefined) {
+  const watched = { failure: undefined as { thrown: unknown } | undefined, chunks: chunks() };
+  async function* chunks(): AsyncGenerator<Uint8Array> {
+    try {
+      for await (const chunk of source) {
+        yield chunk;
+        onTaken?.(chunk.length);
+      }
+    } catch (thrown) {
+      watched.failure = { thrown };
+      throw thrown;
+    }
+  }
+  return watched;
+}
+
+function endedEarly(command: readonly string[], cause: unknown): ZkeepError {
+  return new ZkeepError('failed', 'zfs.ended-early', '"zfs receive" ended well before the stream did', {
+    advice: 'zkeep verify tells whether the stored stream is whole',
+    facts: { command: [...command] },
+    cause,
+  });
+}

@@ -1,0 +1,77 @@
+/** Snapshots, holds and bookmarks: the commands as data, and the few that may fail in a harmless way. */
+import { ZkeepError } from '../../catalog/errors.ts';
+import { run } from './run.ts';
+
+/** The tag of zkeep's holds. */
+export const HOLD_TAG = 'zkeep';
+/** Snapshots that one command names at most: the kernel bounds a command line. */
+const AT_ONCE = 500;
+
+/** `pool/dataset@name`. */
+export function snapshotOf(dataset: string, name: string): string {
+  return `${dataset}@${name}`;
+}
+
+/**
+ * Takes snapshots of datasets of one pool, all at one moment.
+ *
+ * @example snapshotCommand(['t/a@n', 't/b@n'], false) // zfs snapshot t/a@n t/b@n
+ */
+export function snapshotCommand(snapshots: readonly string[], recursive: boolean): string[] {
+  return ['zfs', 'snapshot', ...(recursive ? ['-r'] : []), ...snapshots];
+}
+
+/** Keeps a snapshot from being destroyed. */
+export function holdCommand(snapshot: string): string[] {
+  return ['zfs', 'hold', HOLD_TAG, snapshot];
+}
+
+/** Takes zkeep's hold away again. */
+export function releaseCommand(snapshot: string): string[] {
+  return ['zfs', 'release', HOLD_TAG, snapshot];
+}
+
+/** Remembers a snapshot as a base for later, without its blocks. */
+export function bookmarkCommand(dataset: string, name: string): string[] {
+  return ['zfs', 'bookmark', snapshotOf(dataset, name), `${dataset}#${name}`];
+}
+
+/** Destroys one snapshot; never more than that: no `-r`, no `-R`, no list. */
+export function destroyCommand(snapshot: string): string[] {
+  return ['zfs', 'destroy', snapshot];
+}
+
+/** Holds snapshots; a hold of ours that is there already is as good. */
+export async function hold(snapshots: readonly string[], signal?: AbortSignal): Promise<void> {
+  for (let at = 0; at < snapshots.length; at += AT_ONCE) {
+    const some = snapshots.slice(at, at + AT_ONCE);
+    try {
+      await run(['zfs', 'hold', HOLD_TAG, ...some], { signal });
+    } catch (thrown) {
+      if (!hasCode(thrown, 'zfs.already-held')) throw thrown;
+      for (const one of some) await unless('zfs.already-held', run(holdCommand(one), { signal }));
+    }
+  }
+}
+
+/** Releases our hold on a snapshot; none there is as good, and so is a snapshot that is gone. */
+export async function release(snapshot: string, signal?: AbortSignal): Promise<void> {
+  await unless('zfs.not-held', unless('zfs.no-dataset', run(releaseCommand(snapshot), { signal })));
+}
+
+/** Bookmarks a snapshot; its bookmark that is there already is as good. */
+export async function bookmark(dataset: string, name: string, signal?: AbortSignal): Promise<void> {
+  await unless('zfs.bookmark-exists', run(bookmarkCommand(dataset, name), { signal }));
+}
+
+async function unless(code: string, work: Promise<unknown>): Promise<void> {
+  try {
+    await work;
+  } catch (thrown) {
+    if (!hasCode(thrown, code)) throw thrown;
+  }
+}
+
+function hasCode(thrown: unknown, code: string): boolean {
+  return thrown instanceof ZkeepError && thrown.code === code;
+}
