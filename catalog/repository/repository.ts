@@ -20,6 +20,7 @@ import {
   README_KEY,
   readManifestKey,
   segmentKey,
+  segmentsOf,
 } from './names.ts';
 import { checkRecipients } from './segment/age.ts';
 import type { ObjectStore } from './store/store.ts';
@@ -171,6 +172,19 @@ export class Repository {
       const found = /^attributes\/([0-9a-f]{64})\.json\.zst$/.exec(key);
       if (found?.[1]) yield parseDigest(found[1]);
     }
+  }
+
+  /** The sizes, in bytes, of the segments that are there, by number; by a listing alone. */
+  async storedSizes(manifest: Manifest, signal?: AbortSignal): Promise<ReadonlyMap<number, number>> {
+    const found = new Map<string, number>();
+    for await (const { key, size } of this.store.list(segmentsOf(manifest.backup), signal))
+      found.set(key, size);
+    const sizes = new Map<number, number>();
+    for (const number of manifest.segments.keys()) {
+      const size = found.get(segmentKey(manifest.backup, number, manifest.encryption !== null));
+      if (size !== undefined) sizes.set(number, size);
+    }
+    return sizes;
   }
 
   /** The stored bytes of segment `number` (from 0); whoever decodes them checks the digest. */

@@ -6,7 +6,7 @@
 import { messageOf, ZkeepError } from '../errors.ts';
 import type { BackupId, Guid } from '../words.ts';
 import type { Manifest } from './manifest.ts';
-import { segmentKey, segmentsOf } from './names.ts';
+import { segmentKey } from './names.ts';
 import type { ManifestName, Repository } from './repository.ts';
 import { WorkerPool } from './segment/pool.ts';
 import { unpackStream } from './segment/unpack.ts';
@@ -21,6 +21,9 @@ export interface Problem {
   readonly code: string;
   readonly message: string;
 }
+
+/** What verification reads: a repository, or the service that stands before one. */
+export type Verifiable = Pick<Repository, 'manifests' | 'manifest' | 'segment' | 'storedSizes'>;
 
 /** What was looked at, and what was wrong. */
 export interface VerifyReport {
@@ -49,7 +52,7 @@ export interface VerifyOptions {
  * @example const { problems } = await verifyRepository(repository, { deep: true })
  */
 export async function verifyRepository(
-  repository: Repository,
+  repository: Verifiable,
   options: VerifyOptions,
 ): Promise<VerifyReport> {
   const pool = options.deep ? new WorkerPool() : undefined;
@@ -88,7 +91,7 @@ export async function verifyRepository(
  * @throws {ZkeepError} only when the store does not answer (`unavailable`, `denied`).
  */
 export async function verifyBackup(
-  repository: Repository,
+  repository: Verifiable,
   manifest: Manifest,
   options: VerifyOptions & { readonly pool?: WorkerPool },
 ): Promise<Problem[]> {
@@ -101,18 +104,15 @@ export async function verifyBackup(
 }
 
 async function missingObjects(
-  repository: Repository,
+  repository: Verifiable,
   manifest: Manifest,
   signal?: AbortSignal,
 ): Promise<Problem[]> {
-  const sizes = new Map<string, number>();
-  for await (const { key, size } of repository.store.list(segmentsOf(manifest.backup), signal)) {
-    sizes.set(key, size);
-  }
+  const sizes = await repository.storedSizes(manifest, signal);
   const problems: Problem[] = [];
   for (const [number, segment] of manifest.segments.entries()) {
     const key = segmentKey(manifest.backup, number, manifest.encryption !== null);
-    const size = sizes.get(key);
+    const size = sizes.get(number);
     if (size === segment.stored) continue;
     const message = size === undefined ? `${key} is gone` : `${key} has ${size} bytes, not ${segment.stored}`;
     problems.push({
@@ -125,7 +125,7 @@ async function missingObjects(
 }
 
 async function walk(
-  repository: Repository,
+  repository: Verifiable,
   manifest: Manifest,
   options: VerifyOptions & { readonly pool?: WorkerPool },
 ): Promise<void> {
@@ -141,7 +141,7 @@ async function walk(
 }
 
 async function readManifest(
-  repository: Repository,
+  repository: Verifiable,
   name: ManifestName,
   problems: Problem[],
   signal?: AbortSignal,
