@@ -1,0 +1,99 @@
+/** The documents of `--json` as agent/COMMANDS.md promises them, checked at every use. */
+import { type Static, type TSchema, Type } from 'typebox';
+import { Compile } from 'typebox/compile';
+import {
+  BackupSummarySchema,
+  DatasetSchema,
+  RestorePlanSchema,
+} from '../../../../catalog/protocol/protocol.ts';
+import { ManifestSchema } from '../../../../catalog/repository/manifest.ts';
+import {
+  BackupIdSchema,
+  BytesSchema,
+  GuidSchema,
+  Nullable,
+  SetIdSchema,
+} from '../../../../catalog/schema.ts';
+
+const ErrorSchema = Type.Object({
+  kind: Type.String(),
+  code: Type.String({ pattern: '^[a-z0-9-]+\\.[a-z0-9-]+$' }),
+  message: Type.String({ minLength: 1 }),
+  advice: Nullable(Type.String()),
+  facts: Type.Record(Type.String(), Type.Unknown()),
+});
+export type ErrorWords = Static<typeof ErrorSchema>;
+
+const documentOf = <T extends Record<string, TSchema>>(command: string, fields: T) =>
+  Type.Object({ zkeep: Type.Literal(1), command: Type.Literal(command), ...fields });
+
+export const FailureDocument = Type.Object({
+  zkeep: Type.Literal(1),
+  command: Type.String(),
+  error: ErrorSchema,
+});
+
+const outcome = {
+  dataset: Type.String(),
+  backup: Nullable(BackupIdSchema),
+  from: Nullable(GuidSchema),
+  to: Nullable(GuidSchema),
+  snapshot: Nullable(Type.String()),
+  bytes: Nullable(BytesSchema),
+  stored: Nullable(BytesSchema),
+  seconds: Nullable(Type.Number()),
+  kind: Nullable(Type.Union([Type.Literal('full'), Type.Literal('incremental')])),
+  outcome: Type.Union([Type.Literal('stored'), Type.Literal('already'), Type.Literal('failed')]),
+  error: Nullable(ErrorSchema),
+};
+
+export const BackupDocument = documentOf('backup', {
+  set: Nullable(SetIdSchema),
+  backups: Type.Array(Type.Object({ ...outcome, reason: Nullable(Type.String()) })),
+});
+export const ImportDocument = documentOf('import', { backups: Type.Array(Type.Object(outcome)) });
+export const RestoreDocument = documentOf('restore', {
+  plan: RestorePlanSchema,
+  target: Type.String(),
+  received: Type.Array(
+    Type.Object({ backup: BackupIdSchema, guid: GuidSchema, bytes: BytesSchema, seconds: Type.Number() }),
+  ),
+  guid: GuidSchema,
+  proof: Type.Object({ guid_matches: Type.Boolean() }),
+});
+export const RestorePreview = documentOf('restore', {
+  plan: RestorePlanSchema,
+  target: Type.String(),
+  commands: Type.Array(Type.String()),
+});
+export const ListDocument = documentOf('list', { datasets: Type.Array(DatasetSchema) });
+export const SnapshotsDocument = documentOf('list', {
+  dataset: Type.String(),
+  snapshots: Type.Array(BackupSummarySchema),
+});
+export const ShowDocument = documentOf('show', {
+  backup: BackupSummarySchema,
+  manifest: ManifestSchema,
+  attributes: Type.Unknown(),
+});
+export const VerifyDocument = documentOf('verify', {
+  backups: Type.Integer(),
+  segments: Type.Integer(),
+  bytes: BytesSchema,
+  problems: Type.Array(
+    Type.Object({ backup: Nullable(Type.String()), code: Type.String(), message: Type.String() }),
+  ),
+});
+
+/**
+ * The document in what a command printed.
+ *
+ * @throws {Error} when it is no JSON, or not of the promised shape.
+ */
+export function readDocument<T extends TSchema>(schema: T, printed: string): Static<T> {
+  const value: unknown = JSON.parse(printed);
+  const compiled = Compile(schema);
+  if (compiled.Check(value)) return value as Static<T>;
+  const errors = compiled.Errors(value).map(({ instancePath, message }) => `${instancePath} ${message}`);
+  throw new Error(`not the document of agent/COMMANDS.md: ${errors.join('; ')} in ${printed.slice(0, 2000)}`);
+}

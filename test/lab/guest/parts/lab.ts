@@ -1,0 +1,134 @@
+/** What a file of tests stands on: a folder, a service, pools, and the command `zkeep` as a child process. */
+import assert from 'node:assert/strict';
+import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import type { Static, TSchema } from 'typebox';
+import { CLONE, ENVIRONMENT } from './clone.ts';
+import { type CommandOptions, type Ended, eventually, type Running, start } from './command.ts';
+import {
+  BackupDocument,
+  type ErrorWords,
+  FailureDocument,
+  RestoreDocument,
+  readDocument,
+  SnapshotsDocument,
+  VerifyDocument,
+} from './documents.ts';
+import { makePool, type Pool, type PoolOptions } from './pool.ts';
+import { Service } from './service.ts';
+
+const ZKEEP = join(CLONE, 'bin/zkeep');
+
+/** One temporary folder with all that a file of tests makes; `close` takes everything away again. */
+export class Lab {
+  readonly folder: string;
+  readonly service: Service;
+  readonly #pools: Pool[] = [];
+  readonly #running = new Set<Running>();
+
+  private constructor(folder: string, data: string) {
+    this.folder = folder;
+    this.service = new Service(data);
+  }
+
+  /**
+   * @param data the service's data folder; by default one in the temporary folder.
+   * @example const lab = await Lab.open(); after(() => lab.close());
+   */
+  static async open(options: { readonly data?: string } = {}): Promise<Lab> {
+    const folder = await mkdtemp(join(tmpdir(), 'lab-'));
+    const data = options.data ?? join(folder, 'service');
+    await mkdir(data, { recursive: true });
+    const lab = new Lab(folder, data);
+    await lab.service.start();
+    return lab;
+  }
+
+  async close(): Promise<void> {
+    for (const running of this.#running) running.kill('SIGKILL');
+    await this.service.stop();
+    for (const pool of this.#pools.toReversed()) await pool.destroy();
+    await rm(this.folder, { recursive: true, force: true });
+  }
+
+  /** A fresh pool, mounted in the temporary folder. */
+  async pool(name: string, options: PoolOptions = {}): Promise<Pool> {
+    const pool = await makePool(this.folder, name, options);
+    this.#pools.push(pool);
+    return pool;
+  }
+
+  /** Starts `zkeep`; without a service in the environment when the arguments name a repository. */
+  start(args: readonly string[], options: CommandOptions = {}): Running {
+    const env = {
+      ...ENVIRONMENT,
+      ZKEEP_SERVICE: this.service.url,
+      ZKEEP_TOKEN: this.service.token,
+      ...options.env,
+    };
+    const running = start([ZKEEP, ...args], { ...options, env });
+    this.#running.add(running);
+    void running.ended.finally(() => this.#running.delete(running)).catch(() => undefined);
+    return running;
+  }
+
+  /** Runs `zkeep`, whatever its exit code. */
+  async zkeep(args: readonly string[], options: CommandOptions = {}): Promise<Ended> {
+    return this.start(args, options).ended;
+  }
+
+  /** Runs `zkeep` with `--json`, which must succeed, and gives the document. */
+  async json<T extends TSchema>(schema: T, ...args: string[]): Promise<Static<T>> {
+    const { exit, signal, stdout, stderr } = await this.zkeep([...args, '--json']);
+    assert.equal(exit, 0, `zkeep ${args.join(' ')}: ${signal ?? ''} ${stdout} ${stderr}`);
+    return readDocument(schema, stdout.toString('utf8'));
+  }
+
+  /** Backs up; of one dataset, what became of it. */
+  async backup(...args: string[]): Promise<Static<typeof BackupDocument>['backups'][number]> {
+    const { backups } = await this.json(BackupDocument, 'backup', ...args);
+    const [one] = backups;
+    assert.ok(one && one.outcome !== 'failed', `the backup failed: ${JSON.stringify(one)}`);
+    return one;
+  }
+
+  /** Restores, and checks what the command itself says of it. */
+  async restore(...args: string[]): Promise<Static<typeof RestoreDocument>> {
+    const restored = await this.json(RestoreDocument, 'restore', ...args);
+    assert.equal(restored.proof.guid_matches, true);
+    assert.equal(restored.guid, restored.plan.wanted.guid);
+    return restored;
+  }
+
+  /** Names of the stored snapshots of a dataset, the oldest first. */
+  async stored(dataset: string): Promise<string[]> {
+    const { snapshots } = await this.json(SnapshotsDocument, 'list', dataset);
+    return snapshots.toSorted((one, other) => one.created - other.created).map(({ name }) => name);
+  }
+}
+
+/** The error that a failed `zkeep --json` printed; of the first dataset that failed, where there are several. */
+export function errorOf({ stdout, stderr, exit }: Ended): ErrorWords {
+  const printed = stdout.toString('utf8');
+  assert.notEqual(printed, '', `nothing on standard output; exit ${exit}: ${stderr}`);
+  if (!('backups' in JSON.parse(printed))) return readDocument(FailureDocument, printed).error;
+  const failed = readDocument(BackupDocument, printed).backups.find(({ error }) => error !== null);
+  assert.ok(failed?.error, `no error in ${printed}`);
+  return failed.error;
+}
+
+/** Reads every stored byte back, and finds the repository whole and no manifest unlisted. */
+export async function assertClean(lab: Lab): Promise<void> {
+  const { problems, backups } = await lab.json(VerifyDocument, 'verify', '--deep');
+  assert.deepEqual(problems, []);
+  assert.equal((await lab.service.keys('backups/')).length, backups);
+}
+
+/** Waits until the store holds more segments than `before`: a backup is in the middle of its work. */
+export async function segmentStored(lab: Lab, before: number): Promise<number> {
+  return eventually('a segment in the store', async () => {
+    const { length } = await lab.service.keys('segments/');
+    return length > before && length;
+  });
+}

@@ -1,0 +1,77 @@
+/** The real service, `bin/zkeep-server`, on a data folder and a port of its own. */
+import { readdir, readFile } from 'node:fs/promises';
+import { join, relative } from 'node:path';
+import { execa } from 'execa';
+import { CLONE, ENVIRONMENT } from './clone.ts';
+import { eventually, must } from './command.ts';
+
+const SERVER = join(CLONE, 'bin/zkeep-server');
+
+/** A service that can be stopped, killed and started again on the same data. */
+export class Service {
+  readonly url: string;
+  /** Its data folder: the repository lies in `repository/`. */
+  readonly data: string;
+  token = '';
+  readonly #port: number;
+  #process: { kill(signal: NodeJS.Signals): void; readonly ended: Promise<unknown> } | undefined;
+
+  constructor(data: string, port = 18_470) {
+    this.data = data;
+    this.#port = port;
+    this.url = `http://127.0.0.1:${port}`;
+  }
+
+  /** The folder that a restore without the service reads. */
+  get repository(): string {
+    return join(this.data, 'repository');
+  }
+
+  /** Starts it, with a token for an agent the first time, and waits until it is well. */
+  async start(): Promise<void> {
+    this.token ||= await must(
+      SERVER,
+      'token',
+      'add',
+      '--data',
+      this.data,
+      '--scope',
+      'agent',
+      '--name',
+      'lab',
+    );
+    const logFile = `${this.data}.log`;
+    const child = execa(SERVER, ['--data', this.data, '--port', String(this.#port)], {
+      stdin: 'ignore',
+      stdout: { file: logFile, append: true },
+      stderr: { file: logFile, append: true },
+      env: ENVIRONMENT,
+      reject: false,
+    });
+    const gone = child.then(() => 'gone' as const);
+    this.#process = { kill: (signal) => child.kill(signal), ended: gone };
+    const well = await Promise.race([eventually('the service', () => this.#isWell()), gone]);
+    if (well === 'gone') throw new Error(`the service ended: ${await readFile(logFile, 'utf8')}`);
+  }
+
+  /** Ends it in order (SIGTERM), or as a power cut would (SIGKILL). */
+  async stop(signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
+    this.#process?.kill(signal);
+    await this.#process?.ended;
+    this.#process = undefined;
+  }
+
+  /** Keys of the stored objects that begin with `prefix`, in order. */
+  async keys(prefix: string): Promise<string[]> {
+    const entries = await readdir(this.repository, { recursive: true, withFileTypes: true }).catch(() => []);
+    const files = entries.filter((entry) => entry.isFile());
+    const keys = files.map((file) => relative(this.repository, join(file.parentPath, file.name)));
+    return keys.filter((key) => key.startsWith(prefix)).toSorted();
+  }
+
+  async #isWell(): Promise<boolean> {
+    const answer = await fetch(`${this.url}/v1/health`).catch(() => undefined);
+    await answer?.arrayBuffer();
+    return answer?.ok === true;
+  }
+}
