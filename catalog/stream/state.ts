@@ -37,25 +37,34 @@ export const EntryPointSchema = Type.Object({
   object: U64Schema,
   /** The offset in the object; 0 for an OBJECT. */
   offset: U64Schema,
+  /** Only inside an object of a raw stream: byte position of its OBJECT, to be sent after the OBJECT_RANGE. */
+  object_record: Type.Optional(BytesSchema),
 });
 export type EntryPoint = Static<typeof EntryPointSchema>;
 
-/** The reader's memory at one byte of a stream, besides what BEGIN says. */
+/**
+ * The reader's memory at one byte of a stream, besides what BEGIN says. The same
+ * byte of the same stream gives the same state, however the reader came there.
+ */
 export const ReaderStateSchema = Type.Object({
   /** Bytes taken so far. */
   at: BytesSchema,
   /** Records whose header was taken whole. */
   records: Type.Integer({ minimum: 0 }),
-  /** Running fletcher4 over all whole words taken into it: 4 x 16 hex digits. */
+  /** The same by type, in the order of the types' numbers. */
+  counts: Type.Array(Type.Integer({ minimum: 0 }), { minItems: 11, maxItems: 11 }),
+  /** Running fletcher4 over all whole words taken into it, 4 x 16 hex digits; after END, the one that END carries. */
   sum: Type.String({ pattern: '^[0-9a-f]{64}$' }),
-  /** Bytes of the header that `at` cuts in half, base64. */
+  /** Bytes of the header that `at` cuts in half, base64; they are not in `sum` yet. */
   head: Type.Optional(Type.String({ maxLength: 416 })),
   /** Bytes still to come of the payload that `at` cuts in half. */
   left: Type.Optional(BytesSchema),
+  /** The number of the type of the record that this payload belongs to. */
+  type: Type.Optional(Type.Integer({ minimum: 0, maximum: 10 })),
   /** Payload bytes at the cut that do not fill a 32-bit word yet, base64. */
   word: Type.Optional(Type.String({ maxLength: 4 })),
-  /** The object whose spill block was announced and must come next. */
-  spill: Type.Optional(U64Schema),
+  /** Objects whose spill block was announced and must still come. */
+  spill: Type.Optional(Type.Array(U64Schema, { minItems: 1, maxItems: 32 })),
   /** END was seen: nothing may follow. */
   ended: Type.Optional(Type.Literal(true)),
   /** Byte position of the last OBJECT_RANGE (raw streams), needed to name entry points. */
