@@ -5,11 +5,11 @@
  * streams, never packages, so an import splits them.
  */
 
-import type { ByteOrder } from './fletcher4/fletcher4.ts';
+import type { ByteOrder } from './fletcher4.ts';
 import { StreamReader } from './reader.ts';
+import { readBegin } from './reading/begin.ts';
 import * as refusals from './reading/refusals.ts';
-import { readBegin } from './record/begin.ts';
-import { RECORD_SIZE, RECORDS } from './record/record.ts';
+import { RECORD_SIZE, RECORDS } from './record.ts';
 import type { Begin } from './state.ts';
 import { StreamError } from './stream-error.ts';
 

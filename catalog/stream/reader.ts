@@ -4,15 +4,15 @@
  */
 
 import { hasFeature } from './features.ts';
-import type { Fletcher4Room } from './fletcher4/fletcher4.ts';
+import type { Fletcher4Room } from './fletcher4.ts';
+import { byteOrderOf, readBegin } from './reading/begin.ts';
 import { EntryFinder } from './reading/entry.ts';
 import { Framing, LAST_RECORD } from './reading/framing.ts';
+import { double, MOST_PAYLOAD_OF_TYPE, payloadLength } from './reading/payload.ts';
+import { RecordView } from './reading/record-view.ts';
 import * as refusals from './reading/refusals.ts';
 import { AwaitedSpills } from './reading/spill.ts';
-import { byteOrderOf, readBegin } from './record/begin.ts';
-import { double, MOST_PAYLOAD_OF_TYPE, payloadLength } from './record/payload.ts';
-import { RECORD_NAMES, RECORD_SIZE, RECORDS, SUM_AT, TOGUID_AT } from './record/record.ts';
-import { RecordView } from './record/view.ts';
+import { RECORD_NAMES, RECORD_SIZE, RECORDS, SUM_AT, TOGUID_AT } from './record.ts';
 import type { Begin, EntryPoint, ReaderState, StreamSummary } from './state.ts';
 import type { StreamPlace } from './stream-error.ts';
 

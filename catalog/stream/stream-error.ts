@@ -1,6 +1,6 @@
 /** What is wrong with a send stream, and where. */
 import { type ErrorDetails, ZkeepError } from '../errors.ts';
-import type { RecordName } from './record/record.ts';
+import type { RecordName } from './record.ts';
 
 /** A place in a stream. */
 export interface StreamPlace {

@@ -3,7 +3,7 @@
  * what must be sent before them (`dmu_recv.c`: a resumed receive must begin with
  * the OBJECT of its point, in a raw stream with the OBJECT_RANGE before it).
  */
-import { RECORDS } from '../record/record.ts';
+import { RECORDS } from '../record.ts';
 import type { EntryPoint, ReaderState } from '../state.ts';
 
 /** The part of a reader's state that is kept here. */

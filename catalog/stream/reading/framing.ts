@@ -1,6 +1,6 @@
 /** Cuts a stream into headers and payloads and keeps its running checksum. What headers mean is not known here. */
-import { Fletcher4, type Fletcher4Room } from '../fletcher4/fletcher4.ts';
-import { RECORD_SIZE } from '../record/record.ts';
+import { Fletcher4, type Fletcher4Room } from '../fletcher4.ts';
+import { RECORD_SIZE } from '../record.ts';
 import type { ReaderState } from '../state.ts';
 
 /** The part of a reader's state that is kept here. */

@@ -5,7 +5,7 @@
  * Sound streams keep this rule: an OBJECT that announces a spill block
  * (DRR_OBJECT_SPILL) is followed by a SPILL of that object.
  */
-import type { RecordName } from '../record/record.ts';
+import type { RecordName } from '../record.ts';
 
 /** Objects in one block of dnodes: senders before 2.0 write up to so many OBJECTs before the data of the first. */
 const OBJECTS_TOGETHER = 32;

@@ -1,8 +1,8 @@
 /** Reading the BEGIN record. */
 import { guidOf } from '../../words.ts';
-import type { ByteOrder } from '../fletcher4/fletcher4.ts';
+import type { ByteOrder } from '../fletcher4.ts';
+import { decodeRecord, MAGIC, RECORDS } from '../record.ts';
 import type { Begin } from '../state.ts';
-import { decodeRecord, MAGIC, RECORDS } from './record.ts';
 
 /** What the lowest bits of `drr_versioninfo` say of what follows. */
 export type HeaderType = 'stream' | 'package' | 'unknown';

@@ -1,6 +1,6 @@
 /** Fletcher4, the running checksum of a send stream (OpenZFS `zcommon/zfs_fletcher.c`). */
-import { ZkeepError } from '../../errors.ts';
-import { fletcher4Code, type SumWords } from './assembly.ts';
+import { ZkeepError } from '../errors.ts';
+import { fletcher4Code, type SumWords } from './fletcher4-code.ts';
 
 /** Byte order of a stream: its sender's. */
 export type ByteOrder = 'little' | 'big';

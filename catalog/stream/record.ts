@@ -2,7 +2,7 @@
  * The layout of `dmu_replay_record` (OpenZFS `include/sys/zfs_ioctl.h`) as one
  * table, from which reading, writing and the lengths of payloads are made.
  */
-import type { ByteOrder } from '../fletcher4/fletcher4.ts';
+import type { ByteOrder } from './fletcher4.ts';
 
 /** Bytes of every record's header; its payload follows. */
 export const RECORD_SIZE = 312;

@@ -1,5 +1,5 @@
 /** How long the payload behind each header is. `drr_payloadlen` says so for BEGIN only (OpenZFS `zstream_io.c`). */
-import { RECORD_NAMES, RECORDS, type RecordName } from './record.ts';
+import { RECORD_NAMES, RECORDS, type RecordName } from '../record.ts';
 
 /** Most payload bytes of one record, by type. */
 export const MOST_PAYLOAD: Readonly<Record<RecordName, number>> = {

@@ -1,5 +1,5 @@
 /** A record as it is shown while a stream is read. */
-import { RECORD_NAMES, RECORD_SIZE, RECORDS, type RecordName } from './record.ts';
+import { RECORD_NAMES, RECORD_SIZE, RECORDS, type RecordName } from '../record.ts';
 
 /** One record; the same instance shows the next one too, so nothing of it may be kept but copies. */
 export class RecordView {
