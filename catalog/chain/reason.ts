@@ -1,0 +1,134 @@
+/** Why no path leads to a snapshot, in words that say what is missing and what to do. */
+import { ZkeepError } from '../errors.ts';
+import type { Guid } from '../words.ts';
+import { mayFollow, sayFlags } from './flags.ts';
+import { findGaps, sayGap } from './gap.ts';
+import type { BackupEdge, ChainFlags } from './graph.ts';
+import type { Names } from './names.ts';
+import { cheapestPath, type Entering, findPath } from './path.ts';
+
+/** A restore for which there is no path. */
+export interface Impasse {
+  readonly entering: Entering<BackupEdge>;
+  readonly wanted: Guid;
+  /** Snapshots of the target, the newest first. */
+  readonly have: readonly Guid[];
+  readonly names: Names;
+  /** The path that a rollback of the target would open. */
+  readonly rolled: readonly BackupEdge[] | undefined;
+}
+
+/** The first that holds, from what the target is in the way of to what the repository lacks. */
+export function whyNoPath(impasse: Impasse): ZkeepError {
+  const { entering, wanted, have, names, rolled } = impasse;
+  if (entering(wanted).length === 0 && !names.get(wanted)) return unknownSnapshot(wanted);
+  if (rolled) return targetHasNewer(impasse, rolled);
+  const held = new Set(have);
+  const mixed = pathOfAnyFlags(impasse, ({ from }) => from !== null && held.has(from));
+  if (mixed) return flagsMixed(impasse, mixed);
+  if (have.length > 0 && findPath(entering, wanted, [])) return targetInTheWay(impasse);
+  const mixedFromNothing = pathOfAnyFlags(impasse, ({ from }) => from === null);
+  return mixedFromNothing ? flagsMixed(impasse, mixedFromNothing) : gap(impasse);
+}
+
+function pathOfAnyFlags(
+  { entering, wanted }: Impasse,
+  mayBegin: (edge: BackupEdge) => boolean,
+): BackupEdge[] | undefined {
+  return cheapestPath({ wanted, entering, mayBegin, mayJoin: () => true });
+}
+
+function unknownSnapshot(wanted: Guid): ZkeepError {
+  return new ZkeepError('missing', 'chain.unknown-snapshot', `the repository has no snapshot ${wanted}`, {
+    advice: 'zkeep list shows the snapshots that are kept',
+    facts: { wanted },
+  });
+}
+
+function targetHasNewer({ wanted, have, names }: Impasse, rolled: readonly BackupEdge[]): ZkeepError {
+  const [newest] = have;
+  const base = rolled[0]?.from ?? wanted;
+  const newer = have.indexOf(base);
+  const stands = newest === undefined ? '' : `the target stands at ${names.say(newest)}, `;
+  const behind = base === wanted ? 'the wanted' : 'the last one that a chain leads on from,';
+  const count = newer === 1 ? 'one snapshot' : `${newer} snapshots`;
+  const words = `${stands}${count} after ${behind} ${names.say(base)}`;
+  return new ZkeepError('refused', 'chain.target-has-newer', words, {
+    advice:
+      'restore into a new dataset, or allow the rollback, which destroys what the target has since then',
+    facts: { wanted, newest: newest ?? null, base, newer },
+  });
+}
+
+function targetInTheWay({ wanted, have, names }: Impasse): ZkeepError {
+  const [newest = null] = have;
+  const goal = names.get(wanted);
+  const related = have
+    .map((guid) => names.get(guid))
+    .find((node) => node && isOneLineage(node.lineage, goal?.lineage));
+  const advice =
+    'restore into a new dataset: a full stream can only become a dataset that does not exist yet';
+  const facts = { wanted, newest };
+  if (!related) {
+    const words = `the target has snapshots, but none of the lineage of ${names.say(wanted)}`;
+    return new ZkeepError('refused', 'chain.target-unrelated', words, { advice, facts });
+  }
+  const has = names.say(related.guid);
+  if ((related.created ?? 0) > (goal?.created ?? Number.POSITIVE_INFINITY)) {
+    const words = `the target has ${has}, which is newer than ${names.say(wanted)}, and nothing older to go on from`;
+    return new ZkeepError('refused', 'chain.target-has-newer', words, { advice, facts });
+  }
+  const words = `no chain leads from ${has}, which the target has, to ${names.say(wanted)}; one leads there from nothing, but the target is not empty`;
+  return new ZkeepError('refused', 'chain.target-not-empty', words, { advice, facts });
+}
+
+/** Unknown lineages pass: whoever gave the name knows better. */
+function isOneLineage(a: string | undefined, b: string | undefined): boolean {
+  return a === undefined || b === undefined || a === b;
+}
+
+function flagsMixed({ entering, wanted, names }: Impasse, path: readonly BackupEdge[]): ZkeepError {
+  const change = firstChange(entering, path);
+  const where = change
+    ? `: ${sayStep(change.next, names)} is ${sayFlags(change.next.flags)}, what comes before it is ${sayFlags(change.before)}`
+    : '';
+  const words = `the backups that lead to ${names.say(wanted)} do not go together${where}`;
+  return new ZkeepError('refused', 'chain.flags-mixed', words, {
+    advice:
+      'no receiver takes such a chain: restore a snapshot from before the change, or make a full backup',
+    facts: { wanted, backup: change?.next.backup ?? null },
+  });
+}
+
+/** Where a path that is none changes its flags. */
+function firstChange(
+  entering: Entering<BackupEdge>,
+  path: readonly BackupEdge[],
+): { before: ChainFlags; next: BackupEdge } | undefined {
+  const start = path[0]?.from ?? null;
+  let standing = start === null ? [] : entering(start).map(({ flags }) => flags);
+  for (const next of path) {
+    const [before] = standing;
+    if (before && !standing.some((flags) => mayFollow(flags, next.flags))) return { before, next };
+    standing = [next.flags];
+  }
+  return undefined;
+}
+
+function sayStep({ from, to }: BackupEdge, names: Names): string {
+  return from === null
+    ? `the full backup of ${names.say(to)}`
+    : `the backup from ${names.say(from)} to ${names.say(to)}`;
+}
+
+function gap({ entering, wanted, names }: Impasse): ZkeepError {
+  const gaps = findGaps(entering, wanted, names);
+  const all = gaps.map((missing) => sayGap(missing, names));
+  const what = all.length === 1 ? `${all[0]} is missing` : `one of these is missing: ${all.join('; ')}`;
+  const start = gaps.find(({ from }) => from !== null)?.from;
+  const instead = start ? `; the last one before it that can be restored is ${names.say(start)}` : '';
+  return new ZkeepError('missing', 'chain.gap', `no chain leads to ${names.say(wanted)}: ${what}`, {
+    advice: `make a full backup while the source still has it${instead}`,
+    facts: { wanted, missing: gaps.map(({ from, to }) => `${from ?? 'nothing'} -> ${to}`) },
+  });
+}
