@@ -2,6 +2,7 @@
  * The way in: a raw stream, checked record by record, cut into segments,
  * compressed, encrypted, hashed, and handed on, with bounded memory.
  */
+import { FLETCHER4_ROOM } from '../../stream/fletcher4.ts';
 import { StreamReader } from '../../stream/reader.ts';
 import type { Begin, EntryPoint, ReaderState, StreamSummary } from '../../stream/state.ts';
 import { parseDigest } from '../../words.ts';
@@ -97,8 +98,11 @@ class Packer {
     this.#options = options;
     this.#signal = options.signal ? AbortSignal.any([options.signal, this.#stop.signal]) : this.#stop.signal;
     // Each worker has a frame at hand and one to follow, while the main thread fills the next.
-    this.#ring = new SlotRing(2 * pool.size + 2, 0);
-    this.#reader = new StreamReader({ onEntryPoint: (entry) => this.#enter(entry) });
+    this.#ring = new SlotRing(2 * pool.size + 2, FLETCHER4_ROOM);
+    this.#reader = new StreamReader({
+      room: { memory: this.#ring.memory, at: 0 },
+      onEntryPoint: (entry) => this.#enter(entry),
+    });
   }
 
   /** The first failure: later ones are its consequences. */
@@ -159,12 +163,13 @@ class Packer {
     const room = segmentSize(number);
     const leave = await this.#gate.enter(room);
     const state = this.#reader.save();
+    this.#reader.entryFrom = state.at;
     return { number, offset: state.at, room, state, leave, frames: [], raw: [], size: 0, entry: null };
   }
 
   #enter(entry: EntryPoint): void {
-    const open = this.#open;
-    if (open && open.entry === null && entry.position >= open.offset) open.entry = entry;
+    if (this.#open) this.#open.entry = entry;
+    this.#reader.entryFrom = Number.POSITIVE_INFINITY; // the first one of a segment is enough
   }
 
   #closeFrame(open: OpenSegment, slot: Slot): void {

@@ -29,7 +29,8 @@ export class SlotRing {
     const start = Math.ceil(reserved / PAGE) * PAGE;
     const pages = (start + count * FRAME_SIZE) / PAGE;
     this.memory = new WebAssembly.Memory({ initial: pages, maximum: pages, shared: true });
-    this.buffer = this.memory.buffer as unknown as SharedArrayBuffer;
+    if (!(this.memory.buffer instanceof SharedArrayBuffer)) throw new TypeError('the memory is not shared');
+    this.buffer = this.memory.buffer;
     for (let index = count - 1; index >= 0; index--) {
       const offset = start + index * FRAME_SIZE;
       this.#free.push({ offset, bytes: new Uint8Array(this.buffer, offset, FRAME_SIZE) });
