@@ -41,7 +41,8 @@ export async function* splitPackage(source: AsyncIterable<Uint8Array>): AsyncGen
     const found = head.length < RECORD_SIZE ? undefined : readBegin(head);
     if (found?.header !== 'package') yield* oneStream(input, head, 0, false);
     else yield* streamsOf(input, head, found.begin.order);
-    if (await input.next()) throw refusals.trailing(placeAt(input.position));
+    const end = input.position;
+    if (await input.next()) throw refusals.trailing(placeAt(end));
   } finally {
     await input.close();
   }

@@ -16,6 +16,8 @@ import { RECORD_NAMES, RECORD_SIZE, RECORDS, SUM_AT, TOGUID_AT } from './record.
 import type { Begin, EntryPoint, ReaderState, StreamSummary } from './state.ts';
 import type { StreamPlace } from './stream-error.ts';
 
+export type { RecordView };
+
 export interface ReaderOptions {
   /** Told of each record when its header was checked, before its payload. The view is only good during the call. */
   readonly onRecord?: (record: RecordView) => void;

@@ -198,6 +198,11 @@ export type StreamRecord<Name extends RecordName = RecordName> = {
   [Each in Name]: { name: Each; fields: Values<Records[Each]['fields']> };
 }[Name];
 
+/** What a header is made of: fields that are left out are zero. */
+export type NewRecord<Name extends RecordName = RecordName> = {
+  [Each in Name]: { name: Each; fields: Partial<Values<Records[Each]['fields']>> };
+}[Name];
+
 /** The names of the record types, by number. */
 export const RECORD_NAMES: readonly RecordName[] = (Object.keys(RECORDS) as RecordName[]).sort(
   (one, other) => RECORDS[one].type - RECORDS[other].type,
@@ -223,15 +228,19 @@ export function decodeRecord(header: Uint8Array, order: ByteOrder): StreamRecord
   return { name, fields: Object.fromEntries(values) } as StreamRecord;
 }
 
-/** Writes a header of 312 bytes; what the table does not name is zero. */
-export function encodeRecord(record: StreamRecord, order: ByteOrder): Uint8Array {
+/**
+ * Writes a header of 312 bytes; what is not given, or not named by the table, is zero.
+ *
+ * @example encodeRecord({ name: 'FREE', fields: { object: 1n, length: 512n, toguid } }, 'little')
+ */
+export function encodeRecord(record: NewRecord, order: ByteOrder): Uint8Array {
   const little = order === 'little';
   const header = new Uint8Array(RECORD_SIZE);
   const view = new DataView(header.buffer);
   view.setUint32(0, RECORDS[record.name].type, little);
   const values: Record<string, unknown> = record.fields;
-  for (const [field, { write }] of Object.entries<Field<unknown>>(RECORDS[record.name].fields)) {
-    write(view, values[field], little);
+  for (const [name, field] of Object.entries<Field<unknown>>(RECORDS[record.name].fields)) {
+    if (values[name] !== undefined) field.write(view, values[name], little);
   }
   return header;
 }
