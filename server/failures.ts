@@ -10,6 +10,7 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   'request.media-type': 415,
   'request.too-slow': 408,
   'request.head-too-large': 431,
+  'object.range': 416,
 };
 
 /** The status with which a failure is answered. */
@@ -69,7 +70,6 @@ export function rawFailure(code: string | undefined): string {
 
 function failureOf(thrown: FastifyError | ZkeepError, request: FastifyRequest): ZkeepError {
   if (thrown instanceof ZkeepError) return thrown;
-  if (thrown.validation) return malformed(thrown);
   if (thrown.statusCode === undefined || thrown.statusCode >= 500) return unforeseen(thrown, request);
   switch (thrown.statusCode) {
     case 413:
@@ -83,21 +83,6 @@ function failureOf(thrown: FastifyError | ZkeepError, request: FastifyRequest): 
     default:
       return new ZkeepError('usage', 'request.malformed', thrown.message, { cause: thrown });
   }
-}
-
-function malformed(thrown: FastifyError): ZkeepError {
-  const errors = thrown.validation ?? [];
-  const first = errors.find(({ keyword }) => keyword === 'additionalProperties') ?? errors[0];
-  const place = `${thrown.validationContext ?? 'request'}${first?.instancePath ?? ''}`;
-  const unknown = first?.params['additionalProperties'];
-  const reason = Array.isArray(unknown)
-    ? `has fields that are not known: ${unknown.join(', ').slice(0, 200)}`
-    : (first?.message ?? 'is malformed');
-  return new ZkeepError('usage', 'request.malformed', `${place} ${reason}`, {
-    advice: 'GET /openapi.json has the shape of every request; agent and service should be of one version',
-    facts: { place },
-    cause: thrown,
-  });
 }
 
 function unforeseen(thrown: Error, request: FastifyRequest): ZkeepError {

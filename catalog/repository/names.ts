@@ -40,3 +40,14 @@ export function readManifestKey(key: string): { to: Guid; backup: BackupId } | u
   if (!found?.[1] || !found[2]) return undefined;
   return { to: found[1] as Guid, backup: found[2] as BackupId };
 }
+
+const SEGMENT = /^segments\/([0-9a-f-]{36})\/([0-9]{8})\.zst(\.age)?$/;
+
+/** What a segment's key says, or `undefined` when the key is no segment's. */
+export function readSegmentKey(
+  key: string,
+): { backup: BackupId; number: number; encrypted: boolean } | undefined {
+  const found = SEGMENT.exec(key);
+  if (!found?.[1] || !found[2]) return undefined;
+  return { backup: found[1] as BackupId, number: Number(found[2]), encrypted: found[3] !== undefined };
+}

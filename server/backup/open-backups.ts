@@ -133,6 +133,15 @@ export class OpenBackups {
       .map(partOf);
   }
 
+  countParts(backup: BackupId): number {
+    return (
+      this.#state
+        .prepare<[string], number>('SELECT count(*) FROM part WHERE backup = ?')
+        .pluck()
+        .get(backup) ?? 0
+    );
+  }
+
   part(backup: BackupId, number: number): GrantedPart | undefined {
     const row = this.#state
       .prepare<[string, number], PartRow>(

@@ -1,0 +1,137 @@
+/** The service put together: what lasts, the acts on it, and HTTP in front. */
+import type { FastifyBaseLogger } from 'fastify';
+import { pino } from 'pino';
+import { type Clock, systemClock } from '../catalog/clock.ts';
+import { messageOf, ZkeepError } from '../catalog/errors.ts';
+import { DirectoryStore } from '../catalog/repository/store/directory-store.ts';
+import type { ObjectStore } from '../catalog/repository/store/store.ts';
+import { Backups } from './backup/backups.ts';
+import { OpenBackups } from './backup/open-backups.ts';
+import type { Configuration } from './configuration.ts';
+import { type Foundation, openFoundation } from './foundation.ts';
+import { SelfGranter, type SelfGranterOptions } from './grants.ts';
+import { addRoutes, makeApp } from './http.ts';
+import type { App, Service } from './service.ts';
+import { grantKey } from './state.ts';
+import { Tokens } from './tokens.ts';
+
+export interface ServiceOptions {
+  readonly configuration: Configuration;
+  readonly clock?: Clock;
+  readonly logger?: FastifyBaseLogger;
+  /** Instead of the one that the configuration names; it is closed with the service. */
+  readonly store?: ObjectStore;
+}
+
+/** A service that is ready, and listens when it is told to. */
+export interface RunningService {
+  readonly app: App;
+  readonly tokens: Tokens;
+  /** Listens as configured; gives the address: `http://host:port`. */
+  listen(): Promise<string>;
+  /** Finishes requests for at most `limits.stop_seconds`, then lets go of everything. */
+  close(): Promise<void>;
+}
+
+/**
+ * Builds the service: opens or creates the repository, brings the index up to
+ * date with it, and goes on with what a former run left.
+ *
+ * @throws what {@link openFoundation} throws.
+ * @example const service = await buildService({ configuration }); await service.listen();
+ */
+export async function buildService(options: ServiceOptions): Promise<RunningService> {
+  const { configuration, clock = systemClock } = options;
+  const log = options.logger ?? stderrLogger(configuration.logLevel);
+  const foundation = await openFoundation({ configuration, clock, log, store: options.store });
+  try {
+    return await buildOn(foundation, configuration, clock, log);
+  } catch (thrown) {
+    await foundation.close();
+    throw thrown;
+  }
+}
+
+/** Logs JSON lines to standard error: standard output belongs to results. */
+export function stderrLogger(level: string): FastifyBaseLogger {
+  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime };
+  return pino(options, pino.destination({ fd: 2, sync: true }));
+}
+
+async function buildOn(
+  { state, repository, index, close }: Foundation,
+  configuration: Configuration,
+  clock: Clock,
+  log: FastifyBaseLogger,
+): Promise<RunningService> {
+  const { limits } = configuration;
+  const app = makeApp(limits, log);
+  const tokens = new Tokens(state, clock);
+  const { granter, objects } = await granting(repository.store, {
+    key: grantKey(state),
+    clock,
+    address: () => configuration.publicUrl ?? addressOf(app, configuration),
+    lifetime: limits.grant_seconds * 1000,
+  });
+  const open = new OpenBackups(state, clock);
+  const backups = new Backups({ repository, index, granter, open, clock, log, limit: limits.open_backups });
+  await addRoutes(app, tokens, { repository, index, granter, backups, objects });
+  await app.ready();
+  await backups.resume();
+  return {
+    app,
+    tokens,
+    listen: async () => {
+      await listenOn(app, configuration);
+      return addressOf(app, configuration);
+    },
+    close: async () => {
+      const late = setTimeout(() => app.server.closeAllConnections(), limits.stop_seconds * 1000);
+      await app.close();
+      clearTimeout(late);
+      await backups.stop();
+      await close();
+    },
+  };
+}
+
+/** A bucket's store takes granted requests itself; for a folder, the service does. */
+async function granting(
+  store: ObjectStore,
+  options: SelfGranterOptions,
+): Promise<Pick<Service, 'granter' | 'objects'>> {
+  if (store instanceof DirectoryStore) {
+    const granter = new SelfGranter(options);
+    return { granter, objects: { store, granter } };
+  }
+  // The AWS SDK is large: who keeps to a folder does not load it.
+  const { S3Store } = await import('../catalog/repository/store/s3-store.ts');
+  const { S3Granter } = await import('../catalog/repository/store/s3-grants.ts');
+  if (!(store instanceof S3Store)) throw new Error(`nobody makes grants for ${store.location}`);
+  return { granter: new S3Granter(store, options.clock), objects: undefined };
+}
+
+async function listenOn(app: App, { listen }: Configuration): Promise<void> {
+  try {
+    await app.listen(listen);
+  } catch (cause) {
+    throw new ZkeepError(
+      'usage',
+      'listen.failed',
+      `cannot listen on ${listen.host}:${listen.port}: ${messageOf(cause)}`,
+      {
+        advice: 'another service may be there: choose another port with --port or "listen"',
+        facts: { ...listen },
+        cause,
+      },
+    );
+  }
+}
+
+/** Where the service is reached: as it listens, or as it is to listen. */
+function addressOf(app: App, { listen }: Configuration): string {
+  const bound = app.server.address();
+  const { address, port } =
+    typeof bound === 'object' && bound ? bound : { address: listen.host, port: listen.port };
+  return `http://${address.includes(':') ? `[${address}]` : address}:${port}`;
+}

@@ -1,0 +1,136 @@
+/**
+ * The commit: see that all is there, write down what the manifest will say,
+ * write the manifest, then the index. After a crash between any two of these
+ * steps the same call goes on from what is durable.
+ */
+import { hash } from 'node:crypto';
+import { isDeepStrictEqual } from 'node:util';
+import { ZkeepError } from '../../catalog/errors.ts';
+import type { BackupSummary, CommitRequest } from '../../catalog/protocol/protocol.ts';
+import { buildManifest, type Manifest } from '../../catalog/repository/manifest.ts';
+import { attributesKey, manifestKey, segmentKey, segmentsOf } from '../../catalog/repository/names.ts';
+import type { BackupId } from '../../catalog/words.ts';
+import { checkComplete } from './completeness.ts';
+import type { Committing, GrantedPart, OpenBackupState } from './open-backups.ts';
+import { isEncrypted, notOpen, type Surroundings } from './surroundings.ts';
+
+/**
+ * Commits an open backup, or goes on with a commit that was cut off. To be
+ * called by one at a time for a backup.
+ *
+ * @throws {ZkeepError} `refused` (`commit.*`) when it is not whole; then nothing was written.
+ */
+export async function commitOpen(
+  surroundings: Surroundings,
+  opened: OpenBackupState,
+  request: CommitRequest,
+): Promise<BackupSummary> {
+  const { open, repository, index, clock } = surroundings;
+  if (opened.committing && !isDeepStrictEqual(opened.committing.request, request)) {
+    throw differentCommit(opened.backup);
+  }
+  const { backup, committing = { request, at: clock.now() } } = opened;
+  let manifest = opened.committing && (await writtenManifest(surroundings, opened));
+  if (!manifest) {
+    const parts = open.parts(backup);
+    await checkWhole(surroundings, opened, parts, request);
+    manifest = manifestOf(surroundings, opened, parts, committing);
+    if (!open.beginCommit(backup, committing)) throw notOpen(backup);
+    await repository.commit(manifest);
+  }
+  const summary = index.add(manifest);
+  open.close(backup);
+  return summary;
+}
+
+/**
+ * The answer to a commit whose first answer was lost.
+ *
+ * @throws {ZkeepError} `refused` when the committed backup is not the one that is meant.
+ */
+export async function commitAgain(
+  { repository }: Surroundings,
+  summary: BackupSummary,
+  request: CommitRequest,
+): Promise<BackupSummary> {
+  const { stream, attributes, segments } = await repository.manifest(summary.to, summary.backup);
+  const committed = { stream, attributes, segments: segments.length };
+  if (!isDeepStrictEqual(committed, request)) throw differentCommit(summary.backup);
+  return summary;
+}
+
+async function writtenManifest(
+  { repository }: Surroundings,
+  { backup, request }: OpenBackupState,
+): Promise<Manifest | undefined> {
+  const { guid } = request.to;
+  if (!(await repository.store.stat(manifestKey(guid, backup)))) return undefined;
+  return await repository.manifest(guid, backup);
+}
+
+async function checkWhole(
+  surroundings: Surroundings,
+  { backup, request: opened }: OpenBackupState,
+  parts: readonly GrantedPart[],
+  commit: CommitRequest,
+): Promise<void> {
+  const { store } = surroundings.repository;
+  const stored = new Map<string, number>();
+  for await (const { key, size } of store.list(segmentsOf(backup))) stored.set(key, size);
+  checkComplete({ backup, opened, parts, commit, encrypted: isEncrypted(surroundings), stored });
+  for (const part of parts) if (part.contested) await checkContent(surroundings, backup, part);
+  if (commit.attributes && !(await store.stat(attributesKey(commit.attributes)))) {
+    throw new ZkeepError('refused', 'commit.attributes', `there are no attributes ${commit.attributes}`, {
+      advice: 'store them before the commit',
+      facts: { backup, attributes: commit.attributes },
+    });
+  }
+}
+
+/** The store has checked every content against a grant; of several grants, only reading tells which. */
+async function checkContent(surroundings: Surroundings, backup: BackupId, part: GrantedPart): Promise<void> {
+  const { number, segment } = part;
+  const key = segmentKey(backup, number, isEncrypted(surroundings));
+  const body = await surroundings.repository.store.get(key, { maxBytes: segment.stored });
+  if (hash('sha256', body) === segment.sha256) return;
+  throw new ZkeepError('refused', 'commit.content', `segment ${number} is stored with another content`, {
+    advice: 'an earlier write of it came late: abandon the backup and take it anew',
+    facts: { backup, segment: number },
+  });
+}
+
+function manifestOf(
+  surroundings: Surroundings,
+  { backup, opened, request }: OpenBackupState,
+  parts: readonly GrantedPart[],
+  committing: Committing,
+): Manifest {
+  const { recipients } = surroundings.repository.marker;
+  return buildManifest({
+    backup,
+    created: new Date(opened).toISOString(),
+    committed: new Date(committing.at).toISOString(),
+    set: request.set,
+    source: request.source,
+    from: request.from,
+    to: request.to,
+    stream: committing.request.stream,
+    send_flags: request.send_flags,
+    compression: request.compression,
+    encryption: recipients.length > 0 ? { method: 'age-v1', recipients } : null,
+    attributes: committing.request.attributes,
+    segments: parts.map(({ segment }) => segment),
+  });
+}
+
+function differentCommit(backup: BackupId): ZkeepError {
+  return new ZkeepError(
+    'refused',
+    'commit.differs',
+    `backup ${backup} was committed with other facts before`,
+    {
+      advice: 'this is a defect in the agent: a commit that is asked again must be the same',
+      facts: { backup },
+    },
+  );
+}

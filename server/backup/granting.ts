@@ -1,0 +1,79 @@
+/** Grants for writing parts: each is written down before its grant leaves the service. */
+import { ZkeepError } from '../../catalog/errors.ts';
+import type { Part } from '../../catalog/protocol/protocol.ts';
+import { segmentKey } from '../../catalog/repository/names.ts';
+import { LARGEST_SEGMENT } from '../../catalog/repository/segment/sizes.ts';
+import type { Grant } from '../../catalog/repository/store/store.ts';
+import type { BackupId } from '../../catalog/words.ts';
+import { isEncrypted, notOpen, type Surroundings } from './surroundings.ts';
+
+/** Most segments of a stream: 60 TiB, and a manifest that can still be read whole. */
+export const MAX_SEGMENTS = 1_000_000;
+/** Most bytes of a stored segment: incompressible data, seek table and encryption add little. */
+const MAX_STORED = LARGEST_SEGMENT + 4 * 1024 * 1024;
+
+/**
+ * Gives grants for writing these parts, in their order.
+ *
+ * @throws {ZkeepError} `refused` with code `grant.stored` when a part is in the
+ *   store with another content, `usage` for parts that no stream has.
+ */
+export async function grantParts(
+  surroundings: Surroundings,
+  backup: BackupId,
+  parts: readonly Part[],
+): Promise<Grant[]> {
+  checkParts(parts);
+  const { granter, open } = surroundings;
+  for (const part of parts) await checkUnstored(surroundings, backup, part);
+  const grants = await Promise.all(
+    parts.map(({ number, segment }) =>
+      granter.grantPut(segmentKey(backup, number, isEncrypted(surroundings)), segment.stored, segment.sha256),
+    ),
+  );
+  // It may have been abandoned while the store was asked.
+  if (!open.get(backup)) throw notOpen(backup);
+  open.record(backup, parts, Math.max(...grants.map(({ expires }) => expires)));
+  return grants;
+}
+
+function checkParts(parts: readonly Part[]): void {
+  const numbers = new Set(parts.map(({ number }) => number));
+  if (numbers.size < parts.length) throw misshapen('a part is asked for twice');
+  for (const { number, segment } of parts) {
+    if (number >= MAX_SEGMENTS)
+      throw misshapen(`there is no part ${number}: a stream has at most ${MAX_SEGMENTS}`);
+    if (segment.size === 0 || segment.stored === 0) throw misshapen(`part ${number} is empty`);
+    if (segment.stored > MAX_STORED || segment.size > LARGEST_SEGMENT) {
+      throw misshapen(`part ${number} is larger than a segment may be`);
+    }
+  }
+}
+
+/**
+ * Another content may be granted only while none is stored. Where the store
+ * itself cannot keep a second write from replacing the first, not before the
+ * first grant has ended either: it could replace a segment that is committed.
+ */
+async function checkUnstored(surroundings: Surroundings, backup: BackupId, part: Part): Promise<void> {
+  const { open, repository, clock } = surroundings;
+  const known = open.part(backup, part.number);
+  if (!known || known.segment.sha256 === part.segment.sha256) return;
+  const facts = { backup, segment: part.number, sha256: known.segment.sha256 };
+  if (await repository.store.stat(segmentKey(backup, part.number, isEncrypted(surroundings)))) {
+    throw new ZkeepError('refused', 'grant.stored', `segment ${part.number} is stored with another content`, {
+      advice: 'send what was sent before, or abandon the backup and take it anew',
+      facts,
+    });
+  }
+  if (clock.now() < known.expires && !(await repository.store.probe()).conditionalPut) {
+    throw new ZkeepError('busy', 'grant.alive', `segment ${part.number} is granted with another content`, {
+      advice: 'this store knows no conditions: wait until that grant has ended, or take the backup anew',
+      facts: { ...facts, expires: known.expires },
+    });
+  }
+}
+
+function misshapen(message: string): ZkeepError {
+  return new ZkeepError('usage', 'grant.part', message, { advice: 'this is a defect in the agent' });
+}

@@ -1,0 +1,102 @@
+/** What outlasts a run of the service: its state, the store, the repository in it, and the index beside. */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { FastifyBaseLogger } from 'fastify';
+import type { Clock } from '../catalog/clock.ts';
+import { ZkeepError } from '../catalog/errors.ts';
+import { createRepository, openRepository, type Repository } from '../catalog/repository/repository.ts';
+import { openStore } from '../catalog/repository/store/location.ts';
+import type { ObjectStore } from '../catalog/repository/store/store.ts';
+import type { Configuration } from './configuration.ts';
+import { lockFolder } from './lock.ts';
+import { keepRepository, knownRepository, openState, type State } from './state.ts';
+
+export interface Foundation {
+  readonly state: State;
+  readonly repository: Repository;
+  readonly index: CatalogIndex;
+  close(): Promise<void>;
+}
+
+export interface FoundationOptions {
+  readonly configuration: Configuration;
+  readonly clock: Clock;
+  readonly log: FastifyBaseLogger;
+  /** Instead of the one that the configuration names. */
+  readonly store?: ObjectStore | undefined;
+}
+
+/**
+ * Opens it all, for one process at a time, creating the repository at the first start.
+ *
+ * @throws {ZkeepError} `busy` when a service runs on this data folder; `refused` when the repository is
+ *   newer than this zkeep, or not the one that this service knows.
+ */
+export async function openFoundation(options: FoundationOptions): Promise<Foundation> {
+  const { configuration } = options;
+  const undo: (() => unknown)[] = [];
+  const close = async () => {
+    for (const step of undo.splice(0).reverse()) await step();
+  };
+  try {
+    const state = openState(configuration.data);
+    undo.push(() => state.close());
+    const lock = lockFolder(configuration.data);
+    undo.push(() => lock.release());
+    const store = options.store ?? (await openConfiguredStore(configuration, state));
+    undo.push(() => store.close());
+    const repository = await openOrCreate(store, state, options);
+    keepRepository(state, repository.marker.id, store.location);
+    const index = openIndex(join(configuration.data, 'index.db'));
+    undo.push(() => index.close());
+    return { state, repository, index, close };
+  } catch (thrown) {
+    await close();
+    throw thrown;
+  }
+}
+
+async function openConfiguredStore({ store }: Configuration, state: State): Promise<ObjectStore> {
+  // Only the first start makes the folder: later a missing one is a file system that is not mounted.
+  if (store.type === 'directory' && !knownRepository(state)) {
+    await mkdir(store.path, { recursive: true, mode: 0o700 });
+  }
+  return await openStore(store);
+}
+
+async function openOrCreate(
+  store: ObjectStore,
+  state: State,
+  { configuration, clock, log }: FoundationOptions,
+): Promise<Repository> {
+  try {
+    return await openRepository(store);
+  } catch (thrown) {
+    if (!(thrown instanceof ZkeepError) || thrown.code !== 'repository.none') throw thrown;
+    if (knownRepository(state)) throw vanished(store, thrown);
+  }
+  try {
+    const { recipients } = configuration;
+    const repository = await createRepository(store, { recipients, now: clock.now() });
+    log.info({ location: store.location, id: repository.marker.id, recipients }, 'created the repository');
+    return repository;
+  } catch (thrown) {
+    // Another service was first.
+    if (!(thrown instanceof ZkeepError) || thrown.code !== 'store.exists') throw thrown;
+    return await openRepository(store);
+  }
+}
+
+function vanished({ location }: ObjectStore, cause: unknown): ZkeepError {
+  return new ZkeepError(
+    'refused',
+    'repository.vanished',
+    `the repository at ${location} is not there any more`,
+    {
+      advice:
+        'is its file system mounted, and the bucket the right one? A new repository needs a new data folder',
+      facts: { location },
+      cause,
+    },
+  );
+}

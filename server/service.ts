@@ -1,0 +1,33 @@
+/** What the routes are given: the parts of a running service. */
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
+import type {
+  FastifyBaseLogger,
+  FastifyInstance,
+  RawReplyDefaultExpression,
+  RawRequestDefaultExpression,
+  RawServerDefault,
+} from 'fastify';
+import type { CatalogIndex } from '../catalog/index/catalog-index.ts';
+import type { Repository } from '../catalog/repository/repository.ts';
+import type { DirectoryStore } from '../catalog/repository/store/directory-store.ts';
+import type { Granter } from '../catalog/repository/store/store.ts';
+import type { Backups } from './backup/backups.ts';
+import type { SelfGranter } from './grants.ts';
+
+/** Fastify, with types taken from TypeBox schemas. */
+export type App = FastifyInstance<
+  RawServerDefault,
+  RawRequestDefaultExpression,
+  RawReplyDefaultExpression,
+  FastifyBaseLogger,
+  TypeBoxTypeProvider
+>;
+
+export interface Service {
+  readonly repository: Repository;
+  readonly index: CatalogIndex;
+  readonly granter: Granter;
+  readonly backups: Backups;
+  /** Set when the service itself takes the granted requests. */
+  readonly objects: { readonly store: DirectoryStore; readonly granter: SelfGranter } | undefined;
+}

@@ -1,0 +1,135 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { LEASE_MILLISECONDS } from '../../../catalog/protocol/protocol.ts';
+import { checkBase, checkRequest, decideOpening, type OpeningFacts } from '../../../server/backup/opening.ts';
+import { openRequest, someBackup } from '../fixture/samples.ts';
+
+const NOW = 1_800_000_000_000;
+const AGENT = { name: 'mds1', scope: 'agent', created: '' } as const;
+const OTHER = { name: 'mds2', scope: 'agent', created: '' } as const;
+const OPERATOR = { name: 'root', scope: 'operator', created: '' } as const;
+
+type Rival = OpeningFacts['rivals'][number];
+
+function rival(changes: Partial<Rival> = {}): Rival {
+  const [backup, opened] = [someBackup(1), NOW - 1000];
+  const request = openRequest({ to: 0xbn });
+  return {
+    backup,
+    token: 'mds1',
+    opened,
+    heard: opened,
+    request,
+    committing: undefined,
+    parts: 3,
+    ...changes,
+  };
+}
+
+function decide(changes: Partial<OpeningFacts>) {
+  return decideOpening({
+    request: openRequest({ to: 0xan }),
+    token: AGENT,
+    rivals: [],
+    now: NOW,
+    started: 0,
+    ...changes,
+  });
+}
+
+describe('opening a backup', () => {
+  it('is refused while another writer was heard of within its lease, saying who', () => {
+    const holder = rival({ heard: NOW - LEASE_MILLISECONDS + 1 });
+    assert.throws(() => decide({ rivals: [holder] }), {
+      kind: 'busy',
+      code: 'backup.busy',
+      facts: {
+        backup: holder.backup,
+        host: 'mds1.example',
+        process: 4242,
+        heard: new Date(holder.heard).toISOString(),
+        dataset: 'pool/mdt0',
+        to: '000000000000000b',
+      },
+    });
+  });
+
+  it('replaces a backup whose lease has lapsed, whoever opened it', () => {
+    const lapsed = rival({ heard: NOW - LEASE_MILLISECONDS, token: 'mds2' });
+    assert.deepEqual(decide({ rivals: [lapsed] }), { kind: 'new', replaces: [lapsed] });
+  });
+
+  it('counts no silence of before the service started', () => {
+    const silent = rival({ heard: NOW - 10 * LEASE_MILLISECONDS });
+    assert.throws(() => decide({ rivals: [silent], started: NOW - LEASE_MILLISECONDS + 1 }), {
+      code: 'backup.busy',
+    });
+  });
+
+  it('takes over a live backup of its own token, by name only', () => {
+    const own = rival();
+    const takeover = openRequest({ to: 0xan, takeover: own.backup });
+    assert.deepEqual(decide({ request: takeover, rivals: [own] }), { kind: 'new', replaces: [own] });
+    const wrong = openRequest({ to: 0xan, takeover: someBackup(2) });
+    assert.throws(() => decide({ request: wrong, rivals: [own] }), { code: 'backup.busy' });
+  });
+
+  it("does not take over another token's live backup, unless an operator does", () => {
+    const theirs = rival();
+    const request = openRequest({ to: 0xan, takeover: theirs.backup });
+    assert.throws(() => decide({ request, token: OTHER, rivals: [theirs] }), { code: 'backup.busy' });
+    assert.equal(decide({ request, token: OPERATOR, rivals: [theirs] }).kind, 'new');
+  });
+
+  it('is refused when one of two rivals may not be replaced', () => {
+    const lapsed = rival({ heard: 0 });
+    const live = rival({ backup: someBackup(2) });
+    assert.throws(() => decide({ rivals: [lapsed, live] }), { code: 'backup.busy', message: /4242/ });
+  });
+
+  it('answers the same when the first answer was lost and nothing was granted yet', () => {
+    const request = openRequest({ to: 0xan });
+    const open = rival({ request: structuredClone(request), parts: 0 });
+    assert.deepEqual(decide({ request, rivals: [open] }), { kind: 'again', open });
+    assert.throws(() => decide({ request, rivals: [{ ...open, parts: 1 }] }), { code: 'backup.busy' });
+    assert.throws(() => decide({ request, token: OTHER, rivals: [open] }), { code: 'backup.busy' });
+  });
+});
+
+describe('the request to open', () => {
+  it('is refused when its BEGIN record names other snapshots', () => {
+    const request = openRequest({ to: 0xan });
+    const other = openRequest({ to: 0xbn, from: 0xcn });
+    assert.throws(() => checkRequest({ ...request, begin: other.begin }), {
+      kind: 'usage',
+      code: 'backup.begin',
+    });
+    const full = { ...other, from: null };
+    assert.throws(() => checkRequest(full), { kind: 'usage', code: 'backup.begin' });
+    checkRequest(other);
+  });
+
+  it('is refused for the rest of a stream', () => {
+    const request = openRequest({ to: 0xan });
+    const begin = { ...request.begin, features: (1 << 20).toString(16) };
+    assert.throws(() => checkRequest({ ...request, begin }), { kind: 'refused', code: 'backup.resuming' });
+  });
+
+  it('is refused when no chain leads to its base', () => {
+    const request = openRequest({ to: 0xan, from: 0xbn });
+    assert.throws(() => checkBase(request, []), { kind: 'refused', code: 'backup.base-missing' });
+  });
+
+  it('is refused when it would change the flags of its chain', () => {
+    const request = openRequest({ to: 0xan, from: 0xbn });
+    assert.throws(() => checkBase(request, [{ raw: true, large_blocks: false }]), {
+      kind: 'refused',
+      code: 'chain.flags-changed',
+    });
+    checkBase(request, [{ raw: false, large_blocks: false }]);
+  });
+
+  it('needs no base for a full stream', () => {
+    checkBase(openRequest({ to: 0xan }), []);
+  });
+});
