@@ -1,0 +1,124 @@
+/**
+ * `npm run bench`: the road of a backup from a pipe into a folder and into a
+ * loopback S3 server, and back, beside others on the same stream in the same
+ * run. Prints tables of medians with ratios; README.md keeps a copy.
+ */
+import { mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { arch, cpus, release, tmpdir, totalmem } from 'node:os';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { KINDS, type Kind, writeStream } from './data.ts';
+import type { Measured } from './measure.ts';
+import { has, peersHere } from './peers.ts';
+import { type StoreChoice, startBenchStore } from './s3.ts';
+import { zkeep } from './zkeep.ts';
+
+const { values } = parseArgs({
+  options: {
+    size: { type: 'string', default: '1024' },
+    rounds: { type: 'string', default: '3' },
+    only: { type: 'string' },
+    folder: { type: 'string', default: tmpdir() },
+  },
+});
+const size = Number(values.size) * 1024 * 1024;
+const rounds = Number(values.rounds);
+const kinds = KINDS.filter((kind) => values.only === undefined || values.only === kind);
+const folder = mkdtempSync(join(values.folder, 'zkeep-bench-'));
+const MIB = 1024 * 1024;
+
+try {
+  console.log(
+    `${cpus().length} cores (${cpus()[0]?.model.trim()}), ${Math.round(totalmem() / 2 ** 30)} GiB, ` +
+      `${release()} ${arch()}, Node ${process.version}; streams of ${values.size} MiB, medians of ${rounds} rounds\n`,
+  );
+  const s3 = has('radosgw') ? await startBenchStore(folder) : undefined;
+  try {
+    for (const kind of kinds) await bench(kind, s3?.store);
+    await benchSmall();
+  } finally {
+    await s3?.stop();
+  }
+} finally {
+  rmSync(folder, { recursive: true, force: true });
+}
+
+/** All contenders on one kind of stream, in turn, so that a drift of the machine meets them alike. */
+async function bench(kind: Kind, store: StoreChoice | undefined): Promise<void> {
+  const stream = join(folder, 'stream');
+  const back = join(folder, 'back');
+  await writeStream(stream, kind, size);
+  const contenders = [
+    zkeep('zkeep, folder', folder),
+    ...(store ? [zkeep('zkeep, S3 (RGW)', folder, store)] : []),
+    ...peersHere(folder),
+  ];
+  const kept = new Map<string, Measured[]>();
+  const given = new Map<string, Measured[]>();
+  for (let round = 0; round < rounds; round++) {
+    for (const contender of contenders) {
+      push(kept, contender.name, await contender.keep(stream));
+      push(given, contender.name, await contender.back(back));
+      if (!readFileSync(back).equals(readFileSync(stream)))
+        throw new Error(`${contender.name} gave other bytes`);
+      rmSync(back);
+      await contender.clean();
+    }
+  }
+  const bytes = statSync(stream).size;
+  console.log(`### ${kind}\n`);
+  print(bytes, kept, given);
+  rmSync(stream);
+}
+
+/** The price of a small backup: what is beyond the bytes. */
+async function benchSmall(): Promise<void> {
+  const stream = join(folder, 'small');
+  const back = join(folder, 'back');
+  await writeStream(stream, 'incompressible', 4 * MIB);
+  const runs: Measured[] = [];
+  const returns: Measured[] = [];
+  for (let round = 0; round < Math.max(5, rounds); round++) {
+    const contender = zkeep('zkeep', folder);
+    runs.push(await contender.keep(stream));
+    returns.push(await contender.back(back));
+    await contender.clean();
+  }
+  console.log('### a stream of 4 MiB (an MGT), whole command\n');
+  console.log(
+    `backup ${median(runs, 'seconds').toFixed(2)} s, restore ${median(returns, 'seconds').toFixed(2)} s\n`,
+  );
+}
+
+function print(bytes: number, kept: Map<string, Measured[]>, given: Map<string, Measured[]>): void {
+  const first = [...kept.values()][0] ?? [];
+  console.log('| | in MB/s | back MB/s | zkeep in, times as fast | in CPU s/GB | back CPU s/GB | peak MiB |');
+  console.log('|---|---|---|---|---|---|---|');
+  for (const [name, runs] of kept) {
+    const returns = given.get(name) ?? [];
+    // Pair by pair: the two ran next to each other.
+    const ratios = runs
+      .map((run, round) => run.seconds / (first[round]?.seconds ?? Number.NaN))
+      .sort((a, b) => a - b);
+    const cells = [
+      name,
+      (bytes / 1e6 / median(runs, 'seconds')).toFixed(0),
+      (bytes / 1e6 / median(returns, 'seconds')).toFixed(0),
+      (ratios[Math.floor(ratios.length / 2)] ?? Number.NaN).toFixed(2),
+      (median(runs, 'cpu') / (bytes / 1e9)).toFixed(2),
+      (median(returns, 'cpu') / (bytes / 1e9)).toFixed(2),
+      (Math.max(...[...runs, ...returns].map(({ peak }) => peak)) / MIB).toFixed(0),
+    ];
+    console.log(`| ${cells.join(' | ')} |`);
+  }
+  console.log();
+}
+
+function push(map: Map<string, Measured[]>, name: string, measured: Measured): void {
+  map.set(name, [...(map.get(name) ?? []), measured]);
+}
+
+function median(runs: readonly Measured[], field: keyof Measured): number {
+  const sorted = runs.map((run) => run[field]).sort((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? Number.NaN;
+}
