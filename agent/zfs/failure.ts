@@ -177,7 +177,7 @@ function quoted(word: string): string {
   return `'${word.replaceAll("'", "'\\''")}'`;
 }
 
-/** The lines that say something, as one line, without the offer to resume by hand. */
+/** The last lines that say something, as one line, without the offer to resume by hand. */
 function wordsOf(stderr: string): string {
   return stderr
     .replace(/A resuming stream can be generated[\s\S]*?zfs send -t \S+/, '')
@@ -185,5 +185,5 @@ function wordsOf(stderr: string): string {
     .map((line) => line.trim())
     .filter((line) => line !== '')
     .join(' ')
-    .slice(0, 2000);
+    .slice(-2000);
 }

@@ -1,8 +1,9 @@
 /** What this host has: datasets, and their snapshots and bookmarks, from `zfs list`. */
 import { ZkeepError } from '../../catalog/errors.ts';
 import { type Guid, guidOfDecimal } from '../../catalog/words.ts';
+import { failureOf } from './failure.ts';
 import { parseDataset, parsePoint } from './names.ts';
-import { run } from './run.ts';
+import { outputOf, run } from './run.ts';
 
 /** A file system or volume as it is now. */
 export interface DatasetFacts {
@@ -33,6 +34,8 @@ export interface SourceFacts extends DatasetFacts {
   readonly points: readonly PointFacts[];
 }
 
+/** Names in one command at most: the kernel bounds a command line. */
+const AT_ONCE = 500;
 const DATASET_COLUMNS = ['name', 'type', 'encryption', 'receive_resume_token'];
 const POINT_COLUMNS = ['name', 'guid', 'createtxg', 'creation', 'userrefs'];
 
@@ -52,6 +55,20 @@ export async function listSources(
     run(listCommand(root, 'snapshot,bookmark', POINT_COLUMNS, recursive ? ['-r'] : ['-d', '1']), { signal }),
   ]);
   return joinSources(parseDatasets(datasets), parsePoints(points));
+}
+
+/** Those of these snapshots (`pool/dataset@name`) that are there. */
+export async function listSnapshots(names: readonly string[], signal?: AbortSignal): Promise<PointFacts[]> {
+  const found: PointFacts[] = [];
+  for (let at = 0; at < names.length; at += AT_ONCE) {
+    const some = names.slice(at, at + AT_ONCE);
+    const command = ['zfs', 'list', '-Hp', '-t', 'snapshot', '-o', POINT_COLUMNS.join(','), ...some];
+    const { exit, stdout, stderr } = await outputOf(command, { signal });
+    // Of several, it lists those that are there and complains about the others.
+    if (exit !== 0 && stdout.length === 0) throw failureOf({ command, exit, stderr });
+    found.push(...parsePoints(stdout.toString('utf8')));
+  }
+  return found;
 }
 
 /** The pool's GUID, or `undefined` when the pool does not tell it. */

@@ -32,8 +32,8 @@ export function releaseCommand(snapshot: string): string[] {
 }
 
 /** Remembers a snapshot as a base for later, without its blocks. */
-export function bookmarkCommand(dataset: string, name: string): string[] {
-  return ['zfs', 'bookmark', snapshotOf(dataset, name), `${dataset}#${name}`];
+export function bookmarkCommand(dataset: string, snapshot: string, name: string): string[] {
+  return ['zfs', 'bookmark', snapshotOf(dataset, snapshot), `${dataset}#${name}`];
 }
 
 /** Destroys one snapshot; never more than that: no `-r`, no `-R`, no list. */
@@ -59,9 +59,9 @@ export async function release(snapshot: string, signal?: AbortSignal): Promise<v
   await unless('zfs.not-held', unless('zfs.no-dataset', run(releaseCommand(snapshot), { signal })));
 }
 
-/** Bookmarks a snapshot; its bookmark that is there already is as good. */
-export async function bookmark(dataset: string, name: string, signal?: AbortSignal): Promise<void> {
-  await unless('zfs.bookmark-exists', run(bookmarkCommand(dataset, name), { signal }));
+/** Runs a {@link bookmarkCommand}; a bookmark that is there already is as good. */
+export async function bookmark(command: readonly string[], signal?: AbortSignal): Promise<void> {
+  await unless('zfs.bookmark-exists', run(command, { signal }));
 }
 
 async function unless(code: string, work: Promise<unknown>): Promise<void> {

@@ -1,0 +1,79 @@
+/** The snapshots of one run: taken all together, held, and undone where they came to nothing. */
+import { systemClock } from '../../catalog/clock.ts';
+import { messageOf } from '../../catalog/errors.ts';
+import { newUuid7, type SetId } from '../../catalog/words.ts';
+import type { Progress } from '../output/progress.ts';
+import { listSnapshots, type PointFacts } from '../zfs/list.ts';
+import { poolOf } from '../zfs/names.ts';
+import { run } from '../zfs/run.ts';
+import { destroyCommand, hold, release, snapshotOf } from '../zfs/snapshot.ts';
+import { type BackupPlan, type DatasetPlan, isOwn } from './plan.ts';
+
+/** A snapshot that is there and held. */
+export type Taken = Pick<PointFacts, 'dataset' | 'guid' | 'createtxg'>;
+
+/**
+ * Takes the snapshots that the plan says and holds all that it needs. What is
+ * not there afterwards is not in the answer.
+ *
+ * @returns by dataset.
+ * @throws {ZkeepError} when a command fails; what the ones before it took is destroyed again.
+ */
+export async function takeSnapshots(
+  plan: BackupPlan,
+  { progress, signal }: { progress: Progress; signal: AbortSignal },
+): Promise<Map<string, Taken>> {
+  const wanted = plan.datasets.filter(({ kind }) => kind !== 'already');
+  const done = new Set<string>();
+  try {
+    for (const { pool, command } of plan.take) {
+      signal.throwIfAborted();
+      // Not interrupted: half done, nobody would know whether the snapshots are there.
+      await run(command);
+      done.add(pool);
+    }
+    const found = await listSnapshots(wanted.map(fullName), signal);
+    await hold(found.map(fullName), signal);
+    return new Map(found.map((facts) => [facts.dataset, facts]));
+  } catch (thrown) {
+    for (const item of wanted) {
+      if (item.guid !== null || done.has(poolOf(item.dataset))) await undoSnapshot(item, progress);
+    }
+    throw thrown;
+  }
+}
+
+/**
+ * Takes back what was done to a snapshot that did not become a backup: our hold,
+ * and the snapshot itself when this run took it. Never throws: it says what stays.
+ */
+export async function undoSnapshot(item: DatasetPlan, progress: Progress): Promise<void> {
+  const snapshot = fullName(item);
+  const took = item.guid === null;
+  // One of ours may be held since its own backup, as the base of the next.
+  if (!took && isOwn(item.snapshot)) return;
+  try {
+    await release(snapshot);
+    if (!took) return;
+    await run(destroyCommand(snapshot));
+    progress.note(`${snapshot} is destroyed again`);
+  } catch (thrown) {
+    progress.note(`${snapshot} stays, because: ${messageOf(thrown)}`);
+  }
+}
+
+/** Which snapshots were taken at one moment, by ZFS's own word: same pool, same transaction. */
+export function setsOf(taken: ReadonlyMap<string, Taken>, now = systemClock.now()): Map<string, SetId> {
+  const moments = Map.groupBy(taken.values(), ({ dataset, createtxg }) => `${poolOf(dataset)} ${createtxg}`);
+  const sets = new Map<string, SetId>();
+  for (const together of moments.values()) {
+    if (together.length < 2) continue;
+    const set = newUuid7(now) as SetId;
+    for (const { dataset } of together) sets.set(dataset, set);
+  }
+  return sets;
+}
+
+function fullName(snapshot: { dataset: string; name: string } | DatasetPlan): string {
+  return snapshotOf(snapshot.dataset, 'snapshot' in snapshot ? snapshot.snapshot : snapshot.name);
+}

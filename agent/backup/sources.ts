@@ -1,0 +1,67 @@
+/** What a backup looks at before it is planned: the datasets of this host, and what the repository knows of them. */
+import { hostname } from 'node:os';
+import type { KnownSnapshot } from '../../catalog/protocol/protocol.ts';
+import type { Source } from '../../catalog/repository/manifest.ts';
+import type { Guid } from '../../catalog/words.ts';
+import type { ServiceClient } from '../service/client.ts';
+import { listSources, poolGuid, type SourceFacts, zfsVersion } from '../zfs/list.ts';
+import { parseDataset, poolOf } from '../zfs/names.ts';
+
+/** This host's side of a backup. */
+export interface HostFacts {
+  readonly zfs: string;
+  /** By the name of the pool. */
+  readonly pools: ReadonlyMap<string, Guid | undefined>;
+}
+
+/** The datasets to back up. */
+export interface Sources {
+  readonly host: HostFacts;
+  readonly roots: readonly string[];
+  readonly sources: readonly SourceFacts[];
+}
+
+/**
+ * Looks at the named datasets, each once, in the order in which they were named.
+ *
+ * @throws {ZkeepError} `usage` for what is no dataset's name, `missing` for one that is not there.
+ */
+export async function lookAtSources(
+  names: readonly string[],
+  options: { recursive: boolean; signal: AbortSignal },
+): Promise<Sources> {
+  const roots = rootsOf(names.map(parseDataset), options.recursive);
+  const pools = [...new Set(roots.map(poolOf))];
+  const [zfs, guids, ...listed] = await Promise.all([
+    zfsVersion(options.signal),
+    Promise.all(pools.map((pool) => poolGuid(pool, options.signal))),
+    ...roots.map((root) => listSources(root, options)),
+  ]);
+  return {
+    host: { zfs, pools: new Map(pools.map((pool, index) => [pool, guids[index]])) },
+    roots,
+    sources: listed.flat(),
+  };
+}
+
+/** What the repository knows of all snapshots and bookmarks of the datasets. */
+export async function knownOf(
+  sources: readonly SourceFacts[],
+  client: ServiceClient,
+  signal: AbortSignal,
+): Promise<KnownSnapshot[]> {
+  const guids = new Set(sources.flatMap(({ points }) => points.map(({ guid }) => guid)));
+  return await client.known([...guids], signal);
+}
+
+/** What the manifest says of where a dataset's stream came from. */
+export function sourceOf(dataset: string, { zfs, pools }: HostFacts): Source {
+  return { host: hostname(), dataset, pool_guid: pools.get(poolOf(dataset)) ?? null, zfs };
+}
+
+/** Each name once; with `-r`, those below another one come with that one. */
+function rootsOf(names: readonly string[], recursive: boolean): string[] {
+  const once = [...new Set(names)];
+  if (!recursive) return once;
+  return once.filter((name) => !once.some((other) => name.startsWith(`${other}/`)));
+}

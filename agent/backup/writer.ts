@@ -1,0 +1,38 @@
+/** Who writes: this process, and whether another one on this host still lives. */
+import { hostname } from 'node:os';
+import { ZkeepError } from '../../catalog/errors.ts';
+import type { Writer } from '../../catalog/protocol/protocol.ts';
+import { type BackupId, parseBackupId } from '../../catalog/words.ts';
+
+/** This process. */
+export function thisWriter(): Writer {
+  return { host: hostname(), process: process.pid };
+}
+
+/**
+ * The open backup that stands in the way, when its writer was on this host and
+ * is dead, or is this very process (whose answer got lost); else `undefined`.
+ *
+ * @param thrown what opening a backup threw.
+ * @param lives whether a process of this host lives.
+ */
+export function deadRival(
+  thrown: unknown,
+  self: Writer = thisWriter(),
+  lives: (process: number) => boolean = isAlive,
+): BackupId | undefined {
+  if (!(thrown instanceof ZkeepError) || thrown.code !== 'backup.busy') return undefined;
+  const { backup, host, process: id } = thrown.facts;
+  if (typeof backup !== 'string' || host !== self.host || typeof id !== 'number') return undefined;
+  return id === self.process || !lives(id) ? parseBackupId(backup) : undefined;
+}
+
+function isAlive(id: number): boolean {
+  try {
+    process.kill(id, 0);
+    return true;
+  } catch (thrown) {
+    // EPERM: it lives, and belongs to somebody else.
+    return !(thrown instanceof Error && 'code' in thrown && thrown.code === 'ESRCH');
+  }
+}

@@ -1,0 +1,153 @@
+/** `zkeep backup`: takes, sends, stores. */
+import type { Command } from 'commander';
+import { ZkeepError } from '../../catalog/errors.ts';
+import { parseBackupId } from '../../catalog/words.ts';
+import type { BackupPlan, DatasetPlan } from '../backup/plan.ts';
+import type { DatasetResult } from '../backup/run.ts';
+import { type CommonOptions, serviceToken, serviceUrl } from '../settings.ts';
+import {
+  common,
+  exitCodeOf,
+  failureDocument,
+  type Outcome,
+  perform,
+  retryNote,
+  type Surroundings,
+} from './command.ts';
+
+interface BackupOptions extends CommonOptions {
+  readonly recursive?: boolean;
+  readonly snapshot?: string;
+  readonly full?: boolean;
+  readonly dryRun?: boolean;
+  readonly abandon?: string;
+}
+
+const EXAMPLE = `zkeep backup tank/home tank/mail        two datasets, at one moment
+zkeep backup -r tank --dry-run          what would be done to all of a pool
+zkeep backup tank/home --snapshot daily-1`;
+
+export function addBackup(program: Command, exit: (code: number) => void): void {
+  const command = program
+    .command('backup')
+    .description('take a snapshot of each dataset, send it, store it')
+    .argument('[dataset...]', 'file systems or volumes of this host')
+    .option('-r, --recursive', 'and all datasets below them')
+    .option('--snapshot <name>', 'use this snapshot, which is there already')
+    .option('--full', 'store a full stream, although there is a base')
+    .option('--dry-run', 'print what would be done')
+    .option('--abandon <id>', 'end an open backup whose writer is gone, and do nothing else');
+  common(command, EXAMPLE).action(async (datasets: string[], options: BackupOptions) => {
+    exit(await perform('backup', options, async (surroundings) => await backup(datasets, surroundings)));
+  });
+}
+
+async function backup(
+  datasets: readonly string[],
+  surroundings: Surroundings<BackupOptions>,
+): Promise<Outcome> {
+  const { options } = surroundings;
+  const { ServiceClient } = await import('../service/client.ts');
+  const client = new ServiceClient({
+    url: serviceUrl(options),
+    token: serviceToken(options),
+    onRetry: retryNote(surroundings.progress),
+  });
+  try {
+    if (options.abandon !== undefined) return await abandon(options.abandon);
+    return await backUp();
+  } finally {
+    await client.close();
+  }
+
+  async function abandon(text: string): Promise<Outcome> {
+    const id = parseBackupId(text);
+    await client.abandon(id, surroundings.signal);
+    return { document: { abandoned: id }, text: `backup ${id} is not open any more` };
+  }
+
+  async function backUp(): Promise<Outcome> {
+    if (datasets.length === 0) throw nothingNamed();
+    const { progress, signal } = surroundings;
+    const { lookAtSources, knownOf } = await import('../backup/sources.ts');
+    // The service first: without it no snapshot is taken in vain.
+    const [repository, looked] = await Promise.all([
+      client.repository(signal),
+      lookAtSources(datasets, { recursive: options.recursive === true, signal }),
+    ]);
+    const { host, roots, sources } = looked;
+    const known = await knownOf(sources, client, signal);
+    const { planBackup } = await import('../backup/plan.ts');
+    const { parseSnapshotName } = await import('../zfs/names.ts');
+    const plan = planBackup({
+      sources,
+      roots,
+      recursive: options.recursive === true,
+      known,
+      request: {
+        snapshot: options.snapshot === undefined ? undefined : parseSnapshotName(options.snapshot),
+        full: options.full === true,
+        now: Date.now(),
+      },
+    });
+    for (const dataset of plan.leftOut)
+      progress.note(`${dataset} has no snapshot @${options.snapshot}: left out`);
+    if (options.dryRun) return await planOutcome(plan);
+    const { runBackup } = await import('../backup/run.ts');
+    const results = await runBackup(plan, { client, repository, host, progress, signal });
+    return await resultOutcome(results, plan.leftOut, signal);
+  }
+}
+
+async function planOutcome(plan: BackupPlan): Promise<Outcome> {
+  const { commandsOf } = await import('../backup/plan.ts');
+  const { showCommand } = await import('../zfs/failure.ts');
+  const rows = plan.datasets.map((item) => ({
+    dataset: item.dataset,
+    kind: item.kind,
+    reason: item.reason,
+    from: item.from?.guid ?? null,
+    snapshot: item.snapshot,
+    commands: commandsOf(item),
+  }));
+  const first = plan.take.map(({ command }) => [...command]);
+  const lines = plan.datasets.flatMap((item) => [
+    `# ${item.dataset}: ${inWords(item)}`,
+    ...commandsOf(item).map(showCommand),
+  ]);
+  return {
+    document: { plan: rows, commands: first, left_out: plan.leftOut },
+    text: [...first.map(showCommand), ...lines].join('\n'),
+  };
+}
+
+function inWords({ kind, reason }: DatasetPlan): string {
+  return `${kind === 'already' ? 'nothing to do' : kind}, because ${reason}`;
+}
+
+async function resultOutcome(
+  results: readonly DatasetResult[],
+  leftOut: readonly string[],
+  signal: AbortSignal,
+): Promise<Outcome> {
+  const { exitOf, resultDocument, resultInWords } = await import('../backup/results.ts');
+  const failure = results.find(({ outcome }) => outcome === 'failed')?.failure;
+  const sets = new Set(results.map(({ set }) => set));
+  const [set = null] = sets;
+  return {
+    document: {
+      set: sets.size === 1 ? set : null,
+      backups: results.map((result) => resultDocument(result, failureDocument)),
+      left_out: leftOut,
+      ...(failure === undefined ? {} : { error: failureDocument(failure) }),
+    },
+    text: results.map(resultInWords).join('\n'),
+    exit: signal.aborted ? exitCodeOf(signal.reason) : exitOf(results, exitCodeOf),
+  };
+}
+
+function nothingNamed(): ZkeepError {
+  return new ZkeepError('usage', 'backup.nothing', 'no dataset is named', {
+    advice: 'zfs list shows the datasets of this host',
+  });
+}

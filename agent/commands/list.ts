@@ -1,0 +1,109 @@
+/** `zkeep list`: what is kept. */
+import type { Command } from 'commander';
+import { ZkeepError } from '../../catalog/errors.ts';
+import type { BackupSummary, Dataset } from '../../catalog/protocol/protocol.ts';
+import type { CommonOptions } from '../settings.ts';
+import { common, fromRepository, type Outcome, perform, retryNote, type Surroundings } from './command.ts';
+
+interface ListOptions extends CommonOptions {
+  readonly host?: string;
+}
+
+const EXAMPLE = `zkeep list
+zkeep list tank/home
+zkeep list --repository /mnt/backups --json`;
+
+export function addList(program: Command, exit: (code: number) => void): void {
+  const command = program
+    .command('list')
+    .description('list what is kept: all datasets, or the snapshots of one')
+    .argument('[dataset]', 'as it was called where it was backed up')
+    .option('--host <name>', 'only what is from this host');
+  common(fromRepository(command), EXAMPLE).action(
+    async (dataset: string | undefined, options: ListOptions) => {
+      exit(await perform('list', options, async (surroundings) => await list(dataset, surroundings)));
+    },
+  );
+}
+
+async function list(dataset: string | undefined, surroundings: Surroundings<ListOptions>): Promise<Outcome> {
+  const { options, progress, signal } = surroundings;
+  const { openView } = await import('../view/view.ts');
+  const view = await openView(options, { signal, onRetry: retryNote(progress) });
+  const ofHost = options.host === undefined ? {} : { host: options.host };
+  try {
+    if (dataset === undefined) {
+      const datasets: Dataset[] = [];
+      for await (const one of view.datasets(ofHost)) datasets.push(one);
+      return { document: { datasets }, text: await datasetTable(datasets) };
+    }
+    const { parseDataset } = await import('../zfs/names.ts');
+    const meant = { dataset: parseDataset(dataset), ...ofHost };
+    const snapshots: BackupSummary[] = [];
+    for await (const one of view.backups(meant)) snapshots.push(one);
+    if (snapshots.length === 0) throw nothingKept(dataset);
+    snapshots.sort((one, other) => one.created - other.created || (one.backup < other.backup ? -1 : 1));
+    return { document: { dataset, snapshots }, text: await snapshotTable(snapshots) };
+  } finally {
+    await view.close();
+  }
+}
+
+async function datasetTable(datasets: readonly Dataset[]): Promise<string> {
+  if (datasets.length === 0) return 'nothing is kept yet';
+  const { table } = await import('../output/table.ts');
+  const { momentInWords, sizeInWords } = await import('../output/words.ts');
+  return table(
+    [
+      { title: 'host' },
+      { title: 'dataset' },
+      { title: 'snapshots', right: true },
+      { title: 'stored', right: true },
+      { title: 'oldest' },
+      { title: 'newest' },
+    ],
+    datasets.map(({ host, dataset, snapshots, stored, oldest, newest }) => [
+      host,
+      dataset,
+      String(snapshots),
+      sizeInWords(stored),
+      momentInWords(oldest),
+      momentInWords(newest),
+    ]),
+  );
+}
+
+async function snapshotTable(backups: readonly BackupSummary[]): Promise<string> {
+  const { table } = await import('../output/table.ts');
+  const { momentInWords, sizeInWords } = await import('../output/words.ts');
+  const names = new Map(backups.map(({ to, name }) => [to, `@${name}`]));
+  return table(
+    [
+      { title: 'created' },
+      { title: 'snapshot' },
+      { title: 'from' },
+      { title: 'size', right: true },
+      { title: 'stored', right: true },
+      { title: 'guid' },
+      { title: 'backup' },
+      { title: 'host' },
+    ],
+    backups.map(({ created, name, from, bytes, stored, to, backup, host }) => [
+      momentInWords(created),
+      `@${name}`,
+      from === null ? 'full' : (names.get(from) ?? from),
+      sizeInWords(bytes),
+      sizeInWords(stored),
+      to,
+      backup,
+      host,
+    ]),
+  );
+}
+
+function nothingKept(dataset: string): ZkeepError {
+  return new ZkeepError('missing', 'list.nothing', `nothing is kept of ${dataset}`, {
+    advice: 'zkeep list shows the datasets of which something is',
+    facts: { dataset },
+  });
+}

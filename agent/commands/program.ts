@@ -1,0 +1,79 @@
+/** The command line as a whole: its commands, its help, its usage errors. */
+import { readFileSync } from 'node:fs';
+import { Command, CommanderError } from 'commander';
+import { messageOf, ZkeepError } from '../../catalog/errors.ts';
+import { addBackup } from './backup.ts';
+import { exitCodeOf, tellFailure } from './command.ts';
+import { addExport } from './export.ts';
+import { addImport } from './import.ts';
+import { addList } from './list.ts';
+import { addPlan } from './plan.ts';
+import { addRestore } from './restore.ts';
+import { addShow } from './show.ts';
+import { addVerify } from './verify.ts';
+
+/**
+ * Runs the command that the arguments name.
+ *
+ * @returns the exit code; everything there is to say has been said.
+ */
+export async function runProgram(args: readonly string[]): Promise<number> {
+  let exit = 0;
+  const program = makeProgram((code) => {
+    exit = code;
+  });
+  const json = args.includes('--json');
+  if (json) program.configureOutput({ writeErr: () => undefined });
+  for (const command of program.commands) command.copyInheritedSettings(program);
+  try {
+    await program.parseAsync(args, { from: 'user' });
+    return exit;
+  } catch (thrown) {
+    if (!(thrown instanceof CommanderError)) throw thrown;
+    if (thrown.exitCode === 0) return 0;
+    const failure = usageFailure(thrown);
+    // Commander has told people already.
+    if (json) await tellFailure(nameIn(args, program), failure, true);
+    return exitCodeOf(failure);
+  }
+}
+
+function makeProgram(exit: (code: number) => void): Command {
+  const program = new Command('zkeep')
+    .description('keeps ZFS snapshots in object storage and puts them back')
+    .version(version(), '-V, --version')
+    .exitOverride()
+    .showHelpAfterError('zkeep --help shows the commands, zkeep COMMAND --help their options')
+    .addHelpText(
+      'after',
+      '\nExit codes: 0 done, 2 usage, 3 missing, 4 refused, 5 damaged, 6 busy, 7 some failed,\n8 denied, 9 full, 10 unavailable, 130 interrupted, 1 anything else',
+    );
+  for (const add of [addBackup, addRestore, addImport, addExport, addList, addShow, addPlan, addVerify]) {
+    add(program, exit);
+  }
+  return program;
+}
+
+function usageFailure(thrown: CommanderError): ZkeepError {
+  const message = messageOf(thrown)
+    .replace(/^error: /, '')
+    .trim();
+  return new ZkeepError(
+    'usage',
+    'agent.usage',
+    message === '(outputHelp)' ? 'no command is named' : message,
+    {
+      advice: 'zkeep --help shows the commands, zkeep COMMAND --help their options',
+      cause: thrown,
+    },
+  );
+}
+
+function nameIn(args: readonly string[], program: Command): string | undefined {
+  return program.commands.map((command) => command.name()).find((name) => name === args[0]);
+}
+
+function version(): string {
+  const text: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
+  return typeof text === 'object' && text !== null && 'version' in text ? String(text.version) : 'unknown';
+}

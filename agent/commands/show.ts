@@ -1,0 +1,113 @@
+/** `zkeep show`: one backup, its manifest, its attributes. */
+import type { Command } from 'commander';
+import type { BackupSummary } from '../../catalog/protocol/protocol.ts';
+import type { Attributes } from '../../catalog/repository/attributes.ts';
+import type { Manifest } from '../../catalog/repository/manifest.ts';
+import { parseBackupId } from '../../catalog/words.ts';
+import type { CommonOptions } from '../settings.ts';
+import type { CatalogView } from '../view/view.ts';
+import { common, fromRepository, type Outcome, perform, retryNote, type Surroundings } from './command.ts';
+
+interface ShowOptions extends CommonOptions {
+  readonly host?: string;
+  readonly attributes?: boolean;
+}
+
+const EXAMPLE = `zkeep show tank/home                   the newest snapshot
+zkeep show tank/home@daily-1 --attributes
+zkeep show 01980c4e-7f3a-7c11-9d3e-5b1f2a6c8e90 --json`;
+
+export function addShow(program: Command, exit: (code: number) => void): void {
+  const command = program
+    .command('show')
+    .description('show one backup')
+    .argument('<what>', 'the id of a backup, or dataset[@snapshot]')
+    .option('--attributes', 'with what zfs and zpool told about dataset and pool')
+    .option('--host <name>', 'the host that it is from, where several have a dataset of that name');
+  common(fromRepository(command), EXAMPLE).action(async (what: string, options: ShowOptions) => {
+    exit(await perform('show', options, async (surroundings) => await show(what, surroundings)));
+  });
+}
+
+async function show(what: string, surroundings: Surroundings<ShowOptions>): Promise<Outcome> {
+  const { options, progress, signal } = surroundings;
+  const { openView } = await import('../view/view.ts');
+  const view = await openView(options, { signal, onRetry: retryNote(progress) });
+  try {
+    const backup = await backupMeant(what, options.host, view);
+    const manifest = await view.manifest(backup);
+    const wanted = options.attributes === true && backup.attributes !== null;
+    const attributes = wanted && backup.attributes ? await view.attributes(backup.attributes) : null;
+    return { document: { backup, manifest, attributes }, text: await inWords(backup, manifest, attributes) };
+  } finally {
+    await view.close();
+  }
+}
+
+/** An id, as no dataset can be called: it begins with a digit. Of several backups to a snapshot, the newest. */
+async function backupMeant(
+  what: string,
+  host: string | undefined,
+  view: CatalogView,
+): Promise<BackupSummary> {
+  if (/^[0-9]/.test(what)) return await view.backup(parseBackupId(what));
+  const { findWanted, wantedBy } = await import('../view/wanted.ts');
+  const [dataset = '', snapshot] = what.split('@', 2);
+  const options = {
+    ...(host === undefined ? {} : { host }),
+    ...(snapshot === undefined ? {} : { snapshot }),
+  };
+  const { backups } = await findWanted(view, wantedBy(dataset, options));
+  const [newest] = backups;
+  if (!newest) throw new Error('a snapshot was found without a backup');
+  return newest;
+}
+
+async function inWords(
+  backup: BackupSummary,
+  manifest: Manifest,
+  attributes: Attributes | null,
+): Promise<string> {
+  const { momentInWords, printable, sizeInWords } = await import('../output/words.ts');
+  const { begin, records } = manifest.stream;
+  const rows: [string, string][] = [
+    ['backup', backup.backup],
+    ['dataset', `${backup.dataset} on ${backup.host}`],
+    ['snapshot', `@${backup.name}, GUID ${backup.to}, created ${momentInWords(backup.created)}`],
+    [
+      'base',
+      manifest.from ? `${manifest.from.name ?? ''} GUID ${manifest.from.guid}`.trim() : 'none: a full stream',
+    ],
+    [
+      'stream',
+      `${sizeInWords(backup.bytes)} (${backup.bytes} bytes), ${begin.type === 3 ? 'volume' : 'file system'}`,
+    ],
+    ['sent', manifest.send_flags ? `zfs send ${manifest.send_flags.join(' ')}` : 'imported'],
+    [
+      'records',
+      Object.entries(records)
+        .map(([type, count]) => `${count} ${type}`)
+        .join(', '),
+    ],
+    [
+      'stored',
+      `${sizeInWords(backup.stored)} in ${backup.segments} segments${backup.encrypted ? ', encrypted' : ''}`,
+    ],
+    ['committed', backup.committed],
+    ['set', backup.set ?? 'none'],
+    ['lineage', backup.lineage],
+    ['attributes', backup.attributes ?? 'none'],
+  ];
+  const lines = rows.map(([name, value]) => `${name.padEnd(11)} ${printable(value)}`);
+  const outputs = (attributes?.outputs ?? []).flatMap(({ command, output, encoding, error }) => [
+    '',
+    `$ ${printable(command.join(' '))}`,
+    ...(encoding === 'utf8' ? output : '(not text: see --json)').trimEnd().split('\n').map(tabbed),
+    ...(error === undefined ? [] : [`failed: ${printable(error)}`]),
+  ]);
+  return [...lines, ...outputs].join('\n');
+
+  function tabbed(line: string): string {
+    return line.split('\t').map(printable).join('\t');
+  }
+}

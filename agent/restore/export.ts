@@ -1,0 +1,147 @@
+/** One stored stream, as it was sent: which one, and into which file. */
+import { createWriteStream } from 'node:fs';
+import { open, rename, rm, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { Writable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { type ErrorKind, messageOf, ZkeepError } from '../../catalog/errors.ts';
+import type { BackupSummary } from '../../catalog/protocol/protocol.ts';
+import { type Guid, guidsMeant } from '../../catalog/words.ts';
+
+/**
+ * The stream to export, of those that lead to the wanted snapshot: the one from
+ * the base that is asked for; else the full one; else the smallest.
+ *
+ * @param names names of snapshots, by GUID.
+ * @param from a snapshot's name or GUID, or `nothing`.
+ * @throws {ZkeepError} `missing` with the bases that there are.
+ */
+export function chooseStream(
+  backups: readonly BackupSummary[],
+  names: ReadonlyMap<Guid, string>,
+  from: string | undefined,
+): BackupSummary {
+  const meant = from === undefined ? undefined : basesMeant(from, names);
+  const [best] = backups
+    .filter((backup) => meant === undefined || meant.has(backup.from))
+    .toSorted((one, other) => fullFirst(one) - fullFirst(other) || one.stored - other.stored);
+  if (best) return best;
+  const bases = new Set(backups.map((backup) => baseInWords(backup.from, names)));
+  throw new ZkeepError(
+    'missing',
+    'export.no-stream',
+    `no stored stream leads to that snapshot from ${from}`,
+    {
+      advice: `there is one from ${[...bases].join(', and from ')}`,
+      facts: { from: from ?? null, bases: [...bases] },
+    },
+  );
+}
+
+/** A base as people know it: its name, else its GUID, else `nothing`. */
+export function baseInWords(from: Guid | null, names: ReadonlyMap<Guid, string>): string {
+  if (from === null) return 'nothing';
+  const name = names.get(from);
+  return name === undefined ? from : `@${name} (${from})`;
+}
+
+/**
+ * Writes the stream to a file. The file has its name only once it is whole and
+ * durable; a device or pipe is written to as it is.
+ *
+ * @throws {ZkeepError} what the stream throws; else by what the file system says.
+ */
+export async function writeFileWhole(file: string, stream: AsyncIterable<Uint8Array>): Promise<void> {
+  const special = (await stat(file).catch(() => undefined))?.isFile() === false;
+  const place = special ? file : `${file}.partial`;
+  try {
+    await writeAll(stream, createWriteStream(place, { flush: !special }));
+    if (special) return;
+    await rename(place, file);
+    await syncFolder(dirname(file));
+  } catch (thrown) {
+    if (!special) await rm(place, { force: true });
+    throw explained(thrown, file);
+  }
+}
+
+/**
+ * Writes the stream to standard output.
+ *
+ * @throws {ZkeepError} `failed` when its reader has left.
+ */
+export async function writeStandardOutput(stream: AsyncIterable<Uint8Array>): Promise<void> {
+  if (process.stdout.isTTY) {
+    throw new ZkeepError('usage', 'export.terminal', 'a stream is not for a terminal', {
+      advice: 'write it into a file (> FILE or --output FILE), or into "zfs receive"',
+    });
+  }
+  try {
+    await writeAll(stream, process.stdout);
+    // Left open for what may follow, it would not wait for its last bytes by itself.
+    await new Promise((resolve) => process.stdout.write('', resolve));
+  } catch (thrown) {
+    throw explained(thrown, 'standard output');
+  }
+}
+
+async function writeAll(stream: AsyncIterable<Uint8Array>, writable: Writable): Promise<void> {
+  await pipeline(stream, writable, { end: writable !== process.stdout });
+}
+
+/** `from` as a name, and as a GUID where it can be one: what it may mean, all of it. */
+function basesMeant(from: string, names: ReadonlyMap<Guid, string>): Set<Guid | null> {
+  if (from === 'nothing') return new Set([null]);
+  const name = from.startsWith('@') ? from.slice(1) : from;
+  const named = [...names].filter(([, known]) => known === name).map(([guid]) => guid);
+  if (named.length > 0) return new Set(named);
+  try {
+    return new Set(guidsMeant(from));
+  } catch {
+    return new Set();
+  }
+}
+
+function fullFirst({ from }: BackupSummary): number {
+  return from === null ? 0 : 1;
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+const KINDS: Readonly<Record<string, ErrorKind>> = {
+  ENOSPC: 'full',
+  EDQUOT: 'full',
+  EACCES: 'denied',
+  EPERM: 'denied',
+  EROFS: 'denied',
+  ENOENT: 'missing',
+  ENOTDIR: 'missing',
+};
+
+function explained(thrown: unknown, place: string): unknown {
+  if (thrown instanceof ZkeepError || !(thrown instanceof Error && 'code' in thrown)) return thrown;
+  const code = String(thrown.code);
+  if (code === 'EPIPE' || code === 'ERR_STREAM_PREMATURE_CLOSE') {
+    return new ZkeepError('failed', 'export.closed', 'the reader of the stream has left before its end', {
+      advice: 'see what it says, and start again',
+      cause: thrown,
+    });
+  }
+  return new ZkeepError(
+    KINDS[code] ?? 'failed',
+    'export.unwritable',
+    `cannot write ${place}: ${messageOf(thrown)}`,
+    {
+      advice: 'see that there is room and that this user may write there',
+      facts: { place, code },
+      cause: thrown,
+    },
+  );
+}

@@ -1,0 +1,104 @@
+/** Does what `plan.ts` decided: receives stream after stream, and proves what arrived. */
+import { systemClock } from '../../catalog/clock.ts';
+import { ZkeepError } from '../../catalog/errors.ts';
+import type { BackupSummary } from '../../catalog/protocol/protocol.ts';
+import type { Manifest } from '../../catalog/repository/manifest.ts';
+import { unpackStream } from '../../catalog/repository/segment/unpack.ts';
+import type { BackupId, Guid } from '../../catalog/words.ts';
+import type { Progress } from '../output/progress.ts';
+import type { CatalogView } from '../view/view.ts';
+import { listSources } from '../zfs/list.ts';
+import { receiveStream } from '../zfs/receive.ts';
+import { run } from '../zfs/run.ts';
+import type { RestoreActions, RestoreStep } from './plan.ts';
+
+/** One stream that was received. */
+export interface Received {
+  readonly backup: BackupId;
+  readonly guid: Guid;
+  readonly bytes: number;
+  readonly seconds: number;
+}
+
+/** What the run works with. */
+export interface RestoreTools {
+  readonly view: CatalogView;
+  readonly identities: readonly string[];
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Runs the commands and feeds the streams. After every step the target's newest
+ * snapshot is the one that the step brings.
+ *
+ * @throws {ZkeepError} what ZFS, the service, the store or the stream was at fault for; what was
+ *   received before stays, and the same restore goes on from there.
+ */
+export async function runRestore(actions: RestoreActions, tools: RestoreTools): Promise<Received[]> {
+  const { target, before, steps } = actions;
+  for (const command of before) await run(command, { signal: tools.signal });
+  const received: Received[] = [];
+  for (const [index, step] of steps.entries()) {
+    tools.progress.begin(`${target} ${index + 1}/${steps.length} @${step.backup.name}`);
+    const started = systemClock.now();
+    await receive(step, tools);
+    await prove(target, step.backup.to, tools.signal);
+    const { backup, to: guid, bytes } = step.backup;
+    received.push({ backup, guid, bytes, seconds: (systemClock.now() - started) / 1000 });
+  }
+  return received;
+}
+
+/**
+ * Whether the target stands at a snapshot: its newest one has the GUID.
+ *
+ * @throws {ZkeepError} `failed` with code `restore.proof` when it does not.
+ */
+export async function prove(target: string, guid: Guid, signal: AbortSignal): Promise<void> {
+  const [found] = await listSources(target, { recursive: false, signal });
+  const newest = found?.points.findLast(({ kind }) => kind === 'snapshot');
+  if (newest?.guid === guid) return;
+  throw new ZkeepError(
+    'failed',
+    'restore.proof',
+    `${target} does not stand at snapshot ${guid} as it should`,
+    {
+      advice: 'something else receives into it or takes snapshots of it: restore into another name',
+      facts: { target, wanted: guid, found: newest?.guid ?? null },
+    },
+  );
+}
+
+/** The raw stream of a backup, fetched, decrypted, decompressed and checked. */
+export function streamOf(
+  manifest: Manifest,
+  { view, identities, signal }: RestoreTools,
+): AsyncGenerator<Uint8Array> {
+  const fetch = (number: number, fetching: AbortSignal) => view.segment(manifest, number, fetching);
+  return unpackStream(manifest, fetch, { identities, signal });
+}
+
+/**
+ * Refuses what could not be decrypted, before anything is done.
+ *
+ * @throws {ZkeepError} `denied`.
+ */
+export function checkIdentities(backups: readonly BackupSummary[], identities: readonly string[]): void {
+  if (identities.length > 0 || !backups.some(({ encrypted }) => encrypted)) return;
+  throw new ZkeepError('denied', 'restore.no-identity', 'these backups are encrypted', {
+    advice: 'name the file with the age identity of one of the recipients: --identity FILE',
+  });
+}
+
+async function receive({ backup, command }: RestoreStep, tools: RestoreTools): Promise<void> {
+  const manifest = await tools.view.manifest(backup);
+  let bytes = 0;
+  await receiveStream(command, streamOf(manifest, tools), {
+    signal: tools.signal,
+    onTaken: (taken) => {
+      bytes += taken;
+      tools.progress.tell({ bytes, total: backup.bytes });
+    },
+  });
+}

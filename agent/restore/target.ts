@@ -1,0 +1,78 @@
+/** What is at the place where a restore is to go. */
+import { ZkeepError } from '../../catalog/errors.ts';
+import { type Guid, guidOf } from '../../catalog/words.ts';
+import { listSources } from '../zfs/list.ts';
+import { parentOf, parseDataset } from '../zfs/names.ts';
+import { readToken } from '../zfs/receive.ts';
+
+/** A snapshot of the target. */
+export interface TargetSnapshot {
+  readonly guid: Guid;
+  /** The part after `@`. */
+  readonly name: string;
+}
+
+/** The target as it is now. */
+export interface Target {
+  readonly target: string;
+  readonly exists: boolean;
+  /** The newest first. */
+  readonly snapshots: readonly TargetSnapshot[];
+  /** What an interrupted receive left: the snapshot that it was getting, `null` when that cannot be told. */
+  readonly partial: { readonly to: Guid | null } | undefined;
+}
+
+/**
+ * Looks at the target.
+ *
+ * @throws {ZkeepError} `usage` for a name that cannot be one, `missing` when there is no pool or parent for it.
+ */
+export async function lookAtTarget(name: string, signal: AbortSignal): Promise<Target> {
+  const target = parseDataset(name);
+  const parent = parentOf(target);
+  if (parent === undefined) throw isPool(target);
+  try {
+    const [found] = await listSources(target, { recursive: false, signal });
+    if (!found) throw new Error(`zfs list said nothing about ${target}`);
+    const snapshots = found.points.filter(({ kind }) => kind === 'snapshot').toReversed();
+    const { resumeToken } = found;
+    const partial = resumeToken === undefined ? undefined : { to: await receivedBy(resumeToken, signal) };
+    return { target, exists: true, snapshots: snapshots.map(({ guid, name }) => ({ guid, name })), partial };
+  } catch (thrown) {
+    if (!(thrown instanceof ZkeepError) || thrown.code !== 'zfs.no-dataset') throw thrown;
+    await checkParent(target, parent, signal);
+    return { target, exists: false, snapshots: [], partial: undefined };
+  }
+}
+
+async function receivedBy(token: string, signal: AbortSignal): Promise<Guid | null> {
+  const to = await readToken(token, signal);
+  return to === undefined ? null : guidOf(to);
+}
+
+async function checkParent(target: string, parent: string, signal: AbortSignal): Promise<void> {
+  try {
+    await listSources(parent, { recursive: false, signal });
+  } catch (cause) {
+    if (!(cause instanceof ZkeepError) || cause.code !== 'zfs.no-dataset') throw cause;
+    throw new ZkeepError('missing', 'restore.no-parent', `there is no ${parent} to put ${target} into`, {
+      advice: parent.includes('/')
+        ? `zfs create -p ${parent}`
+        : 'zpool list shows the pools, zpool create makes one',
+      facts: { target, parent },
+      cause,
+    });
+  }
+}
+
+function isPool(target: string): ZkeepError {
+  return new ZkeepError(
+    'usage',
+    'restore.pool',
+    `${target} is a pool itself: nothing can be received as one`,
+    {
+      advice: `name a dataset that will be in it: --to ${target}/NAME`,
+      facts: { target },
+    },
+  );
+}

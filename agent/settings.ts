@@ -1,0 +1,119 @@
+/** What every command is told: by its options, by the environment, by files in their usual places. */
+import { readFileSync } from 'node:fs';
+import { homedir } from 'node:os';
+import { join } from 'node:path';
+import { messageOf, ZkeepError } from '../catalog/errors.ts';
+import { DEFAULT_PORT } from '../catalog/protocol/protocol.ts';
+
+/** The options that every command has, as commander gives them. */
+export interface CommonOptions {
+  readonly service?: string;
+  readonly tokenFile?: string;
+  readonly repository?: string;
+  readonly identity?: string;
+  readonly json?: boolean;
+  readonly quiet?: boolean;
+}
+
+/** Largest token or identity file, bytes. */
+const MAX_FILE = 64 * 1024;
+
+/**
+ * The address of the service, without a slash at the end.
+ *
+ * @throws {ZkeepError} `usage` when it is none.
+ */
+export function serviceUrl(options: CommonOptions, environment: NodeJS.ProcessEnv = process.env): string {
+  const text = options.service ?? environment['ZKEEP_SERVICE'] ?? `http://127.0.0.1:${DEFAULT_PORT}`;
+  const url = URL.parse(text);
+  if (!url || !['http:', 'https:'].includes(url.protocol) || url.search || url.hash || url.username) {
+    throw new ZkeepError(
+      'usage',
+      'settings.service',
+      `${JSON.stringify(text)} is not the address of a service`,
+      {
+        advice: 'write it as http://HOST:PORT or https://HOST',
+        facts: { service: text },
+      },
+    );
+  }
+  return `${url.origin}${url.pathname}`.replace(/\/+$/, '');
+}
+
+/**
+ * The token: of the file that is named, else of `ZKEEP_TOKEN`, else of the usual files.
+ *
+ * @throws {ZkeepError} `denied` with the places where none was found.
+ */
+export function serviceToken(options: CommonOptions, environment: NodeJS.ProcessEnv = process.env): string {
+  if (options.tokenFile !== undefined) return checkToken(readNamed(options.tokenFile), options.tokenFile);
+  if (environment['ZKEEP_TOKEN']) return checkToken(environment['ZKEEP_TOKEN'], 'ZKEEP_TOKEN');
+  const named = environment['ZKEEP_TOKEN_FILE'];
+  if (named) return checkToken(readNamed(named), named);
+  const usual = usualTokenFiles(environment);
+  for (const file of usual) {
+    const text = readIfThere(file);
+    if (text !== undefined) return checkToken(text, file);
+  }
+  throw new ZkeepError(
+    'denied',
+    'settings.no-token',
+    `there is no token: ${usual.join(' and ')} do not exist`,
+    {
+      advice: 'zkeep-server token add makes one; put it there, or name its file by --token-file',
+      facts: { places: usual },
+    },
+  );
+}
+
+/**
+ * The age identities in a file: a line each, `#` begins a comment.
+ *
+ * @throws {ZkeepError} `usage` when it holds none.
+ */
+export function readIdentities(file: string): string[] {
+  const lines = readNamed(file)
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '' && !line.startsWith('#'));
+  if (lines.length > 0 && lines.every((line) => /^AGE-SECRET-KEY-[A-Z0-9-]+$/.test(line))) return lines;
+  throw new ZkeepError('usage', 'settings.identity', `${file} is not an age identity file`, {
+    advice: 'each of its lines begins with AGE-SECRET-KEY-; age-keygen makes such a file',
+    facts: { file },
+  });
+}
+
+function usualTokenFiles(environment: NodeJS.ProcessEnv): string[] {
+  const home = environment['XDG_CONFIG_HOME'] || join(environment['HOME'] || homedir(), '.config');
+  return ['/etc/zkeep/token', join(home, 'zkeep', 'token')];
+}
+
+/** A token is one line of visible ASCII: anything else would spoil the header that carries it. */
+function checkToken(text: string, place: string): string {
+  const token = text.trim();
+  if (/^[\x21-\x7e]{1,200}$/.test(token)) return token;
+  throw new ZkeepError('usage', 'settings.token', `${place} does not hold a token`, {
+    advice: 'it is one line, as zkeep-server token add printed it',
+    facts: { place },
+  });
+}
+
+function readNamed(file: string): string {
+  const text = readIfThere(file);
+  if (text !== undefined) return text;
+  throw new ZkeepError('missing', 'settings.no-file', `there is no file ${file}`, { facts: { file } });
+}
+
+function readIfThere(file: string): string | undefined {
+  try {
+    return readFileSync(file).subarray(0, MAX_FILE).toString('utf8');
+  } catch (cause) {
+    const code = cause instanceof Error && 'code' in cause ? cause.code : undefined;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return undefined;
+    throw new ZkeepError('denied', 'settings.unreadable', `cannot read ${file}: ${messageOf(cause)}`, {
+      advice: 'see that this user may read it',
+      facts: { file },
+      cause,
+    });
+  }
+}

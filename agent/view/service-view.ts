@@ -1,0 +1,80 @@
+/** What is kept, as the service tells it; the segments come straight from the store, by grants. */
+import type { DatasetsQuery } from '../../catalog/protocol/pages.ts';
+import type { BackupSummary, Dataset, PlanRequest, RestorePlan } from '../../catalog/protocol/protocol.ts';
+import type { Attributes } from '../../catalog/repository/attributes.ts';
+import type { Manifest } from '../../catalog/repository/manifest.ts';
+import { getByGrant } from '../../catalog/repository/store/transfer.ts';
+import type { VerifyOptions, VerifyReport } from '../../catalog/repository/verify.ts';
+import { retry } from '../../catalog/retry.ts';
+import type { BackupId, Digest } from '../../catalog/words.ts';
+import { ServiceClient } from '../service/client.ts';
+import type { ServiceAccess } from '../service/exchange.ts';
+import { ReadGrants } from './read-grants.ts';
+import type { BackupsMeant, CatalogView } from './view.ts';
+
+export class ServiceView implements CatalogView {
+  readonly #client: ServiceClient;
+  readonly #signal: AbortSignal;
+  readonly #grants = new Map<BackupId, ReadGrants>();
+
+  constructor(access: ServiceAccess, signal: AbortSignal) {
+    this.#client = new ServiceClient(access);
+    this.#signal = signal;
+  }
+
+  get location(): string {
+    return this.#client.url;
+  }
+
+  datasets(meant: Pick<DatasetsQuery, 'dataset' | 'host'>): AsyncIterable<Dataset> {
+    return this.#client.datasets(meant, this.#signal);
+  }
+
+  backups(meant: BackupsMeant): AsyncIterable<BackupSummary> {
+    return this.#client.backups(meant, this.#signal);
+  }
+
+  async backup(backup: BackupId): Promise<BackupSummary> {
+    return await this.#client.backup(backup, this.#signal);
+  }
+
+  async plan(request: PlanRequest): Promise<RestorePlan> {
+    return await this.#client.plan(request, this.#signal);
+  }
+
+  async manifest({ backup }: Pick<BackupSummary, 'backup'>): Promise<Manifest> {
+    return await this.#client.manifest(backup, this.#signal);
+  }
+
+  async attributes(digest: Digest): Promise<Attributes> {
+    return await this.#client.attributes(digest, this.#signal);
+  }
+
+  async segment(manifest: Manifest, number: number, signal = this.#signal): Promise<Uint8Array> {
+    const maxBytes = manifest.segments[number]?.stored ?? 0;
+    const grants = this.#grantsOf(manifest);
+    return await retry(async () => getByGrant(await grants.grantFor(number), { maxBytes, signal }), {
+      signal,
+    });
+  }
+
+  async verify(options: VerifyOptions): Promise<VerifyReport> {
+    const { verifyRepository } = await import('../../catalog/repository/verify.ts');
+    const { verifiable } = await import('./service-verify.ts');
+    return await verifyRepository(verifiable(this.#client, this, options.dataset), options);
+  }
+
+  async close(): Promise<void> {
+    await this.#client.close();
+  }
+
+  #grantsOf({ backup, segments }: Manifest): ReadGrants {
+    const held = this.#grants.get(backup);
+    if (held) return held;
+    const grants = new ReadGrants(segments.length, (some) =>
+      this.#client.readGrants(backup, some, this.#signal),
+    );
+    this.#grants.set(backup, grants);
+    return grants;
+  }
+}

@@ -1,0 +1,53 @@
+/** What is kept, as a command sees it: through the service, or in the bucket alone. */
+import type { DatasetsQuery } from '../../catalog/protocol/pages.ts';
+import type { BackupSummary, Dataset, PlanRequest, RestorePlan } from '../../catalog/protocol/protocol.ts';
+import type { Attributes } from '../../catalog/repository/attributes.ts';
+import type { Manifest } from '../../catalog/repository/manifest.ts';
+import type { VerifyOptions, VerifyReport } from '../../catalog/repository/verify.ts';
+import type { BackupId, Digest, Guid } from '../../catalog/words.ts';
+import { type CommonOptions, serviceToken, serviceUrl } from '../settings.ts';
+
+/** Which backups are meant; all fields must fit. */
+export interface BackupsMeant {
+  readonly dataset?: string;
+  readonly host?: string;
+  readonly to?: Guid;
+}
+
+/** Everything that reads. All methods throw {@link ZkeepError}s. */
+export interface CatalogView {
+  /** Where the answers come from, for people. */
+  readonly location: string;
+  datasets(meant: Pick<DatasetsQuery, 'dataset' | 'host'>): AsyncIterable<Dataset>;
+  backups(meant: BackupsMeant): AsyncIterable<BackupSummary>;
+  backup(backup: BackupId): Promise<BackupSummary>;
+  /** What must be received, in order; throws when there is no way to it. */
+  plan(request: PlanRequest): Promise<RestorePlan>;
+  manifest(of: Pick<BackupSummary, 'backup' | 'to'>): Promise<Manifest>;
+  attributes(digest: Digest): Promise<Attributes>;
+  /** The stored bytes of segment `number`; whoever decodes them checks their digest. */
+  segment(manifest: Manifest, number: number, signal?: AbortSignal): Promise<Uint8Array>;
+  verify(options: VerifyOptions): Promise<VerifyReport>;
+  close(): Promise<void>;
+}
+
+/** What a view may tell while it works. */
+export interface ViewOptions {
+  readonly signal: AbortSignal;
+  readonly onRetry: (thrown: unknown, pause: number) => void;
+}
+
+/**
+ * The view that the options ask for.
+ *
+ * @example const view = await openView(options, { signal, onRetry });
+ */
+export async function openView(options: CommonOptions, viewing: ViewOptions): Promise<CatalogView> {
+  if (options.repository !== undefined) {
+    const { openBucketView } = await import('./bucket-view.ts');
+    return await openBucketView(options.repository, viewing);
+  }
+  const { ServiceView } = await import('./service-view.ts');
+  const access = { url: serviceUrl(options), token: serviceToken(options), onRetry: viewing.onRetry };
+  return new ServiceView(access, viewing.signal);
+}
