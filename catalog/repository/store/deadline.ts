@@ -1,0 +1,52 @@
+/** How long one request to a store may take, in its parts and as a whole. */
+import { ZkeepError } from '../../errors.ts';
+
+/** All in milliseconds. */
+export interface Timeouts {
+  /** Until the connection stands. */
+  readonly connect: number;
+  /** Without a byte in either direction, while sending, waiting or receiving. */
+  readonly stall: number;
+  /** For the whole request, its body included. */
+  readonly whole: number;
+}
+
+/** Patient with slow lines, since a stall ends a request long before its whole time does. */
+export const TIMEOUTS: Timeouts = { connect: 10_000, stall: 30_000, whole: 15 * 60_000 };
+
+/**
+ * Runs `work` with a signal that aborts when the caller's own does, or after so
+ * many milliseconds.
+ *
+ * @throws the caller's reason, or `unavailable` when the time is up, whatever `work` made of the abort.
+ */
+export async function withDeadline<T>(
+  milliseconds: number,
+  signal: AbortSignal | undefined,
+  work: (signal: AbortSignal) => Promise<T>,
+): Promise<T> {
+  signal?.throwIfAborted();
+  const deadline = new AbortController();
+  const timer = setTimeout(() => deadline.abort(tooSlow(milliseconds)), milliseconds);
+  try {
+    return await work(signal ? AbortSignal.any([signal, deadline.signal]) : deadline.signal);
+  } catch (thrown) {
+    signal?.throwIfAborted();
+    deadline.signal.throwIfAborted();
+    deadline.abort(thrown); // Closes what is still open of the request, such as a body nobody reads.
+    throw thrown;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function tooSlow(milliseconds: number): ZkeepError {
+  return new ZkeepError(
+    'unavailable',
+    'store.timeout',
+    `the store took longer than ${milliseconds / 1000} s`,
+    {
+      advice: 'check the network to the store and its load',
+    },
+  );
+}

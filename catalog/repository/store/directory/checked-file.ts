@@ -1,0 +1,136 @@
+/** One file that is written, read and compared with care: sizes checked, digests checked, synced. */
+import { createHash } from 'node:crypto';
+import { type FileHandle, open } from 'node:fs/promises';
+import type { Digest } from '../../../words.ts';
+import { bodyMismatch } from '../store-errors.ts';
+
+/** Bytes that come one piece after the other. */
+export type Pieces = AsyncIterable<Uint8Array>;
+
+/** What a file must be. */
+export interface Content {
+  /** Bytes. */
+  readonly size: number;
+  readonly sha256: Digest;
+}
+
+/** Keeps errors of the source, in `cause`, apart from those of the file system. */
+export class SourceFailure extends Error {}
+
+/** Bytes read at once when a stored file is compared. */
+const COMPARE_BUFFER = 1024 * 1024;
+
+/**
+ * Writes a new file, checks that it is what was announced, and makes it durable.
+ *
+ * @param what the name for people, in the error.
+ * @throws {ZkeepError} `damaged` when the pieces are not `content`; {@link SourceFailure}.
+ */
+export async function writeChecked(
+  path: string,
+  pieces: Pieces,
+  content: Content,
+  what: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  const file = await open(path, 'wx');
+  try {
+    const written = await copy(file, pieces, content.size, what, signal);
+    if (written.size !== content.size || written.sha256 !== content.sha256)
+      throw bodyMismatch(what, { size: content.size, sha256: content.sha256, got: written.sha256 });
+    await file.sync();
+    const { size } = await file.stat();
+    if (size !== content.size) throw bodyMismatch(what, { size: content.size, got: size });
+  } finally {
+    await file.close();
+  }
+}
+
+/** Fills the buffer with the bytes from `position` on, as far as there are any; gives their number. */
+export async function readAt(file: FileHandle, buffer: Uint8Array, position: number): Promise<number> {
+  let done = 0;
+  while (done < buffer.byteLength) {
+    const { bytesRead } = await file.read(buffer, done, buffer.byteLength - done, position + done);
+    if (bytesRead === 0) break;
+    done += bytesRead;
+  }
+  return done;
+}
+
+/** Whether the file is exactly `content`. */
+export async function hasContent(path: string, content: Content): Promise<boolean> {
+  const file = await open(path, 'r');
+  try {
+    const stats = await file.stat();
+    if (!stats.isFile() || stats.size !== content.size) return false;
+    const sum = createHash('sha256');
+    const buffer = Buffer.allocUnsafe(COMPARE_BUFFER);
+    for (let at = 0; at < content.size; ) {
+      const got = await readAt(file, buffer, at);
+      if (got === 0) return false;
+      sum.update(buffer.subarray(0, got));
+      at += got;
+    }
+    return sum.digest('hex') === content.sha256;
+  } finally {
+    await file.close();
+  }
+}
+
+async function copy(
+  file: FileHandle,
+  pieces: Pieces,
+  limit: number,
+  what: string,
+  signal: AbortSignal | undefined,
+): Promise<{ size: number; sha256: string }> {
+  const sum = createHash('sha256');
+  let size = 0;
+  for await (const piece of guarded(pieces, signal)) {
+    if (size + piece.byteLength > limit) throw bodyMismatch(what, { size: limit, got: 'more' });
+    const writing = writeAt(file, piece, size);
+    sum.update(piece);
+    await writing;
+    size += piece.byteLength;
+  }
+  return { size, sha256: sum.digest('hex') };
+}
+
+/** The pieces, until the signal aborts, even where the source is silent. */
+async function* guarded(pieces: Pieces, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
+  const source = pieces[Symbol.asyncIterator]();
+  let ended = false;
+  try {
+    for (;;) {
+      const next = await untilAbort(source.next(), signal);
+      if (next.done) break;
+      yield next.value;
+    }
+    ended = true;
+  } catch (cause) {
+    ended = true;
+    throw new SourceFailure('the source failed', { cause });
+  } finally {
+    if (!ended) await source.return?.();
+  }
+}
+
+async function untilAbort<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (!signal) return promise;
+  signal.throwIfAborted();
+  const aborted = Promise.withResolvers<never>();
+  const abort = () => aborted.reject(signal.reason);
+  signal.addEventListener('abort', abort, { once: true });
+  try {
+    return await Promise.race([promise, aborted.promise]);
+  } finally {
+    signal.removeEventListener('abort', abort);
+  }
+}
+
+async function writeAt(file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < bytes.byteLength; ) {
+    const { bytesWritten } = await file.write(bytes, done, bytes.byteLength - done, position + done);
+    done += bytesWritten;
+  }
+}
