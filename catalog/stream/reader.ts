@@ -8,7 +8,7 @@ import type { Fletcher4Room } from './fletcher4.ts';
 import { byteOrderOf, readBegin } from './reading/begin.ts';
 import { EntryFinder } from './reading/entry.ts';
 import { Framing, LAST_RECORD } from './reading/framing.ts';
-import { double, MOST_PAYLOAD_OF_TYPE, payloadLength } from './reading/payload.ts';
+import { MOST_PAYLOAD_OF_TYPE, payloadLength } from './reading/payload.ts';
 import { RecordView } from './reading/record-view.ts';
 import * as refusals from './reading/refusals.ts';
 import { AwaitedSpills } from './reading/spill.ts';
@@ -46,15 +46,14 @@ export class StreamReader {
   entryFrom = 0;
   readonly #options: ReaderOptions;
   readonly #framing: Framing;
-  readonly #view = new RecordView();
+  readonly #shown = new RecordView();
   readonly #entries = new EntryFinder();
   readonly #spills = new AwaitedSpills();
   #begin: Begin | undefined;
-  // What every header is compared with, from BEGIN: `toguid` in two halves, because BigInts are slow.
+  // What BEGIN says for every header after it; `toguid` in two halves, because BigInts are slow.
   #little = true;
   #guidLow = 0;
   #guidHigh = 0;
-  #announcesSpills = false;
   #records = 0;
   readonly #counts = RECORD_NAMES.map(() => 0);
   /** Number of the type of the record at hand. */
@@ -72,7 +71,7 @@ export class StreamReader {
    * A reader that goes on where another one stopped.
    *
    * @param begin what that one had as {@link begin}; not looked at when it had none yet.
-   * @throws {ZkeepError} `damaged` when the state is none.
+   * @throws {ZkeepError} `damaged`, code `stream.state`, when the state is none.
    */
   static resume(state: ReaderState, begin: Begin | undefined, options: ReaderOptions = {}): StreamReader {
     const reader = new StreamReader(options);
@@ -80,7 +79,7 @@ export class StreamReader {
     if (state.records > 0 && begin) reader.#setBegin(begin);
     reader.#framing.restore(state, state.ended === true);
     reader.#entries.restore(state);
-    for (const object of state.spill ?? []) reader.#spills.announce(Number(object));
+    reader.#spills.restore(state.spill ?? []);
     state.counts.forEach((count, type) => {
       reader.#counts[type] = count;
     });
@@ -150,7 +149,7 @@ export class StreamReader {
   save(): ReaderState {
     if (this.#failure !== undefined) throw this.#failure;
     const framing = this.#framing.save();
-    const spill = this.#spills.objects.map(String);
+    const spill = this.#spills.save();
     return {
       ...framing,
       sum: this.#checksum ?? framing.sum,
@@ -173,14 +172,17 @@ export class StreamReader {
     if (length > (MOST_PAYLOAD_OF_TYPE[type] ?? 0) || length % 4 !== 0) {
       throw refusals.outOfBounds(this.#here(), length);
     }
-    this.#awaitSpill(view, at);
-    if (type === OBJECT) this.#entries.onObject(view, at, this.#little, position);
-    else if (type === OBJECT_RANGE) this.#entries.onObjectRange(position);
+    const missing = this.#spills.take(type, view, at, this.#little);
+    if (missing !== undefined) throw refusals.spoilt(this.#here(), missing);
+    this.#entries.take(type, view, at, this.#little, position);
     this.#counts[type] = (this.#counts[type] ?? 0) + 1;
     const number = this.#records++;
     const { onRecord, onEntryPoint } = this.#options;
-    if (onRecord) onRecord(this.#view.show(view, at, this.#little, { number, type, position, length }));
-    if (onEntryPoint && position >= this.entryFrom) this.#tellEntry(view, at, position, onEntryPoint);
+    if (onRecord) onRecord(this.#shown.show(view, at, this.#little, { number, type, position, length }));
+    if (onEntryPoint && position >= this.entryFrom) {
+      const entry = this.#entries.entryAt(type, view, at, this.#little, position);
+      if (entry) onEntryPoint(entry);
+    }
     return type === END ? LAST_RECORD : length;
   }
 
@@ -203,8 +205,8 @@ export class StreamReader {
     this.#little = begin.order === 'little';
     this.#guidLow = Number(guid & 0xffffffffn);
     this.#guidHigh = Number(guid >> 32n);
-    this.#announcesSpills = (begin.flags & DRR_FLAG_SPILL_BLOCK) !== 0;
-    this.#entries.raw = hasFeature(begin, 'RAW');
+    this.#spills.begin(begin);
+    this.#entries.begin(begin);
     this.#framing.fletcher.order = begin.order;
   }
 
@@ -245,31 +247,6 @@ export class StreamReader {
     return this.#type !== END || (isZero(4, 8) && isZero(toguid.at + toguid.width, SUM_AT));
   }
 
-  /** Keeps the rule of spill.ts. */
-  #awaitSpill(view: DataView, at: number): void {
-    const type = this.#type;
-    const isAnnounced =
-      type === OBJECT &&
-      this.#announcesSpills &&
-      (view.getUint8(at + OBJECT_FLAGS_AT) & DRR_OBJECT_SPILL) !== 0;
-    if (!isAnnounced && !this.#spills.awaiting) return;
-    const object = double(view, at + OBJECT_AT, this.#little);
-    const missing = this.#spills.missingAt(RECORD_NAMES[type] ?? 'END', object);
-    if (missing !== undefined) throw refusals.spoilt(this.#here(), missing);
-    if (isAnnounced) this.#spills.announce(object);
-    if (type === SPILL) this.#spills.arrive(object);
-  }
-
-  #tellEntry(view: DataView, at: number, position: number, tell: (entry: EntryPoint) => void): void {
-    const entry =
-      this.#type === OBJECT
-        ? this.#entries.atObject()
-        : this.#type === WRITE
-          ? this.#entries.atWrite(view, at, this.#little, position)
-          : undefined;
-    if (entry) tell(entry);
-  }
-
   #truncated(): Error {
     const { torn, left } = this.#framing;
     if (this.position === 0) return refusals.empty(this.#nowhere());
@@ -298,16 +275,5 @@ export class StreamReader {
   }
 }
 
-const [BEGIN, OBJECT, WRITE, END] = [
-  RECORDS.BEGIN.type,
-  RECORDS.OBJECT.type,
-  RECORDS.WRITE.type,
-  RECORDS.END.type,
-];
-const [SPILL, OBJECT_RANGE] = [RECORDS.SPILL.type, RECORDS.OBJECT_RANGE.type];
-const OBJECT_AT = RECORDS.OBJECT.fields.object.at; // every type that names an object, or a first one, does it there
-const OBJECT_FLAGS_AT = RECORDS.OBJECT.fields.flags.at;
-/** In `flags` of BEGIN: OBJECTs say whether a spill block belongs to them. */
-const DRR_FLAG_SPILL_BLOCK = 8;
-/** In `flags` of OBJECT: one does. */
-const DRR_OBJECT_SPILL = 4;
+const BEGIN = RECORDS.BEGIN.type;
+const END = RECORDS.END.type;

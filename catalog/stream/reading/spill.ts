@@ -5,56 +5,70 @@
  * Sound streams keep this rule: an OBJECT that announces a spill block
  * (DRR_OBJECT_SPILL) is followed by a SPILL of that object.
  */
-import type { RecordName } from '../record.ts';
+import { RECORDS } from '../record.ts';
+import type { Begin } from '../state.ts';
+import { double } from './payload.ts';
 
-/** Objects in one block of dnodes: senders before 2.0 write up to so many OBJECTs before the data of the first. */
-const OBJECTS_TOGETHER = 32;
-
-/**
- * The objects whose spill block was announced and has not come yet: at most 32.
- *
- * @example
- * awaited.announce(7);
- * awaited.missingAt('OBJECT', 40); // 7: its block can no longer come
- */
+/** The objects whose spill block was announced and has not come yet: at most 32. */
 export class AwaitedSpills {
+  #announced = false;
   #objects: number[] = [];
 
-  /** Whether there are any. */
-  get awaiting(): boolean {
-    return this.#objects.length > 0;
+  /** BEGIN says whether OBJECTs announce spill blocks. */
+  begin({ flags }: Begin): void {
+    this.#announced = (flags & DRR_FLAG_SPILL_BLOCK) !== 0;
   }
 
-  get objects(): readonly number[] {
-    return this.#objects;
+  /**
+   * Takes the header at `at`.
+   *
+   * @returns the object whose block can no longer come, if there is one.
+   */
+  take(type: number, view: DataView, at: number, little: boolean): number | undefined {
+    const announces =
+      type === RECORDS.OBJECT.type &&
+      this.#announced &&
+      (view.getUint8(at + RECORDS.OBJECT.fields.flags.at) & DRR_OBJECT_SPILL) !== 0;
+    if (!announces && this.#objects.length === 0) return undefined;
+    const object = double(view, at + RECORDS.OBJECT.fields.object.at, little); // all types have it, or a first one, there
+    const missing = this.#missingAt(type, object);
+    if (announces && !this.#objects.includes(object)) this.#objects.push(object);
+    if (type === RECORDS.SPILL.type) this.#objects = this.#objects.filter((each) => each !== object);
+    return missing;
   }
 
-  /** An OBJECT with the flag. */
-  announce(object: number): void {
-    if (!this.#objects.includes(object)) this.#objects.push(object);
+  save(): string[] {
+    return this.#objects.map(String);
   }
 
-  /** Its SPILL. */
-  arrive(object: number): void {
-    this.#objects = this.#objects.filter((each) => each !== object);
+  /** Goes on from what {@link save} gave. */
+  restore(objects: readonly string[]): void {
+    this.#objects = objects.map(Number);
   }
 
-  /** The object whose block can no longer come once this record is there. Data comes in the order of objects. */
-  missingAt(record: RecordName, object: number): number | undefined {
-    switch (record) {
-      case 'END':
+  /** Data comes in the order of objects, OBJECTs a block of dnodes at a time. */
+  #missingAt(type: number, object: number): number | undefined {
+    switch (type) {
+      case RECORDS.END.type:
         return this.#objects[0];
-      case 'OBJECT':
-      case 'OBJECT_RANGE':
+      case RECORDS.OBJECT.type:
+      case RECORDS.OBJECT_RANGE.type:
         return this.#objects.find((each) => blockOf(each) !== blockOf(object));
-      case 'WRITE':
-      case 'WRITE_EMBEDDED':
-      case 'SPILL':
+      case RECORDS.WRITE.type:
+      case RECORDS.WRITE_EMBEDDED.type:
+      case RECORDS.SPILL.type:
         return this.#objects.find((each) => each < object);
       default:
         return undefined;
     }
   }
 }
+
+/** In `flags` of BEGIN: OBJECTs say whether a spill block belongs to them. */
+const DRR_FLAG_SPILL_BLOCK = 8;
+/** In `flags` of OBJECT: one does. */
+const DRR_OBJECT_SPILL = 4;
+/** Objects in a block of dnodes. Senders before 2.0 write the OBJECTs of a block before the data of its first. */
+const OBJECTS_TOGETHER = 32;
 
 const blockOf = (object: number) => Math.floor(object / OBJECTS_TOGETHER);

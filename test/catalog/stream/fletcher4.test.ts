@@ -104,3 +104,17 @@ test('two in one memory do not disturb each other', () => {
   assert.equal(one.hex, hexOf(plainFletcher4(bytes, 'little')));
   assert.equal(other.hex, hexOf(plainFletcher4(bytes, 'big')));
 });
+
+test('a memory that grows in between is followed', () => {
+  for (const shared of [false, true]) {
+    const memory = new WebAssembly.Memory({ initial: 2, maximum: 4, shared });
+    const sum = new Fletcher4('little', { memory, at: 0 });
+    const bytes = new Uint8Array(1001).map((_, at) => at);
+    sum.update(bytes.subarray(0, 499));
+    memory.grow(1);
+    const inside = new Uint8Array(memory.buffer, 2 * 65536, 502);
+    inside.set(bytes.subarray(499));
+    sum.update(inside);
+    assert.equal(sum.hex, hexOf(plainFletcher4(bytes, 'little')));
+  }
+});
