@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, describe, it } from 'node:test';
+import { readIdentities, serviceToken, serviceUrl } from '../../agent/settings.ts';
+import { ZkeepError } from '../../catalog/errors.ts';
+
+const folder = mkdtempSync(join(tmpdir(), 'zkeep-settings-'));
+after(() => rmSync(folder, { recursive: true }));
+const write = (name: string, text: string) => {
+  writeFileSync(join(folder, name), text);
+  return join(folder, name);
+};
+const failed = (code: string) => (thrown: unknown) => thrown instanceof ZkeepError && thrown.code === code;
+
+describe('the address of the service', () => {
+  it('is refused when it is none', () => {
+    for (const service of ['localhost:8470', 'ftp://x', 'http://u:p@x', 'http://x/?a=b', '']) {
+      assert.throws(() => serviceUrl({ service }, {}), failed('settings.service'), service);
+    }
+  });
+
+  it('comes from the option, then the environment, then loopback', () => {
+    const environment = { ZKEEP_SERVICE: 'https://b/' };
+    assert.equal(serviceUrl({ service: 'http://a:1/x/' }, environment), 'http://a:1/x');
+    assert.equal(serviceUrl({}, environment), 'https://b');
+    assert.equal(serviceUrl({}, {}), 'http://127.0.0.1:8470');
+  });
+});
+
+describe('the token', () => {
+  it('that is nowhere is an error that names the places', () => {
+    const environment = { HOME: folder, XDG_CONFIG_HOME: join(folder, 'none') };
+    assert.throws(() => serviceToken({}, environment), failed('settings.no-token'));
+  });
+
+  it('in a named file that is not there is not looked for elsewhere', () => {
+    assert.throws(
+      () => serviceToken({ tokenFile: join(folder, 'gone') }, { ZKEEP_TOKEN: 'x' }),
+      failed('settings.no-file'),
+    );
+  });
+
+  it('of several lines or with strange characters is refused', () => {
+    for (const text of ['', 'a\nb', 'a b', 'ä']) {
+      assert.throws(() => serviceToken({ tokenFile: write('bad', text) }, {}), failed('settings.token'));
+    }
+  });
+
+  it('comes from the option, then ZKEEP_TOKEN, then ZKEEP_TOKEN_FILE, then the usual file', () => {
+    mkdirSync(join(folder, 'config', 'zkeep'), { recursive: true });
+    writeFileSync(join(folder, 'config', 'zkeep', 'token'), 'usual\n');
+    const environment = { XDG_CONFIG_HOME: join(folder, 'config') };
+    const named = { ...environment, ZKEEP_TOKEN_FILE: write('named', 'named\n') };
+    assert.equal(
+      serviceToken({ tokenFile: write('option', 'option\n') }, { ...named, ZKEEP_TOKEN: 'itself' }),
+      'option',
+    );
+    assert.equal(serviceToken({}, { ...named, ZKEEP_TOKEN: 'itself' }), 'itself');
+    assert.equal(serviceToken({}, named), 'named');
+    assert.equal(serviceToken({}, environment), 'usual');
+  });
+});
+
+describe('an identity file', () => {
+  it('holds identities and comments, or is refused', () => {
+    assert.deepEqual(readIdentities(write('age', '# made today\nAGE-SECRET-KEY-1ABC\n\n')), [
+      'AGE-SECRET-KEY-1ABC',
+    ]);
+    for (const text of ['', '# nothing\n', 'age1abc\n', 'AGE-SECRET-KEY-1ABC\nmore\n']) {
+      assert.throws(() => readIdentities(write('bad', text)), failed('settings.identity'));
+    }
+  });
+});
