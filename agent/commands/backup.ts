@@ -1,19 +1,14 @@
 /** `zkeep backup`: takes, sends, stores. */
 import type { Command } from 'commander';
+import { systemClock } from '../../catalog/clock.ts';
 import { ZkeepError } from '../../catalog/errors.ts';
 import { parseBackupId } from '../../catalog/words.ts';
 import type { BackupPlan, DatasetPlan } from '../backup/plan.ts';
 import type { DatasetResult } from '../backup/run.ts';
-import { type CommonOptions, serviceToken, serviceUrl } from '../settings.ts';
-import {
-  common,
-  exitCodeOf,
-  failureDocument,
-  type Outcome,
-  perform,
-  retryNote,
-  type Surroundings,
-} from './command.ts';
+import type { ServiceClient } from '../service/client.ts';
+import type { CommonOptions } from '../settings.ts';
+import { common, exitCodeOf, failureDocument, type Outcome, perform, type Surroundings } from './command.ts';
+import { withClient } from './connect.ts';
 
 interface BackupOptions extends CommonOptions {
   readonly recursive?: boolean;
@@ -46,57 +41,44 @@ async function backup(
   datasets: readonly string[],
   surroundings: Surroundings<BackupOptions>,
 ): Promise<Outcome> {
-  const { options } = surroundings;
-  const { ServiceClient } = await import('../service/client.ts');
-  const client = new ServiceClient({
-    url: serviceUrl(options),
-    token: serviceToken(options),
-    onRetry: retryNote(surroundings.progress),
-  });
-  try {
-    if (options.abandon !== undefined) return await abandon(options.abandon);
-    return await backUp();
-  } finally {
-    await client.close();
-  }
-
-  async function abandon(text: string): Promise<Outcome> {
-    const id = parseBackupId(text);
-    await client.abandon(id, surroundings.signal);
-    return { document: { abandoned: id }, text: `backup ${id} is not open any more` };
-  }
-
-  async function backUp(): Promise<Outcome> {
+  const { abandon } = surroundings.options;
+  return await withClient(surroundings, async (client) => {
+    if (abandon !== undefined) return await abandonOpen(abandon, client, surroundings);
     if (datasets.length === 0) throw nothingNamed();
-    const { progress, signal } = surroundings;
-    const { lookAtSources, knownOf } = await import('../backup/sources.ts');
-    // The service first: without it no snapshot is taken in vain.
-    const [repository, looked] = await Promise.all([
-      client.repository(signal),
-      lookAtSources(datasets, { recursive: options.recursive === true, signal }),
-    ]);
-    const { host, roots, sources } = looked;
-    const known = await knownOf(sources, client, signal);
-    const { planBackup } = await import('../backup/plan.ts');
-    const { parseSnapshotName } = await import('../zfs/names.ts');
-    const plan = planBackup({
-      sources,
-      roots,
-      recursive: options.recursive === true,
-      known,
-      request: {
-        snapshot: options.snapshot === undefined ? undefined : parseSnapshotName(options.snapshot),
-        full: options.full === true,
-        now: Date.now(),
-      },
-    });
-    for (const dataset of plan.leftOut)
-      progress.note(`${dataset} has no snapshot @${options.snapshot}: left out`);
-    if (options.dryRun) return await planOutcome(plan);
-    const { runBackup } = await import('../backup/run.ts');
-    const results = await runBackup(plan, { client, repository, host, progress, signal });
-    return await resultOutcome(results, plan.leftOut, signal);
-  }
+    return await backUp(datasets, client, surroundings);
+  });
+}
+
+async function abandonOpen(text: string, client: ServiceClient, { signal }: Surroundings): Promise<Outcome> {
+  const id = parseBackupId(text);
+  await client.abandon(id, signal);
+  return { document: { abandoned: id }, text: `backup ${id} is not open any more` };
+}
+
+async function backUp(
+  datasets: readonly string[],
+  client: ServiceClient,
+  { options, progress, signal }: Surroundings<BackupOptions>,
+): Promise<Outcome> {
+  const recursive = options.recursive === true;
+  const { lookAtSources, knownOf } = await import('../backup/sources.ts');
+  const { planBackup } = await import('../backup/plan.ts');
+  const { parseSnapshotName } = await import('../zfs/names.ts');
+  const snapshot = options.snapshot === undefined ? undefined : parseSnapshotName(options.snapshot);
+  // The service is asked before a snapshot is taken, so that none is taken in vain.
+  const [repository, looked] = await Promise.all([
+    client.repository(signal),
+    lookAtSources(datasets, { recursive, signal }),
+  ]);
+  const { host, roots, sources } = looked;
+  const known = await knownOf(sources, client, signal);
+  const request = { snapshot, full: options.full === true, now: systemClock.now() };
+  const plan = planBackup({ sources, roots, recursive, known, request });
+  for (const dataset of plan.leftOut) progress.note(`${dataset} has no snapshot @${snapshot}: left out`);
+  if (options.dryRun) return await planOutcome(plan);
+  const { runBackup } = await import('../backup/run.ts');
+  const results = await runBackup(plan, { client, repository, host, progress, signal });
+  return await resultOutcome(results, plan.leftOut, signal);
 }
 
 async function planOutcome(plan: BackupPlan): Promise<Outcome> {

@@ -66,17 +66,6 @@ export function whichSnapshot(command: Command): Command {
     .option('--host <name>', 'the host that it is from, where several have a dataset of that name');
 }
 
-/** Says that the service is waited for. */
-export function retryNote(progress: Progress): (thrown: unknown, pause: number) => void {
-  let last = '';
-  return (thrown) => {
-    // One line for one trouble, however often it is tried.
-    const words = messageOf(thrown);
-    if (words !== last) progress.note(`${words}; trying again`);
-    last = words;
-  };
-}
-
 /**
  * Runs a command's work, prints its outcome or its failure, and gives the exit code.
  *

@@ -8,10 +8,10 @@ import {
   fromRepository,
   type Outcome,
   perform,
-  retryNote,
   type Surroundings,
   whichSnapshot,
 } from './command.ts';
+import { withView } from './connect.ts';
 
 interface ExportOptions extends CommonOptions, WantedOptions {
   readonly from?: string;
@@ -40,9 +40,7 @@ async function exportStream(dataset: string, surroundings: Surroundings<ExportOp
   const { findWanted, wantedBy } = await import('../view/wanted.ts');
   const wanted = wantedBy(dataset, options);
   const identities = options.identity === undefined ? [] : readIdentities(options.identity);
-  const { openView } = await import('../view/view.ts');
-  const view = await openView(options, { signal, onRetry: retryNote(progress) });
-  try {
+  return await withView(surroundings, async (view) => {
     const { backups, names } = await findWanted(view, wanted);
     const { baseInWords, chooseStream, writeFileWhole, writeStandardOutput } = await import(
       '../restore/export.ts'
@@ -54,7 +52,7 @@ async function exportStream(dataset: string, surroundings: Surroundings<ExportOp
     const base = baseInWords(from, names);
     if (from !== null && !options.quiet) progress.note(`@${name} is kept as an increment from ${base}`);
     progress.begin(`${dataset}@${name}`);
-    const raw = streamOf(await view.manifest(chosen), { view, identities, progress, signal });
+    const raw = streamOf(await view.manifest(chosen), { view, identities, signal });
     const told = counted(raw, (done) => progress.tell({ bytes: done, total: bytes }));
     if (options.output === undefined) {
       await writeStandardOutput(told);
@@ -65,9 +63,7 @@ async function exportStream(dataset: string, surroundings: Surroundings<ExportOp
       document: { backup, from, to, bytes, output: options.output },
       text: `${options.output}: ${bytes} bytes, ${dataset}@${name} from ${base}`,
     };
-  } finally {
-    await view.close();
-  }
+  });
 }
 
 async function* counted(

@@ -1,16 +1,10 @@
 /** `zkeep import`: keeps streams that are already files. */
 import type { Command } from 'commander';
 import { messageOf, ZkeepError } from '../../catalog/errors.ts';
-import { type CommonOptions, serviceToken, serviceUrl } from '../settings.ts';
-import {
-  common,
-  exitCodeOf,
-  failureDocument,
-  type Outcome,
-  perform,
-  retryNote,
-  type Surroundings,
-} from './command.ts';
+import type { Amount } from '../output/progress.ts';
+import type { CommonOptions } from '../settings.ts';
+import { common, exitCodeOf, failureDocument, type Outcome, perform, type Surroundings } from './command.ts';
+import { withClient } from './connect.ts';
 
 interface ImportOptions extends CommonOptions {
   readonly dataset: string;
@@ -38,39 +32,27 @@ async function importStream(surroundings: Surroundings<ImportOptions>): Promise<
   const { parseDataset } = await import('../zfs/names.ts');
   const dataset = parseDataset(options.dataset);
   const source = await openSource(options.file, signal);
-  const { ServiceClient } = await import('../service/client.ts');
-  const client = new ServiceClient({
-    url: serviceUrl(options),
-    token: serviceToken(options),
-    onRetry: retryNote(progress),
-  });
-  try {
+  const results = await withClient(surroundings, async (client) => {
     const repository = await client.repository(signal);
     const { importStreams } = await import('../backup/import.ts');
     progress.begin(dataset);
-    const results = await importStreams(
+    const onProgress = (amount: Amount) => progress.tell(amount);
+    return await importStreams(
       source,
       { dataset, host: options.host },
-      {
-        client,
-        repository,
-        onProgress: (amount) => progress.tell(amount),
-        signal,
-      },
+      { client, repository, onProgress, signal },
     );
-    const { exitOf, resultDocument, resultInWords } = await import('../backup/results.ts');
-    const failure = results.find(({ outcome }) => outcome === 'failed')?.failure;
-    return {
-      document: {
-        backups: results.map((result) => resultDocument(result, failureDocument)),
-        ...(failure === undefined ? {} : { error: failureDocument(failure) }),
-      },
-      text: results.map(resultInWords).join('\n'),
-      exit: isDamaged(failure) ? exitCodeOf(failure) : exitOf(results, exitCodeOf),
-    };
-  } finally {
-    await client.close();
-  }
+  });
+  const { exitOf, resultDocument, resultInWords } = await import('../backup/results.ts');
+  const failure = results.find(({ outcome }) => outcome === 'failed')?.failure;
+  return {
+    document: {
+      backups: results.map((result) => resultDocument(result, failureDocument)),
+      ...(failure === undefined ? {} : { error: failureDocument(failure) }),
+    },
+    text: results.map(resultInWords).join('\n'),
+    exit: isDamaged(failure) ? exitCodeOf(failure) : exitOf(results, exitCodeOf),
+  };
 }
 
 async function openSource(file: string | undefined, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {

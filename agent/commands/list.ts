@@ -3,7 +3,9 @@ import type { Command } from 'commander';
 import { ZkeepError } from '../../catalog/errors.ts';
 import type { BackupSummary, Dataset } from '../../catalog/protocol/protocol.ts';
 import type { CommonOptions } from '../settings.ts';
-import { common, fromRepository, type Outcome, perform, retryNote, type Surroundings } from './command.ts';
+import type { CatalogView } from '../view/view.ts';
+import { common, fromRepository, type Outcome, perform, type Surroundings } from './command.ts';
+import { withView } from './connect.ts';
 
 interface ListOptions extends CommonOptions {
   readonly host?: string;
@@ -27,26 +29,29 @@ export function addList(program: Command, exit: (code: number) => void): void {
 }
 
 async function list(dataset: string | undefined, surroundings: Surroundings<ListOptions>): Promise<Outcome> {
-  const { options, progress, signal } = surroundings;
-  const { openView } = await import('../view/view.ts');
-  const view = await openView(options, { signal, onRetry: retryNote(progress) });
-  const ofHost = options.host === undefined ? {} : { host: options.host };
-  try {
-    if (dataset === undefined) {
-      const datasets: Dataset[] = [];
-      for await (const one of view.datasets(ofHost)) datasets.push(one);
-      return { document: { datasets }, text: await datasetTable(datasets) };
-    }
-    const { parseDataset } = await import('../zfs/names.ts');
-    const meant = { dataset: parseDataset(dataset), ...ofHost };
-    const snapshots: BackupSummary[] = [];
-    for await (const one of view.backups(meant)) snapshots.push(one);
-    if (snapshots.length === 0) throw nothingKept(dataset);
-    snapshots.sort((one, other) => one.created - other.created || (one.backup < other.backup ? -1 : 1));
-    return { document: { dataset, snapshots }, text: await snapshotTable(snapshots) };
-  } finally {
-    await view.close();
-  }
+  const { host } = surroundings.options;
+  const ofHost = host === undefined ? {} : { host };
+  return await withView(surroundings, async (view) =>
+    dataset === undefined
+      ? await listDatasets(view, ofHost)
+      : await listSnapshots(view, { dataset, ...ofHost }),
+  );
+}
+
+async function listDatasets(view: CatalogView, meant: { host?: string }): Promise<Outcome> {
+  const datasets: Dataset[] = [];
+  for await (const one of view.datasets(meant)) datasets.push(one);
+  return { document: { datasets }, text: await datasetTable(datasets) };
+}
+
+async function listSnapshots(view: CatalogView, meant: { dataset: string; host?: string }): Promise<Outcome> {
+  const { parseDataset } = await import('../zfs/names.ts');
+  const dataset = parseDataset(meant.dataset);
+  const snapshots: BackupSummary[] = [];
+  for await (const one of view.backups(meant)) snapshots.push(one);
+  if (snapshots.length === 0) throw nothingKept(dataset);
+  snapshots.sort((one, other) => one.created - other.created || (one.backup < other.backup ? -1 : 1));
+  return { document: { dataset, snapshots }, text: await snapshotTable(snapshots) };
 }
 
 async function datasetTable(datasets: readonly Dataset[]): Promise<string> {

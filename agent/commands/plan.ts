@@ -9,10 +9,10 @@ import {
   fromRepository,
   type Outcome,
   perform,
-  retryNote,
   type Surroundings,
   whichSnapshot,
 } from './command.ts';
+import { withView } from './connect.ts';
 
 interface PlanOptions extends CommonOptions, WantedOptions {
   readonly have: readonly string[];
@@ -39,18 +39,14 @@ export function addPlan(program: Command, exit: (code: number) => void): void {
 }
 
 async function plan(dataset: string, surroundings: Surroundings<PlanOptions>): Promise<Outcome> {
-  const { options, progress, signal } = surroundings;
+  const { options } = surroundings;
   const { wantedBy } = await import('../view/wanted.ts');
   const wanted = wantedBy(dataset, options);
   const have = options.have.flatMap(guidsMeant);
-  const { openView } = await import('../view/view.ts');
-  const view = await openView(options, { signal, onRetry: retryNote(progress) });
-  try {
+  return await withView(surroundings, async (view) => {
     const found = await view.plan({ wanted, have, rollback: false });
     return { document: { plan: found }, text: await inWords(found) };
-  } finally {
-    await view.close();
-  }
+  });
 }
 
 function collect(value: string, before: readonly string[]): string[] {

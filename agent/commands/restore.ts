@@ -1,5 +1,8 @@
 /** `zkeep restore`: stands a dataset at a snapshot again. */
 import type { Command } from 'commander';
+import type { RestorePlan } from '../../catalog/protocol/protocol.ts';
+import type { RestoreActions } from '../restore/plan.ts';
+import type { Received } from '../restore/run.ts';
 import { type CommonOptions, readIdentities } from '../settings.ts';
 import type { WantedOptions } from '../view/wanted.ts';
 import {
@@ -7,10 +10,10 @@ import {
   fromRepository,
   type Outcome,
   perform,
-  retryNote,
   type Surroundings,
   whichSnapshot,
 } from './command.ts';
+import { withView } from './connect.ts';
 
 interface RestoreOptions extends CommonOptions, WantedOptions {
   readonly to: string;
@@ -42,43 +45,41 @@ async function restore(dataset: string, surroundings: Surroundings<RestoreOption
   const wanted = wantedBy(dataset, options);
   const identities = options.identity === undefined ? [] : readIdentities(options.identity);
   const { lookAtTarget } = await import('../restore/target.ts');
-  const { openView } = await import('../view/view.ts');
-  const view = await openView(options, { signal, onRetry: retryNote(progress) });
-  try {
+  const { decideRestore, haveOf } = await import('../restore/plan.ts');
+  const { checkIdentities, prove, runRestore } = await import('../restore/run.ts');
+  return await withView(surroundings, async (view) => {
     const target = await lookAtTarget(options.to, signal);
-    const { commandsOf, decideRestore, haveOf } = await import('../restore/plan.ts');
-    const plan = await view.plan({ wanted, have: haveOf(target), rollback: options.force === true });
-    const { checkIdentities, prove, runRestore } = await import('../restore/run.ts');
+    const force = options.force === true;
+    const plan = await view.plan({ wanted, have: haveOf(target), rollback: force });
     checkIdentities(plan.steps, identities);
     const [first] = plan.steps;
     const type = first ? typeOf(await view.manifest(first)) : 'filesystem';
-    const actions = decideRestore({ plan, target, type, force: options.force === true });
-    if (options.dryRun) {
-      const { showCommand } = await import('../zfs/failure.ts');
-      const commands = commandsOf(actions);
-      const lost = actions.lost.map(({ name }) => `# ${actions.target}@${name} will be lost`);
-      return {
-        document: { plan, target: actions.target, commands },
-        text:
-          commands.length > 0
-            ? [...lost, ...commands.map(showCommand)].join('\n')
-            : standsThere(actions.target),
-      };
-    }
+    const actions = decideRestore({ plan, target, type, force });
+    if (options.dryRun) return await dryOutcome(plan, actions);
     for (const { name } of actions.lost) progress.note(`${actions.target}@${name} is lost by going back`);
     const received = await runRestore(actions, { view, identities, progress, signal });
     await prove(actions.target, plan.wanted.guid, signal);
-    const { name, guid } = plan.wanted;
-    return {
-      document: { plan, target: actions.target, received, guid, proof: { guid_matches: true } },
-      text:
-        received.length > 0
-          ? `${actions.target} stands at @${name} (GUID ${guid}), of ${plan.wanted.dataset} on ${plan.wanted.host}`
-          : standsThere(actions.target),
-    };
-  } finally {
-    await view.close();
-  }
+    return doneOutcome(plan, actions, received);
+  });
+}
+
+async function dryOutcome(plan: RestorePlan, actions: RestoreActions): Promise<Outcome> {
+  const { commandsOf } = await import('../restore/plan.ts');
+  const { showCommand } = await import('../zfs/failure.ts');
+  const { target } = actions;
+  const commands = commandsOf(actions);
+  const lost = actions.lost.map(({ name }) => `# ${target}@${name} will be lost`);
+  const text = commands.length > 0 ? [...lost, ...commands.map(showCommand)].join('\n') : standsThere(target);
+  return { document: { plan, target, commands }, text };
+}
+
+function doneOutcome(plan: RestorePlan, { target }: RestoreActions, received: readonly Received[]): Outcome {
+  const { guid, name, dataset, host } = plan.wanted;
+  const stands = `${target} stands at @${name} (GUID ${guid}), of ${dataset} on ${host}`;
+  return {
+    document: { plan, target, received, guid, proof: { guid_matches: true } },
+    text: received.length > 0 ? stands : standsThere(target),
+  };
 }
 
 function standsThere(target: string): string {

@@ -6,7 +6,8 @@ import type { Manifest } from '../../catalog/repository/manifest.ts';
 import { parseBackupId } from '../../catalog/words.ts';
 import type { CommonOptions } from '../settings.ts';
 import type { CatalogView } from '../view/view.ts';
-import { common, fromRepository, type Outcome, perform, retryNote, type Surroundings } from './command.ts';
+import { common, fromRepository, type Outcome, perform, type Surroundings } from './command.ts';
+import { withView } from './connect.ts';
 
 interface ShowOptions extends CommonOptions {
   readonly host?: string;
@@ -30,18 +31,14 @@ export function addShow(program: Command, exit: (code: number) => void): void {
 }
 
 async function show(what: string, surroundings: Surroundings<ShowOptions>): Promise<Outcome> {
-  const { options, progress, signal } = surroundings;
-  const { openView } = await import('../view/view.ts');
-  const view = await openView(options, { signal, onRetry: retryNote(progress) });
-  try {
+  const { options } = surroundings;
+  return await withView(surroundings, async (view) => {
     const backup = await backupMeant(what, options.host, view);
     const manifest = await view.manifest(backup);
-    const wanted = options.attributes === true && backup.attributes !== null;
-    const attributes = wanted && backup.attributes ? await view.attributes(backup.attributes) : null;
+    const digest = options.attributes === true ? backup.attributes : null;
+    const attributes = digest === null ? null : await view.attributes(digest);
     return { document: { backup, manifest, attributes }, text: await inWords(backup, manifest, attributes) };
-  } finally {
-    await view.close();
-  }
+  });
 }
 
 /** An id, as no dataset can be called: it begins with a digit. Of several backups to a snapshot, the newest. */

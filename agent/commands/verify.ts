@@ -1,8 +1,10 @@
 /** `zkeep verify`: whether what is kept is whole. */
 import type { Command } from 'commander';
 import { EXIT_CODES } from '../../catalog/errors.ts';
+import type { VerifyReport } from '../../catalog/repository/verify.ts';
 import { type CommonOptions, readIdentities } from '../settings.ts';
-import { common, fromRepository, type Outcome, perform, retryNote, type Surroundings } from './command.ts';
+import { common, fromRepository, type Outcome, perform, type Surroundings } from './command.ts';
+import { withView } from './connect.ts';
 
 interface VerifyOptions extends CommonOptions {
   readonly deep?: boolean;
@@ -31,28 +33,27 @@ async function verify(
 ): Promise<Outcome> {
   const { options, progress, signal } = surroundings;
   const identities = options.identity === undefined ? [] : readIdentities(options.identity);
-  const { openView } = await import('../view/view.ts');
-  const view = await openView(options, { signal, onRetry: retryNote(progress) });
-  try {
+  const report = await withView(surroundings, async (view) => {
     progress.begin('verify');
-    const report = await view.verify({
+    return await view.verify({
       deep: options.deep === true,
       ...(dataset === undefined ? {} : { dataset }),
       identities,
       onProgress: ({ bytes }) => progress.tell({ bytes }),
       signal,
     });
-    const { counted, sizeInWords } = await import('../output/words.ts');
-    const { backups, segments, bytes, problems } = report;
-    const looked = `${counted(backups, 'backup')}, ${counted(segments, 'segment')}, ${sizeInWords(bytes)}`;
-    const lines = problems.map(({ backup, message }) => `${backup ?? 'repository'}: ${message}`);
-    const end = problems.length === 0 ? 'all is well' : counted(problems.length, 'problem');
-    return {
-      document: { ...report },
-      text: [...lines, `${looked}: ${end}`].join('\n'),
-      exit: problems.length === 0 ? 0 : EXIT_CODES.damaged,
-    };
-  } finally {
-    await view.close();
-  }
+  });
+  return {
+    document: { ...report },
+    text: await inWords(report),
+    exit: report.problems.length === 0 ? 0 : EXIT_CODES.damaged,
+  };
+}
+
+async function inWords({ backups, segments, bytes, problems }: VerifyReport): Promise<string> {
+  const { counted, sizeInWords } = await import('../output/words.ts');
+  const lines = problems.map(({ backup, message }) => `${backup ?? 'repository'}: ${message}`);
+  const looked = `${counted(backups, 'backup')}, ${counted(segments, 'segment')}, ${sizeInWords(bytes)}`;
+  const end = problems.length === 0 ? 'all is well' : counted(problems.length, 'problem');
+  return [...lines, `${looked}: ${end}`].join('\n');
 }

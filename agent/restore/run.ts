@@ -73,7 +73,7 @@ export async function prove(target: string, guid: Guid, signal: AbortSignal): Pr
 /** The raw stream of a backup, fetched, decrypted, decompressed and checked. */
 export function streamOf(
   manifest: Manifest,
-  { view, identities, signal }: RestoreTools,
+  { view, identities, signal }: Omit<RestoreTools, 'progress'>,
 ): AsyncGenerator<Uint8Array> {
   const fetch = (number: number, fetching: AbortSignal) => view.segment(manifest, number, fetching);
   return unpackStream(manifest, fetch, { identities, signal });

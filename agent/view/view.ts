@@ -35,6 +35,8 @@ export interface CatalogView {
 export interface ViewOptions {
   readonly signal: AbortSignal;
   readonly onRetry: (thrown: unknown, pause: number) => void;
+  /** Something of the repository cannot be read, and is left out. */
+  readonly onProblem: (words: string) => void;
 }
 
 /**
