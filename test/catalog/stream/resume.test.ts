@@ -125,6 +125,18 @@ test('a resumed reader still awaits a spill block, and knows what END carried', 
   assert.throws(() => ended.write(Uint8Array.of(1)), { code: 'stream.trailing' });
 });
 
+test('a resumed reader names the record whose payload is cut', () => {
+  const reader = new StreamReader();
+  reader.write(recordedStream('resume-whole').subarray(0, 400_000));
+  const resumed = StreamReader.resume(reader.save(), reader.begin);
+  assert.throws(() => resumed.end(), {
+    code: 'stream.truncated',
+    record: 16,
+    type: 'WRITE',
+    position: 400_000,
+  });
+});
+
 test('a state in the middle of a stream needs its BEGIN, and a sum that is one', () => {
   const reader = new StreamReader();
   reader.write(recordedStream('full').subarray(0, 5000));
