@@ -1,0 +1,221 @@
+/**
+ * A TCP proxy on loopback that does to HTTP exchanges what networks do: cuts,
+ * stalls, delays, refusals, lost answers, flipped bits, and 503 from something
+ * in between. Faults meet exchanges and not connections, so that they hit a
+ * connection that is kept alive as well.
+ */
+import { once } from 'node:events';
+import { createServer, connect as dial, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** What happens to one exchange. Positions are bytes of the body, its header not counted. */
+export interface Fault {
+  /** The connection is reset instead of accepting the request. */
+  readonly refuse?: boolean;
+  /** 503 SlowDown is answered, and the request not passed on. */
+  readonly busy?: boolean;
+  /** The request is passed on whole; the connection is reset when the answer comes. */
+  readonly dropAnswer?: boolean;
+  /** Both sides are reset after so many bytes of the request, or of the answer. */
+  readonly cutUp?: number;
+  readonly cutDown?: number;
+  /** After so many bytes nothing more is passed on; the connections stay open. */
+  readonly stallUp?: number;
+  readonly stallDown?: number;
+  /** The lowest bit of this byte is turned over. */
+  readonly flipUp?: number;
+  readonly flipDown?: number;
+  /** Milliseconds before anything is passed on, each time. */
+  readonly delay?: number;
+  /** Bytes a second in either direction. */
+  readonly rate?: number;
+}
+
+export interface FaultProxy {
+  readonly port: number;
+  /** `http://127.0.0.1:port` */
+  readonly url: string;
+  /** Lets this fault meet the next exchanges, after those that were set before. */
+  meet(fault: Fault, times?: number): void;
+  /** Nothing bad happens to the exchanges that begin from now on. */
+  clear(): void;
+  /** Exchanges that met a fault. */
+  readonly met: number;
+  /** Exchanges that began, refused ones included. */
+  readonly exchanges: number;
+  /** Connections that are open. */
+  readonly connections: number;
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a proxy before a server on loopback.
+ *
+ * @example proxy.meet({ cutDown: 1000 }); // the next answer ends after 1,000 bytes of its body
+ */
+export async function startFaultProxy(targetPort: number): Promise<FaultProxy> {
+  const line = new Line();
+  const server = createServer({ noDelay: true }, (client) => {
+    line.sockets.add(client);
+    client.on('error', () => {}).on('close', () => line.sockets.delete(client));
+    if (line.refusesNow()) client.resetAndDestroy();
+    else join(line, client, dial({ port: targetPort, host: '127.0.0.1', noDelay: true }));
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const address = server.address();
+  if (address === null || typeof address === 'string') throw new Error('the proxy has no port');
+  return {
+    port: address.port,
+    url: `http://127.0.0.1:${address.port}`,
+    meet: (fault, times = 1) => line.faults.push({ fault, left: times }),
+    clear: () => line.faults.splice(0),
+    get met() {
+      return line.met;
+    },
+    get exchanges() {
+      return line.exchanges;
+    },
+    get connections() {
+      return line.sockets.size;
+    },
+    async stop() {
+      server.close();
+      const closing = [...line.sockets].map((socket) => once(socket, 'close'));
+      for (const socket of line.sockets) socket.destroy();
+      await Promise.all(closing);
+    },
+  };
+}
+
+/** What is to come, and what was. */
+class Line {
+  readonly faults: { readonly fault: Fault; left: number }[] = [];
+  readonly sockets = new Set<Socket>();
+  met = 0;
+  exchanges = 0;
+
+  /** The fault of the exchange that begins now. */
+  begin(): Fault {
+    this.exchanges++;
+    const first = this.faults[0];
+    if (!first) return {};
+    this.met++;
+    if (--first.left <= 0) this.faults.shift();
+    return first.fault;
+  }
+
+  /** A refusal needs no exchange: it meets the connection itself. */
+  refusesNow(): boolean {
+    return this.faults[0]?.fault.refuse === true && this.begin().refuse === true;
+  }
+}
+
+/** One request and its answer. */
+class Exchange {
+  readonly fault: Fault;
+  readonly up: Direction;
+  readonly down: Direction;
+
+  constructor(fault: Fault) {
+    this.fault = fault;
+    this.up = new Direction(fault.cutUp, fault.stallUp, fault.flipUp);
+    this.down = new Direction(fault.cutDown, fault.stallDown, fault.flipDown);
+  }
+
+  answerBusy(client: Socket): void {
+    this.down.began = true;
+    client.write(BUSY);
+  }
+}
+
+function join(line: Line, client: Socket, server: Socket): void {
+  let exchange: Exchange | undefined;
+  const reset = () => {
+    client.resetAndDestroy();
+    server.resetAndDestroy();
+  };
+  const up = async (data: Buffer) => {
+    if (!exchange || (exchange.down.began && REQUEST.test(data.toString('latin1', 0, 16)))) {
+      exchange = new Exchange(line.begin());
+      if (exchange.fault.refuse) return reset();
+      if (exchange.fault.busy) exchange.answerBusy(client);
+    }
+    if (!exchange.fault.busy) await exchange.up.pass(data, server, exchange.fault, reset);
+  };
+  const down = async (data: Buffer) => {
+    if (exchange?.fault.dropAnswer) return reset();
+    await exchange?.down.pass(data, client, exchange.fault, reset);
+  };
+  server.on('error', () => client.resetAndDestroy()).on('close', () => client.destroy());
+  client.on('close', () => server.destroy());
+  void pump(client, server, up);
+  void pump(server, client, down);
+}
+
+async function pump(from: Socket, to: Socket, take: (data: Buffer) => Promise<void>): Promise<void> {
+  try {
+    for await (const data of from.iterator({ destroyOnReturn: false })) await take(data);
+    to.end();
+  } catch {
+    to.destroy(); // A broken connection breaks the other one, as it would without the proxy.
+  }
+}
+
+/** The bytes of one exchange that go one way. */
+class Direction {
+  began = false;
+  readonly #limit: number;
+  readonly #resets: boolean;
+  readonly #flip: number;
+  /** The last bytes of the header, as long as it goes on. */
+  #tail: string | undefined = '';
+  /** Bytes of the body so far. */
+  #at = 0;
+
+  constructor(cut: number | undefined, stall: number | undefined, flip: number | undefined) {
+    this.#limit = cut ?? stall ?? Number.POSITIVE_INFINITY;
+    this.#resets = cut !== undefined;
+    this.#flip = flip ?? -1;
+  }
+
+  async pass(data: Buffer, to: Socket, { delay = 0, rate }: Fault, reset: () => void): Promise<void> {
+    this.began = true;
+    const pause = delay + (rate ? (data.length / rate) * 1000 : 0);
+    if (pause > 0) await sleep(pause);
+    const start = this.#bodyStart(data);
+    const body = data.subarray(start);
+    const flipped = this.#flip - this.#at;
+    if (flipped >= 0 && flipped < body.length) body.writeUInt8(body.readUInt8(flipped) ^ 1, flipped);
+    const isOver = this.#tail === undefined && this.#at + body.length >= this.#limit;
+    const passed = isOver ? data.subarray(0, start + this.#limit - this.#at) : data;
+    this.#at += body.length;
+    await write(to, passed);
+    if (isOver && this.#resets) reset();
+    else if (isOver) await new Promise(() => {});
+  }
+
+  /** Where the body begins in these bytes of the exchange. */
+  #bodyStart(data: Buffer): number {
+    if (this.#tail === undefined) return 0;
+    const text = this.#tail + data.toString('latin1');
+    const end = text.indexOf('\r\n\r\n');
+    const before = this.#tail.length;
+    this.#tail = end < 0 ? text.slice(-3) : undefined;
+    return end < 0 ? data.length : end + 4 - before;
+  }
+}
+
+async function write(to: Socket, data: Buffer): Promise<void> {
+  if (data.length > 0) await new Promise((written) => to.write(data, written));
+}
+
+const REQUEST = /^[A-Z]+ \S/;
+const BUSY_BODY = '<Error><Code>SlowDown</Code><Message>said by the fault proxy</Message></Error>';
+const BUSY = [
+  'HTTP/1.1 503 Slow Down',
+  'content-type: application/xml',
+  `content-length: ${BUSY_BODY.length}`,
+  '',
+  BUSY_BODY,
+].join('\r\n');
