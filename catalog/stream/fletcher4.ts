@@ -47,7 +47,7 @@ export class Fletcher4 {
   #bytes: Uint8Array;
   #view: DataView;
   readonly #at: number;
-  readonly #sums: { readonly little: SumWords; readonly big: SumWords };
+  readonly #sums: Readonly<Record<ByteOrder, SumWords>>;
   #order: ByteOrder;
   #sumWords: SumWords;
   /** Bytes that wait at WORD_AT for their word to be full. */
@@ -188,12 +188,17 @@ function ownRoom(): Fletcher4Room {
 }
 
 const modules = new Map<boolean, WebAssembly.Module>();
+const linked = new WeakMap<WebAssembly.Memory, Record<ByteOrder, SumWords>>();
 
 /** The two functions, working on this memory. */
-function link(memory: WebAssembly.Memory): { little: SumWords; big: SumWords } {
+function link(memory: WebAssembly.Memory): Record<ByteOrder, SumWords> {
+  const known = linked.get(memory);
+  if (known) return known;
   const shared = memory.buffer instanceof SharedArrayBuffer;
   const module = modules.get(shared) ?? new WebAssembly.Module(fletcher4Code(shared));
   modules.set(shared, module);
   const { sum, sumSwapped } = new WebAssembly.Instance(module, { m: { m: memory } }).exports;
-  return { little: sum as SumWords, big: sumSwapped as SumWords };
+  const functions = { little: sum as SumWords, big: sumSwapped as SumWords };
+  linked.set(memory, functions);
+  return functions;
 }

@@ -140,7 +140,7 @@ for (const name of [
         const endOfRecord = ends.find((end) => end > byte) ?? 0;
         assert.ok(byte < 312 || found.position <= endOfRecord, String(found));
       }),
-      { numRuns: 60 },
+      { numRuns: 300 },
     );
   });
 }
