@@ -13,6 +13,9 @@ import type {
   SealResult,
 } from './worker-jobs.ts';
 
+/** Bytes from which on no buffer shares memory with others (`Buffer.poolSize` and far above). */
+const SURELY_OWN = 128 * 1024;
+
 const port = parentPort;
 if (!port) throw new Error('worker.ts runs in a worker thread only');
 
@@ -86,7 +89,8 @@ async function open(job: OpenJob): Promise<Performed> {
     if (job.secondOpinion > 0 && index % job.secondOpinion === 0) {
       await (await import('./second-decoder.ts')).compareDecoders(bytes, decoded);
     }
-    raw.push(decoded as Uint8Array<ArrayBuffer>);
+    // A small buffer lies in Node's pool, which cannot be handed over: it is copied.
+    raw.push(decoded.length < SURELY_OWN ? new Uint8Array(decoded) : (decoded as Uint8Array<ArrayBuffer>));
     at += frame.stored;
     size += frame.raw;
   }

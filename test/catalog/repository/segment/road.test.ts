@@ -82,6 +82,13 @@ test('a stream comes back byte for byte, whatever the pieces it came in', async 
   }
 });
 
+test('a stream comes back however small it is, or its last frame', async () => {
+  for (const size of [4, 3000, 4096, 9000, MIB - 936, MIB - 932, 70_000]) {
+    const small = Buffer.concat([...makeStream({ toGuid: 7n, blocks: [randomBytes(size)] })]);
+    assert.ok((await unpack(await pack(pieces(small)))).equals(small), `${small.length} bytes`);
+  }
+});
+
 test('segments are cut where the format says', () => {
   const { segments } = packed.manifest;
   assert.deepEqual(
