@@ -18,11 +18,22 @@ declare module 'fastify' {
 
 const RANK: Readonly<Record<Scope, number>> = { reader: 1, agent: 2, operator: 3 };
 
+/** How the OpenAPI document names what a route asks for. */
+const SECURITY: Readonly<Record<Exclude<Access, 'none'>, Record<string, string[]>>> = {
+  reader: { token: ['reader'] },
+  agent: { token: ['agent'] },
+  operator: { token: ['operator'] },
+  grant: { grant: [] },
+};
+
 /** Guards all routes that are added afterwards. A route without `config.access` is an error at start. */
 export function guard(app: FastifyInstance, tokens: Tokens): void {
   app.decorateRequest('token', null);
-  app.addHook('onRoute', ({ method, url, config }) => {
-    if (!config?.access) throw new Error(`the route ${String(method)} ${url} does not say who may call it`);
+  app.addHook('onRoute', (route) => {
+    const access = route.config?.access;
+    if (!access)
+      throw new Error(`the route ${String(route.method)} ${route.url} does not say who may call it`);
+    route.schema = { ...route.schema, security: access === 'none' ? [] : [SECURITY[access]] };
   });
   app.addHook('onRequest', async (request) => {
     // Without a route there is nothing to guard; the answer is 404.

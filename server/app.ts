@@ -1,6 +1,5 @@
 /** The service put together: what lasts, the acts on it, and HTTP in front. */
 import type { FastifyBaseLogger } from 'fastify';
-import { pino } from 'pino';
 import { type Clock, systemClock } from '../catalog/clock.ts';
 import { messageOf, ZkeepError } from '../catalog/errors.ts';
 import { DirectoryStore } from '../catalog/repository/store/directory-store.ts';
@@ -11,6 +10,7 @@ import type { Configuration } from './configuration.ts';
 import { type Foundation, openFoundation } from './foundation.ts';
 import { SelfGranter, type SelfGranterOptions } from './grants.ts';
 import { addRoutes, makeApp } from './http.ts';
+import { stderrLogger } from './logger.ts';
 import type { App, Service } from './service.ts';
 import { grantKey } from './state.ts';
 import { Tokens } from './tokens.ts';
@@ -52,12 +52,6 @@ export async function buildService(options: ServiceOptions): Promise<RunningServ
   }
 }
 
-/** Logs JSON lines to standard error: standard output belongs to results. */
-export function stderrLogger(level: string): FastifyBaseLogger {
-  const options = { level, base: null, timestamp: pino.stdTimeFunctions.isoTime };
-  return pino(options, pino.destination({ fd: 2, sync: true }));
-}
-
 async function buildOn(
   { state, repository, index, close }: Foundation,
   configuration: Configuration,
@@ -75,7 +69,7 @@ async function buildOn(
   });
   const open = new OpenBackups(state, clock);
   const backups = new Backups({ repository, index, granter, open, clock, log, limit: limits.open_backups });
-  await addRoutes(app, tokens, { repository, index, granter, backups, objects });
+  await addRoutes(app, tokens, { repository, index, granter, backups, clock, objects });
   await app.ready();
   await backups.resume();
   return {

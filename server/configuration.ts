@@ -153,7 +153,7 @@ export function parseConfiguration(
 /** The time for a request covers a segment of 1 GiB at 10 Mbit/s; a grant lives as long as one from S3. */
 const DEFAULT_LIMITS: Limits = {
   request_seconds: 900,
-  idle_seconds: 120,
+  idle_seconds: 300,
   stop_seconds: 10,
   grant_seconds: 900,
   open_backups: 10_000,

@@ -46,8 +46,8 @@ export function makeApp(limits: Limits, log: FastifyBaseLogger): App {
 export async function addRoutes(app: App, tokens: Tokens, service: Service): Promise<void> {
   useShapes(app);
   await app.register(swagger, { openapi: OPENAPI });
-  guard(app, tokens);
   addHeaders(app);
+  guard(app, tokens);
   addLog(app);
   app.setErrorHandler(answerFailure);
   app.setNotFoundHandler(answerNoRoute);

@@ -1,41 +1,32 @@
-/** The command `zkeep-server`: serves, makes tokens, rebuilds the index. */
+/** The command `zkeep-server`: its words, help and exit codes. `commands.ts` does what they say. */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
-import { systemClock } from '../catalog/clock.ts';
 import { EXIT_CODES, messageOf, ZkeepError } from '../catalog/errors.ts';
-import type { Scope } from '../catalog/protocol/protocol.ts';
-import { buildService, stderrLogger } from './app.ts';
-import { type ConfigurationOptions, loadConfiguration } from './configuration.ts';
-import { openFoundation } from './foundation.ts';
-import { openState } from './state.ts';
-import { Tokens } from './tokens.ts';
+import type { CommonOptions, ServeOptions, TokenOptions } from './commands.ts';
 import { VERSION } from './version.ts';
 
-interface CommonOptions {
-  readonly config?: string;
-  readonly data?: string;
-  readonly json?: true;
-}
-interface ServeOptions extends CommonOptions {
-  readonly port?: number;
-}
-interface TokenOptions extends CommonOptions {
-  readonly name: string;
-  readonly scope: Scope;
-}
+/** Loaded when a command was understood, so that help and mistakes are answered at once. */
+const commands = () => import('./commands.ts');
 
-process.exitCode = await run(process.argv.slice(2));
+await run(process.argv.slice(2));
 
-async function run(words: string[]): Promise<number> {
+async function run(words: string[]): Promise<void> {
+  let name = 'zkeep-server';
   const program = makeProgram();
+  program.hook('preAction', (_program, command) => {
+    name = namesOf(command).join(' ');
+  });
   try {
     await program.parseAsync(words, { from: 'user' });
-    return 0;
   } catch (thrown) {
-    // Commander has said what it is about: the help that was asked for, or the mistake.
-    if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : EXIT_CODES.usage;
-    complain(thrown, words);
-    return thrown instanceof ZkeepError ? EXIT_CODES[thrown.kind] : 1;
+    process.exitCode = exitCodeOf(thrown);
+    // Commander itself has said what it is about: the help that was asked for, or the mistake.
+    if (!(thrown instanceof CommanderError)) complain(thrown, name, words.includes('--json'));
   }
+}
+
+function exitCodeOf(thrown: unknown): number {
+  if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? 0 : EXIT_CODES.usage;
+  return thrown instanceof ZkeepError ? EXIT_CODES[thrown.kind] : 1;
 }
 
 function makeProgram(): Command {
@@ -59,7 +50,9 @@ function addServe(program: Command): void {
     .description('serve until SIGTERM or SIGINT (what it does when no command is given)')
     .option('--port <number>', 'port to listen on, instead of the configured one; 0: any free one', portOf)
     .addHelpText('after', '\nExample:\n  zkeep-server --data /srv/zkeep --port 8470')
-    .action(async (_options, command: Command) => serve(command.optsWithGlobals<ServeOptions>()));
+    .action(async (_options, command: Command) =>
+      (await commands()).serve(command.optsWithGlobals<ServeOptions>()),
+    );
 }
 
 function addToken(program: Command): void {
@@ -77,19 +70,23 @@ function addToken(program: Command): void {
     )
     .requiredOption('--name <name>', 'who holds it; open backups belong to this name')
     .addHelpText('after', '\nExample:\n  zkeep-server token add --scope agent --name mds1 > /etc/zkeep/token')
-    .action((_options, command: Command) => addOne(command.optsWithGlobals<TokenOptions>()));
+    .action(async (_options, command: Command) =>
+      (await commands()).addToken(command.optsWithGlobals<TokenOptions>()),
+    );
   token
     .command('list')
     .description('all tokens, without their secrets')
     .addHelpText('after', '\nExample:\n  zkeep-server token list --json')
-    .action((_options, command: Command) => listAll(command.optsWithGlobals<CommonOptions>()));
+    .action(async (_options, command: Command) =>
+      (await commands()).listTokens(command.optsWithGlobals<CommonOptions>()),
+    );
   token
     .command('remove')
     .argument('<name>')
     .description('end a token, at once')
     .addHelpText('after', '\nExample:\n  zkeep-server token remove mds1')
-    .action((name: string, _options, command: Command) =>
-      removeOne(name, command.optsWithGlobals<CommonOptions>()),
+    .action(async (name: string, _options, command: Command) =>
+      (await commands()).removeToken(name, command.optsWithGlobals<CommonOptions>()),
     );
 }
 
@@ -98,76 +95,9 @@ function addRebuild(program: Command): void {
     .command('rebuild')
     .description('make the index anew from the bucket, while no service runs')
     .addHelpText('after', '\nExample:\n  zkeep-server rebuild --data /srv/zkeep')
-    .action(async (_options, command: Command) => rebuildIndex(command.optsWithGlobals<CommonOptions>()));
-}
-
-async function serve(options: ServeOptions): Promise<void> {
-  const service = await buildService({ configuration: loadConfiguration(asked(options)) });
-  try {
-    const listening = await service.listen();
-    print({ command: 'serve', listening, process: process.pid });
-    await askedToStop();
-  } finally {
-    await service.close();
-  }
-}
-
-/** Resolves at the first SIGTERM or SIGINT; the next one ends the process as usual. */
-async function askedToStop(): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const stop = () => {
-      process.off('SIGTERM', stop).off('SIGINT', stop);
-      resolve();
-    };
-    process.on('SIGTERM', stop).on('SIGINT', stop);
-  });
-}
-
-function addOne(options: TokenOptions): void {
-  const { name, scope } = options;
-  const token = withTokens(options, (tokens) => tokens.add(name, scope));
-  if (options.json) print({ command: 'token add', name, scope, token });
-  else process.stdout.write(`${token}\n`);
-}
-
-function listAll(options: CommonOptions): void {
-  const tokens = withTokens(options, (known) => known.list());
-  if (options.json) print({ command: 'token list', tokens });
-  else
-    for (const { name, scope, created } of tokens) {
-      process.stdout.write(`${scope.padEnd(8)}  ${created}  ${name}\n`);
-    }
-}
-
-function removeOne(name: string, options: CommonOptions): void {
-  withTokens(options, (tokens) => tokens.remove(name));
-  if (options.json) print({ command: 'token remove', removed: name });
-}
-
-async function rebuildIndex(options: CommonOptions): Promise<void> {
-  const configuration = loadConfiguration(asked(options));
-  const log = stderrLogger(configuration.logLevel);
-  const foundation = await openFoundation({ configuration, clock: systemClock, log, fill: 'rebuild' });
-  try {
-    const { backups } = foundation.filled;
-    if (options.json) print({ command: 'rebuild', backups });
-    else process.stdout.write(`the index has ${backups} backups\n`);
-  } finally {
-    await foundation.close();
-  }
-}
-
-function withTokens<T>(options: CommonOptions, work: (tokens: Tokens) => T): T {
-  const state = openState(loadConfiguration(asked(options)).data);
-  try {
-    return work(new Tokens(state));
-  } finally {
-    state.close();
-  }
-}
-
-function asked({ config, data, port }: ServeOptions): ConfigurationOptions {
-  return { file: config, data, port };
+    .action(async (_options, command: Command) =>
+      (await commands()).rebuildIndex(command.optsWithGlobals<CommonOptions>()),
+    );
 }
 
 function portOf(text: string): number {
@@ -175,22 +105,24 @@ function portOf(text: string): number {
   throw new InvalidArgumentError('a port is a number from 0 to 65535.');
 }
 
+/** `token add` */
+function namesOf(command: Command): string[] {
+  return command.parent
+    ? [...namesOf(command.parent).filter((name) => name !== 'zkeep-server'), command.name()]
+    : [command.name()];
+}
+
 function exitCodes(): string {
   const codes = Object.entries(EXIT_CODES).map(([kind, code]) => `${code} ${kind}`);
   return ['0 done', ...codes].join(', ');
 }
 
-/** One line, so that a script that waits for the service reads just that. */
-function print(document: Record<string, unknown>): void {
-  process.stdout.write(`${JSON.stringify({ zkeep: 1, ...document })}\n`);
-}
-
-function complain(thrown: unknown, words: readonly string[]): void {
+function complain(thrown: unknown, command: string, json: boolean): void {
   const failure =
     thrown instanceof ZkeepError
       ? thrown
       : new ZkeepError('failed', 'service.unforeseen', messageOf(thrown), { cause: thrown });
-  if (words.includes('--json')) print({ error: failure.toJSON() });
+  if (json) process.stdout.write(`${JSON.stringify({ zkeep: 1, command, error: failure })}\n`);
   process.stderr.write(`zkeep-server: ${failure.message}\n`);
   if (failure.advice) process.stderr.write(`  ${failure.advice}\n`);
   if (!(thrown instanceof ZkeepError) && thrown instanceof Error) process.stderr.write(`${thrown.stack}\n`);

@@ -7,6 +7,7 @@ import type {
   RawRequestDefaultExpression,
   RawServerDefault,
 } from 'fastify';
+import type { Clock } from '../catalog/clock.ts';
 import type { CatalogIndex } from '../catalog/index/catalog-index.ts';
 import type { Repository } from '../catalog/repository/repository.ts';
 import type { DirectoryStore } from '../catalog/repository/store/directory-store.ts';
@@ -28,6 +29,7 @@ export interface Service {
   readonly index: CatalogIndex;
   readonly granter: Granter;
   readonly backups: Backups;
+  readonly clock: Clock;
   /** Set when the service itself takes the granted requests. */
   readonly objects: { readonly store: DirectoryStore; readonly granter: SelfGranter } | undefined;
 }

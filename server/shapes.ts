@@ -33,11 +33,11 @@ export function closed<T>(schema: T): T {
   return copy as T;
 }
 
-/** Parameters and queries are texts and are converted first; a body must be right as it is. */
+/** A query is made of texts and is converted first; all else must be right as it is. */
 const checkShape: FastifySchemaCompiler<TSchema> = ({ schema, httpPart = 'request' }) => {
   const compiled = Compile(schema);
   return (value) => {
-    const converted = httpPart === 'body' ? value : Value.Convert(schema, value);
+    const converted = httpPart === 'querystring' ? Value.Convert(schema, value) : value;
     if (compiled.Check(converted)) return { value: converted };
     return { error: malformed(httpPart, compiled.Errors(converted)) };
   };

@@ -73,7 +73,7 @@ export class Backups {
     }
     // From here to the end nothing waits, so nothing comes between the look and the step.
     this.#refuseStored(request);
-    checkBase(request, request.from ? index.known([request.from.guid])[0] : undefined);
+    checkBase(request, request.from ? index.ways(request.from.guid) : []);
     const rivals = open.rivals(request).map((rival) => ({ ...rival, parts: open.countParts(rival.backup) }));
     const opening = decideOpening({ ...moment(), rivals });
     if (opening.kind === 'again') return toAnswer({ ...opening.open, heard: open.hear(opening.open.backup) });
@@ -85,7 +85,7 @@ export class Backups {
       request,
       opening.replaces.map((replaced) => replaced.backup),
     );
-    if (opening.replaces.length > 0) void this.#leftovers.sweep();
+    void this.#leftovers.sweep();
     return toAnswer(added);
   }
 
@@ -163,7 +163,8 @@ export class Backups {
   }
 
   #refuseStored({ from, to }: OpenRequest): void {
-    const stored = this.#surroundings.index.backupOf(from?.guid ?? null, to.guid);
+    const base = from?.guid ?? null;
+    const stored = this.#surroundings.index.backupOf(base, to.guid);
     if (!stored) return;
     throw new ZkeepError(
       'refused',
@@ -171,7 +172,7 @@ export class Backups {
       `this stream is stored already, as backup ${stored.backup}`,
       {
         advice: 'there is nothing to do',
-        facts: { backup: stored.backup, to: to.guid, from: from?.guid ?? null },
+        facts: { backup: stored.backup, to: to.guid, from: base },
       },
     );
   }

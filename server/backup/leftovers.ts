@@ -1,8 +1,8 @@
 /** Removes the segments of abandoned backups: at once, and again when no grant for them can be alive. */
-import type { Clock } from '../../catalog/clock.ts';
 import { messageOf } from '../../catalog/errors.ts';
 import { manifestKey, segmentsOf } from '../../catalog/repository/names.ts';
 import type { ObjectStore } from '../../catalog/repository/store/store.ts';
+import type { BackupId } from '../../catalog/words.ts';
 import type { AbandonedBackup } from './open-backups.ts';
 import type { Surroundings } from './surroundings.ts';
 
@@ -14,31 +14,40 @@ const AT_ONCE = 8;
 /** Sweeps one after the other; what fails is tried again by a later sweep, a restart at the latest. */
 export class Leftovers {
   readonly #surroundings: Surroundings;
-  #running: Promise<void> = Promise.resolve();
   readonly #stopping = new AbortController();
+  /** Swept once by this run, and to be swept again when their grants are over. */
+  readonly #swept = new Set<BackupId>();
+  #running: Promise<void> = Promise.resolve();
 
   constructor(surroundings: Surroundings) {
     this.#surroundings = surroundings;
   }
 
-  /** Resolves when everything that is abandoned now was tried; failures are logged. */
+  /** Resolves when everything that is due was tried; failures are logged. */
   sweep(): Promise<void> {
-    this.#running = this.#running.then(() => this.#sweepAll());
+    const { log } = this.#surroundings;
+    this.#running = this.#running
+      .then(() => this.#sweepDue())
+      .catch((thrown: unknown) => log.error({ err: thrown }, 'cannot sweep'));
     return this.#running;
   }
 
-  /** Ends a sweep after the object that it is at. */
+  /** Ends a sweep after the objects that it is at. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     await this.#running;
   }
 
-  async #sweepAll(): Promise<void> {
-    const { open, log } = this.#surroundings;
+  async #sweepDue(): Promise<void> {
+    const { open, clock, log } = this.#surroundings;
     for (const abandoned of open.abandoned()) {
       if (this.#stopping.signal.aborted) return;
+      const isOver = abandoned.expires === 0 || clock.now() > abandoned.expires + MARGIN;
+      if (this.#swept.has(abandoned.backup) && !isOver) continue;
       try {
         await this.#sweepOne(abandoned);
+        this.#swept.add(abandoned.backup);
+        if (isOver) this.#forget(abandoned.backup);
       } catch (thrown) {
         if (this.#stopping.signal.aborted) return;
         log.warn({ err: thrown, backup: abandoned.backup }, `could not sweep: ${messageOf(thrown)}`);
@@ -46,23 +55,22 @@ export class Leftovers {
     }
   }
 
-  async #sweepOne(abandoned: AbandonedBackup): Promise<void> {
-    const { repository, open, clock, log } = this.#surroundings;
-    const { backup, to } = abandoned;
-    const over = isOver(abandoned, clock);
+  async #sweepOne({ backup, to }: AbandonedBackup): Promise<void> {
+    const { repository, log } = this.#surroundings;
+    const { signal } = this.#stopping;
     // Abandoned ones have no manifest; should one be there all the same, it is a backup and stays.
-    if (await repository.store.stat(manifestKey(to, backup), this.#stopping.signal)) {
+    if (await repository.store.stat(manifestKey(to, backup), signal)) {
       log.error({ backup }, 'an abandoned backup has a manifest: its segments are kept');
-      open.forgetAbandoned(backup);
-      return;
+      this.#forget(backup);
+    } else {
+      await removeAll(repository.store, segmentsOf(backup), signal);
     }
-    await removeAll(repository.store, segmentsOf(backup), this.#stopping.signal);
-    if (over) open.forgetAbandoned(backup);
   }
-}
 
-function isOver({ expires }: AbandonedBackup, clock: Clock): boolean {
-  return expires === 0 || clock.now() > expires + MARGIN;
+  #forget(backup: BackupId): void {
+    this.#surroundings.open.forgetAbandoned(backup);
+    this.#swept.delete(backup);
+  }
 }
 
 async function removeAll(store: ObjectStore, prefix: string, signal: AbortSignal): Promise<void> {

@@ -2,13 +2,18 @@
 import { messageOf } from '../../catalog/errors.ts';
 import { type Health, HealthSchema } from '../../catalog/protocol/protocol.ts';
 import { MARKER_KEY } from '../../catalog/repository/names.ts';
+import type { Repository } from '../../catalog/repository/repository.ts';
 import type { App, Service } from '../service.ts';
 import { VERSION } from '../version.ts';
 
 /** Longest wait for the store, milliseconds: watchers ask often and give up early. */
 const PATIENCE = 5_000;
 
-export function healthRoutes(app: App, { repository, index }: Service): void {
+/** How long an answer is good, milliseconds: whoever asks needs no token, and every look costs a request to the store. */
+const GOOD_FOR = 1_000;
+
+export function healthRoutes(app: App, service: Service): void {
+  let last: { readonly at: number; readonly health: Promise<Health> } | undefined;
   app.get(
     '/v1/health',
     {
@@ -20,21 +25,26 @@ export function healthRoutes(app: App, { repository, index }: Service): void {
       },
     },
     async (_request, reply) => {
-      const problems = [
-        ...(await problemsOf('store', () =>
-          repository.store.stat(MARKER_KEY, AbortSignal.timeout(PATIENCE)),
-        )),
-        ...(await problemsOf('index', async () => index.known([]))),
-      ];
-      const health: Health = {
-        status: problems.length === 0 ? 'ok' : 'failing',
-        version: VERSION,
-        repository: repository.marker.id,
-        problems,
-      };
-      return reply.code(problems.length === 0 ? 200 : 503).send(health);
+      const now = service.clock.now();
+      if (!last || now - last.at >= GOOD_FOR) last = { at: now, health: examine(service) };
+      const health = await last.health;
+      return reply.code(health.status === 'ok' ? 200 : 503).send(health);
     },
   );
+}
+
+async function examine({ repository, index }: Service): Promise<Health> {
+  const problems = [
+    ...(await problemsOf('store', () => seeMarker(repository))),
+    ...(await problemsOf('index', async () => index.datasets({ limit: 1 }))),
+  ];
+  const status = problems.length === 0 ? 'ok' : 'failing';
+  return { status, version: VERSION, repository: repository.marker.id, problems };
+}
+
+async function seeMarker({ store }: Repository): Promise<void> {
+  if (await store.stat(MARKER_KEY, AbortSignal.timeout(PATIENCE))) return;
+  throw new Error(`there is no ${MARKER_KEY} any more: is the file system mounted?`);
 }
 
 async function problemsOf(part: string, look: () => Promise<unknown>): Promise<string[]> {

@@ -54,7 +54,8 @@ describe('the command zkeep-server', () => {
     const { code, stdout, stderr } = await run('--config', file, '--json');
     assert.equal(code, 2);
     assert.match(stderr, /server\.toml: lisen is not a key/);
-    assert.equal(JSON.parse(stdout).error.code, 'configuration.wrong');
+    const { command, error } = JSON.parse(stdout);
+    assert.deepEqual([command, error.code], ['serve', 'configuration.wrong']);
     assert(!stderr.includes('    at '), stderr);
   });
 

@@ -1,12 +1,15 @@
 import assert from 'node:assert/strict';
 import { renameSync, rmSync, writeFileSync } from 'node:fs';
+import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { DatasetsAnswerSchema } from '../../catalog/protocol/pages.ts';
 import { RepositoryInfoSchema } from '../../catalog/protocol/protocol.ts';
+import type { Grant } from '../../catalog/repository/store/store.ts';
 import { gone } from './fixture/faulty-store.ts';
 import { TestService } from './fixture/running-service.ts';
-import { openRequest } from './fixture/samples.ts';
+import { bodyOf, openRequest, part } from './fixture/samples.ts';
 
 describe('a start of the service', () => {
   let service: TestService;
@@ -111,3 +114,57 @@ describe('a start of the service', () => {
     assert.deepEqual(await datasets(), ['pool/mdt0']);
   });
 });
+
+describe('a stop of the service', () => {
+  let service: TestService;
+  let grant: Grant;
+  beforeEach(async () => {
+    service = await new TestService({ settings: '[limits]\nstop_seconds = 1\n' }).start();
+    const backup = await service.open(openRequest({ to: 1n }));
+    [grant = assert.fail()] = await service.grant(backup, [part(0)]);
+  });
+  afterEach(() => service.end());
+
+  it('lets a write that has begun come to its end', async () => {
+    const write = beginWrite(grant);
+    await write.hasBegun;
+    const stopped = service.stop();
+    await setTimeout(50);
+    write.finish();
+    assert.match(await write.answer, /^HTTP\/1\.1 204 /);
+    await stopped;
+    assert.equal((await service.keys('segments/')).length, 1);
+  });
+
+  it('waits no longer than it was told to', async () => {
+    const write = beginWrite(grant);
+    await write.hasBegun;
+    const begun = performance.now();
+    await service.stop();
+    assert(performance.now() - begun < 5000);
+    assert.equal(await write.answer, '');
+    assert.deepEqual(await service.keys('segments/'), []);
+  });
+});
+
+/** A granted write of part 0 whose second half comes when the test says so. */
+function beginWrite(grant: Grant): { hasBegun: Promise<void>; finish: () => void; answer: Promise<string> } {
+  const { host, port, pathname } = new URL(grant.url);
+  const head = Object.entries({ host, ...grant.headers }).map(([name, value]) => `${name}: ${value}\r\n`);
+  const socket = connect(Number(port), '127.0.0.1');
+  socket.write(`PUT ${pathname} HTTP/1.1\r\n${head.join('')}\r\n`);
+  const body = bodyOf(0);
+  socket.write(body.subarray(0, 100));
+  const answer = readAll(socket);
+  return { hasBegun: setTimeout(100), finish: () => socket.write(body.subarray(100)), answer };
+}
+
+async function readAll(socket: Socket): Promise<string> {
+  let text = '';
+  try {
+    for await (const chunk of socket.setEncoding('utf8')) text += chunk;
+  } catch {
+    // The other side hung up.
+  }
+  return text;
+}

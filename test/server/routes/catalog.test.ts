@@ -73,6 +73,17 @@ describe('the catalog of what was backed up', () => {
     assert.deepEqual(lineage, lineages[0]);
   });
 
+  it('keeps names with tabs, line feeds and quotes as they are', async () => {
+    const dataset = 'pool/a\tb"c\'\n\\d\u{1F600}';
+    const { backup } = await service.backUp(openRequest({ to: 20n, dataset }));
+    const query = `dataset=${encodeURIComponent(dataset)}`;
+    const { backups } = await service.ask(BackupsAnswerSchema, 'GET', `/v1/backups?${query}`);
+    assert.deepEqual(
+      backups.map((found) => [found.backup, found.dataset]),
+      [[backup, dataset]],
+    );
+  });
+
   it('lists backups a page at a time, each once', async () => {
     const seen: string[] = [];
     let after: string | null = '';
@@ -88,8 +99,8 @@ describe('the catalog of what was backed up', () => {
       seen.push(...page.backups.map(({ backup }) => backup));
       after = page.next;
     }
-    assert.equal(seen.length, 3);
-    assert.equal(new Set(seen).size, 3);
+    assert.equal(seen.length, 4);
+    assert.equal(new Set(seen).size, 4);
     const { backups } = await service.ask(BackupsAnswerSchema, 'GET', `/v1/backups?to=${next.to}`);
     assert.deepEqual(backups, [next]);
   });

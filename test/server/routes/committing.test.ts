@@ -189,8 +189,9 @@ describe('a commit', () => {
     assert.equal(await service.verifies(), 1);
   });
 
-  it('survives the loss of the index', async () => {
+  it('survives the loss of the index, before it and after it', async () => {
     await service.send(backup, 2);
+    rmSync(join(service.folder, 'index.db'));
     const summary = await service.commit(backup, REQUEST, 2);
     await service.stop();
     for (const suffix of ['', '-wal', '-shm'])

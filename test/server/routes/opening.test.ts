@@ -42,10 +42,7 @@ describe('opening a backup', () => {
     await service.open(openRequest({ to: 2n, dataset: 'pool/mdt1' }));
     await service.open(openRequest({ to: 3n, host: 'mds2.example' }));
     const { open } = await service.ask(OpenBackupsAnswerSchema, 'GET', '/v1/backups/open');
-    assert.deepEqual(
-      open.map(({ to }) => BigInt(`0x${to}`)),
-      [1n, 2n, 3n],
-    );
+    assert.deepEqual(open.map(({ to }) => Number(to)).sort(), [1, 2, 3]);
   });
 
   it('goes to the next agent once the lease has lapsed; the first then hears that it is over', async () => {

@@ -138,6 +138,7 @@ describe('the service', () => {
     const well = await service.ask(HealthSchema, 'GET', '/v1/health', { token: null });
     assert.deepEqual([well.status, well.problems], ['ok', []]);
     service.faults.decide = () => ({ when: 'before', error: gone() });
+    service.clock.pass(1000);
     try {
       const { status, text } = await service.call('GET', '/v1/health', { token: null });
       const ill: unknown = JSON.parse(text);

@@ -1,0 +1,108 @@
+/** What the commands of `zkeep-server` do. */
+import { systemClock } from '../catalog/clock.ts';
+import { EXIT_CODES } from '../catalog/errors.ts';
+import type { RefreshProblem } from '../catalog/index/refresh.ts';
+import type { Scope } from '../catalog/protocol/protocol.ts';
+import { type ConfigurationOptions, loadConfiguration } from './configuration.ts';
+import { openState } from './state.ts';
+import { Tokens } from './tokens.ts';
+
+/** What the command line says, whatever the command. */
+export interface CommonOptions {
+  readonly config?: string;
+  readonly data?: string;
+  readonly json?: true;
+}
+export interface ServeOptions extends CommonOptions {
+  readonly port?: number;
+}
+export interface TokenOptions extends CommonOptions {
+  readonly name: string;
+  readonly scope: Scope;
+}
+
+/** Serves until SIGTERM or SIGINT. Its first line on standard output says where. */
+export async function serve(options: ServeOptions): Promise<void> {
+  // Fastify and the index are loaded only by what needs them.
+  const { buildService } = await import('./app.ts');
+  const service = await buildService({ configuration: loadConfiguration(asked(options)) });
+  try {
+    const listening = await service.listen();
+    print({ command: 'serve', listening, process: process.pid });
+    await askedToStop();
+  } finally {
+    await service.close();
+  }
+}
+
+/** Makes a token and prints it. */
+export function addToken(options: TokenOptions): void {
+  const { name, scope } = options;
+  const token = withTokens(options, (tokens) => tokens.add(name, scope));
+  if (options.json) print({ command: 'token add', name, scope, token });
+  else process.stdout.write(`${token}\n`);
+}
+
+/** Prints all tokens, without their secrets. */
+export function listTokens(options: CommonOptions): void {
+  const tokens = withTokens(options, (known) => known.list());
+  const lines = tokens.map(({ name, scope, created }) => `${scope.padEnd(8)}  ${created}  ${name}\n`);
+  if (options.json) print({ command: 'token list', tokens });
+  else process.stdout.write(lines.join(''));
+}
+
+/** Ends a token. */
+export function removeToken(name: string, options: CommonOptions): void {
+  withTokens(options, (tokens) => tokens.remove(name));
+  if (options.json) print({ command: 'token remove', removed: name });
+}
+
+/** Makes the index anew; manifests that cannot be used are told, and make the exit code `damaged`. */
+export async function rebuildIndex(options: CommonOptions): Promise<void> {
+  const { openFoundation } = await import('./foundation.ts');
+  const { stderrLogger } = await import('./logger.ts');
+  const configuration = loadConfiguration(asked(options));
+  const log = stderrLogger(configuration.logLevel);
+  const foundation = await openFoundation({ configuration, clock: systemClock, log, anew: true });
+  await foundation.close();
+  const { listed, added, problems } = foundation.report;
+  if (options.json) {
+    print({ command: 'rebuild', manifests: listed, backups: added, problems: problems.map(readable) });
+  } else {
+    process.stdout.write(`the index has ${added} of ${listed} backups\n`);
+  }
+  if (problems.length > 0) process.exitCode = EXIT_CODES.damaged;
+}
+
+/** Prints one JSON document as one line, so that a script that waits for the service reads just that. */
+export function print(document: Record<string, unknown>): void {
+  process.stdout.write(`${JSON.stringify({ zkeep: 1, ...document })}\n`);
+}
+
+/** Resolves at the first SIGTERM or SIGINT; the next one ends the process as usual. */
+async function askedToStop(): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const stop = () => {
+      process.off('SIGTERM', stop).off('SIGINT', stop);
+      resolve();
+    };
+    process.on('SIGTERM', stop).on('SIGINT', stop);
+  });
+}
+
+function withTokens<T>(options: CommonOptions, work: (tokens: Tokens) => T): T {
+  const state = openState(loadConfiguration(asked(options)).data);
+  try {
+    return work(new Tokens(state));
+  } finally {
+    state.close();
+  }
+}
+
+function asked({ config, data, port }: ServeOptions): ConfigurationOptions {
+  return { file: config, data, port };
+}
+
+function readable({ key, error }: RefreshProblem): Record<string, string> {
+  return { key, code: error.code, message: error.message };
+}
