@@ -1,0 +1,149 @@
+/** A real service in this process, on a folder of its own, and the command `zkeep` as real child processes. */
+import assert from 'node:assert/strict';
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { buffer } from 'node:stream/consumers';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { pino } from 'pino';
+import { openRepository } from '../../../catalog/repository/repository.ts';
+import { DirectoryStore } from '../../../catalog/repository/store/directory-store.ts';
+import { verifyRepository } from '../../../catalog/repository/verify.ts';
+import { buildService, type RunningService } from '../../../server/app.ts';
+import { parseConfiguration } from '../../../server/configuration.ts';
+import { checkDocument, type Document } from './documents.ts';
+
+const MAIN = fileURLToPath(new URL('../../../agent/main.ts', import.meta.url));
+
+/** How a command ended. */
+export interface Ran {
+  readonly code: number | null;
+  readonly stdout: Buffer;
+  readonly stderr: string;
+}
+
+/** A command that still runs, its standard input open. */
+export interface Running {
+  readonly child: ChildProcessWithoutNullStreams;
+  readonly ended: Promise<Ran>;
+}
+
+/** What a command is given besides its arguments. */
+export interface Given {
+  readonly stdin?: Uint8Array;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+export class AgentHouse {
+  readonly folder = mkdtempSync(join(tmpdir(), 'zkeep-agent-'));
+  readonly #settings: string;
+  #service: RunningService | undefined;
+  #port = 0;
+  #token = '';
+  url = '';
+
+  /** @param settings further lines of `server.toml`. */
+  static async open(settings = ''): Promise<AgentHouse> {
+    const house = new AgentHouse(settings);
+    await house.start();
+    house.#token = house.service.tokens.add('agent', 'agent');
+    return house;
+  }
+
+  private constructor(settings: string) {
+    this.#settings = settings;
+  }
+
+  get service(): RunningService {
+    return this.#service ?? assert.fail('the service does not run');
+  }
+
+  get repository(): string {
+    return join(this.folder, 'repository');
+  }
+
+  /** Starts the service, again at the port where it was. */
+  async start(): Promise<void> {
+    const text = `listen = "127.0.0.1:${this.#port}"\n${this.#settings}`;
+    const configuration = parseConfiguration(text, 'server.toml', { data: this.folder });
+    this.#service = await buildService({ configuration, logger: pino({ level: 'silent' }) });
+    this.url = await this.#service.listen();
+    this.#port = Number(new URL(this.url).port);
+  }
+
+  async stop(): Promise<void> {
+    await this.#service?.close();
+    this.#service = undefined;
+  }
+
+  /** Stops and removes everything. */
+  async end(): Promise<void> {
+    await this.stop();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** Starts a command. */
+  begin(args: readonly string[], env: Given['env'] = {}): Running {
+    const child = spawn(process.execPath, [MAIN, ...args], {
+      env: {
+        ...process.env,
+        ZKEEP_SERVICE: this.url,
+        ZKEEP_TOKEN: this.#token,
+        NODE_COMPILE_CACHE: join(tmpdir(), 'zkeep-tests-compiled'),
+        ...env,
+      },
+    });
+    // A command that ends early closes its standard input: that is its right.
+    child.stdin.on('error', () => undefined);
+    const ended = Promise.all([buffer(child.stdout), buffer(child.stderr), exitOf(child)]).then(
+      ([stdout, stderr, code]) => ({ code, stdout, stderr: stderr.toString() }),
+    );
+    return { child, ended };
+  }
+
+  /** Runs a command to its end. */
+  async zkeep(args: readonly string[], given: Given = {}): Promise<Ran> {
+    const { child, ended } = this.begin(args, given.env);
+    child.stdin.end(given.stdin);
+    return await ended;
+  }
+
+  /** Runs a command with `--json`; its document has the shape that COMMANDS.md promises. */
+  async document(args: readonly string[], code: number, given: Given = {}): Promise<Document> {
+    const ran = await this.zkeep([...args, '--json'], given);
+    assert.equal(ran.code, code, `${args.join(' ')}: ${ran.stdout}${ran.stderr}`);
+    return checkDocument(args[0] ?? '', ran.stdout.toString());
+  }
+
+  /** Waits until so many backups are open. */
+  async untilOpen(count: number): Promise<void> {
+    for (let left = 500; left > 0; left--) {
+      if ((await this.openBackups()) === count) return;
+      await sleep(20);
+    }
+    assert.equal(await this.openBackups(), count, 'open backups');
+  }
+
+  async openBackups(): Promise<number> {
+    const headers = { authorization: `Bearer ${this.#token}` };
+    const answer = await this.service.app.inject({ url: '/v1/backups/open', headers });
+    return (JSON.parse(answer.body) as { open: unknown[] }).open.length;
+  }
+
+  /** Passes when the repository is whole to the last byte and nothing is left half; gives the number of backups. */
+  async isClean(): Promise<number> {
+    const store = new DirectoryStore(this.repository);
+    const { backups, problems } = await verifyRepository(await openRepository(store), { deep: true });
+    assert.deepEqual(problems, []);
+    if (this.#service) await this.untilOpen(0);
+    return backups;
+  }
+}
+
+async function exitOf(child: ChildProcessWithoutNullStreams): Promise<number | null> {
+  return await new Promise((resolve) => {
+    child.once('close', (code) => resolve(code));
+  });
+}

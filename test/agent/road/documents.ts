@@ -1,0 +1,108 @@
+/** The documents of `--json` as COMMANDS.md promises them: the tests' own reading of it. */
+import assert from 'node:assert/strict';
+import { type Static, type TSchema, Type } from 'typebox';
+import { Compile } from 'typebox/compile';
+import {
+  BackupSummarySchema,
+  DatasetSchema,
+  ErrorAnswerSchema,
+  RestorePlanSchema,
+} from '../../../catalog/protocol/protocol.ts';
+import { AttributesSchema } from '../../../catalog/repository/attributes.ts';
+import { ManifestSchema } from '../../../catalog/repository/manifest.ts';
+import { BackupIdSchema, BytesSchema, GuidSchema, Nullable } from '../../../catalog/schema.ts';
+
+const exact = { additionalProperties: false };
+const head = { zkeep: Type.Literal(1), command: Type.String() };
+const ErrorSchema = Type.Object(ErrorAnswerSchema.properties, exact);
+
+const StoredSchema = Type.Object(
+  {
+    dataset: Type.String(),
+    outcome: Type.Union(['stored', 'already', 'failed'].map((outcome) => Type.Literal(outcome))),
+    kind: Nullable(Type.Union([Type.Literal('full'), Type.Literal('incremental')])),
+    backup: Nullable(BackupIdSchema),
+    from: Nullable(GuidSchema),
+    to: Nullable(GuidSchema),
+    snapshot: Nullable(Type.String()),
+    bytes: BytesSchema,
+    stored: BytesSchema,
+    seconds: Type.Number({ minimum: 0 }),
+    error: Nullable(ErrorSchema),
+  },
+  exact,
+);
+const ProblemSchema = Type.Object(
+  { backup: Nullable(BackupIdSchema), code: Type.String(), message: Type.String() },
+  exact,
+);
+
+const DOCUMENTS: Readonly<Record<string, readonly TSchema[]>> = {
+  import: [
+    Type.Object({ ...head, backups: Type.Array(StoredSchema), error: Type.Optional(ErrorSchema) }, exact),
+  ],
+  export: [
+    Type.Object(
+      {
+        ...head,
+        backup: BackupIdSchema,
+        from: Nullable(GuidSchema),
+        to: GuidSchema,
+        bytes: BytesSchema,
+        output: Type.String(),
+      },
+      exact,
+    ),
+  ],
+  list: [
+    Type.Object({ ...head, datasets: Type.Array(DatasetSchema) }, exact),
+    Type.Object({ ...head, dataset: Type.String(), snapshots: Type.Array(BackupSummarySchema) }, exact),
+  ],
+  show: [
+    Type.Object(
+      {
+        ...head,
+        backup: BackupSummarySchema,
+        manifest: ManifestSchema,
+        attributes: Nullable(AttributesSchema),
+      },
+      exact,
+    ),
+  ],
+  plan: [Type.Object({ ...head, plan: RestorePlanSchema }, exact)],
+  verify: [
+    Type.Object(
+      {
+        ...head,
+        backups: Type.Integer(),
+        segments: Type.Integer(),
+        bytes: BytesSchema,
+        problems: Type.Array(ProblemSchema),
+      },
+      exact,
+    ),
+  ],
+};
+const FailureSchema = Type.Object({ ...head, error: ErrorSchema }, exact);
+
+/** A document of any command: the tests look into the part that they are about. */
+export interface Document {
+  readonly backups: readonly Static<typeof StoredSchema>[];
+  readonly error: Static<typeof ErrorSchema>;
+  readonly datasets: readonly Static<typeof DatasetSchema>[];
+  readonly snapshots: readonly Static<typeof BackupSummarySchema>[];
+  readonly plan: Static<typeof RestorePlanSchema>;
+  readonly problems: readonly Static<typeof ProblemSchema>[];
+  readonly manifest: Static<typeof ManifestSchema>;
+  readonly segments: number;
+  readonly bytes: number;
+}
+
+/** Passes when the text is one document of this command, or of its failure. */
+export function checkDocument(command: string, text: string): Document {
+  const document: unknown = JSON.parse(text);
+  const schemas = [...(DOCUMENTS[command] ?? []), FailureSchema];
+  const fits = schemas.some((schema) => Compile(schema).Check(document));
+  assert.ok(fits, `no document of ${command}: ${text}`);
+  return document as Document;
+}
