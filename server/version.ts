@@ -1,4 +1,8 @@
 /** The version that the service names: the one in package.json. */
-import description from '../package.json' with { type: 'json' };
+import { readFileSync } from 'node:fs';
 
-export const VERSION: string = description.version;
+const description: { version?: unknown } = JSON.parse(
+  readFileSync(new URL('../package.json', import.meta.url), 'utf8'),
+);
+
+export const VERSION = String(description.version);
