@@ -69,6 +69,13 @@ describe('the fault proxy', () => {
     }
   });
 
+  it('withholds the answer to a request that was done', async (t) => {
+    const { send, proxy, seen } = await house(t);
+    proxy.meet({ withholdAnswer: true });
+    await assert.rejects(send(BODY, [], AbortSignal.timeout(100)), /abort/i);
+    assert.deepEqual(seen, [BODY]);
+  });
+
   it('stalls in either way and keeps the connection open', async (t) => {
     const { send, proxy, seen } = await house(t);
     for (const fault of [{ stallUp: 10 }, { stallDown: 10 }]) {

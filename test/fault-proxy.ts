@@ -16,6 +16,8 @@ export interface Fault {
   readonly busy?: boolean;
   /** The request is passed on whole; the connection is reset when the answer comes. */
   readonly dropAnswer?: boolean;
+  /** The request is passed on whole; nothing of the answer is, and the connections stay open. */
+  readonly withholdAnswer?: boolean;
   /** Both sides are reset after so many bytes of the request, or of the answer. */
   readonly cutUp?: number;
   readonly cutDown?: number;
@@ -145,6 +147,7 @@ function join(line: Line, client: Socket, server: Socket): void {
   };
   const down = async (data: Buffer) => {
     if (exchange?.fault.dropAnswer) return reset();
+    if (exchange?.fault.withholdAnswer) return;
     await exchange?.down.pass(data, client, exchange.fault, reset);
   };
   server.on('error', () => client.resetAndDestroy()).on('close', () => client.destroy());

@@ -38,11 +38,18 @@ export class S3Granter implements Granter {
    * For one that does not, the key is looked up here, and a grant that is not
    * used yet can still replace what somebody else writes meanwhile (STORES.md).
    *
+   * A retry after a lost answer is no conflict: with `again` it is not looked up.
+   *
    * @throws {ZkeepError} `refused` with code `store.exists` in that case.
    */
-  async grantPut(key: string, size: number, sha256: Digest): Promise<Grant> {
+  async grantPut(
+    key: string,
+    size: number,
+    sha256: Digest,
+    { again = false }: { readonly again?: boolean } = {},
+  ): Promise<Grant> {
     const { conditionalPut } = await this.#store.abilities();
-    if (!conditionalPut && (await this.#store.stat(key))) throw keyTaken(this.#store.nameOf(key));
+    if (!conditionalPut && !again && (await this.#store.stat(key))) throw keyTaken(this.#store.nameOf(key));
     const announced = putHeaders(this.#store.settings, { sha256, ifAbsent: conditionalPut });
     return this.#grant('PUT', key, {
       'content-length': String(size),

@@ -115,6 +115,8 @@ export class S3Store implements ObjectStore {
         yield factsOf(key, Size, LastModified, this.nameOf(key));
       }
       token = page.NextContinuationToken;
+      // An answer that is no listing must not pass for an empty one.
+      if (page.IsTruncated === undefined) throw badListing(this.location, 'it is no listing');
       if (page.IsTruncated && !token) throw badListing(this.location, 'it breaks off');
     } while (token);
   }

@@ -93,8 +93,12 @@ export interface Grant {
 
 /** Makes grants: for each exactly one object, and for writing one content. */
 export interface Granter {
-  /** To write `key`, absent so far, with exactly this size (bytes) and SHA-256. */
-  grantPut(key: string, size: number, sha256: Digest): Promise<Grant>;
+  /**
+   * To write `key`, absent so far, with exactly this size (bytes) and SHA-256.
+   *
+   * @param options `again`: this very content was granted before, so the key may hold it already.
+   */
+  grantPut(key: string, size: number, sha256: Digest, options?: { readonly again?: boolean }): Promise<Grant>;
   /** To read `key`. */
   grantGet(key: string): Promise<Grant>;
 }

@@ -65,6 +65,7 @@ export function openTransfers(options: TransferOptions = {}): Transfers {
         throw explainAnswer(grant, await refusalOf(answer), clock.now());
       });
     } catch (thrown) {
+      signal?.throwIfAborted();
       throw explainBrokenLine(thrown, nameOf(grant)) ?? thrown;
     }
   }

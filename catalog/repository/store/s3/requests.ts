@@ -51,9 +51,10 @@ export function withHeaders(command: PutObjectCommand, headers: Record<string, s
  */
 export function explainThrown(thrown: unknown, what: string): unknown {
   if (thrown instanceof ZkeepError) return thrown;
+  forgetExchange(thrown);
   const status = statusOf(thrown);
   if (thrown instanceof Error && status !== undefined && status >= 300)
-    return explainRefusal({ status, code: thrown.name, message: thrown.message }, what, thrown);
+    return explainRefusal({ status, code: known(thrown.name), message: known(thrown.message) }, what, thrown);
   if (status !== undefined) return garbled(what, thrown);
   return explainSetUp(thrown) ?? explainBrokenLine(thrown, what) ?? thrown;
 }
@@ -78,6 +79,18 @@ export function checkRangeTold(
 
 function hasHeaders(request: unknown): request is { headers: Record<string, string> } {
   return typeof request === 'object' && request !== null && 'headers' in request;
+}
+
+/** The SDK hides the whole exchange in its errors, with the session token that was sent: nothing for a log. */
+function forgetExchange(thrown: unknown): void {
+  if (!(thrown instanceof Error) || !('$response' in thrown)) return;
+  const { $response } = thrown;
+  if (typeof $response === 'object' && $response !== null) Reflect.set($response, 'body', undefined);
+}
+
+/** The SDK's words for an answer that did not say, as every answer to HEAD. */
+function known(text: string): string {
+  return /^(Unknown|UnknownError|Error)$/.test(text) ? '' : text;
 }
 
 /** The status of the answer that an error of the SDK is about. */
