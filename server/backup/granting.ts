@@ -1,10 +1,11 @@
 /** Grants for writing parts: each is written down before its grant leaves the service. */
+import { hash } from 'node:crypto';
 import { ZkeepError } from '../../catalog/errors.ts';
 import type { Part } from '../../catalog/protocol/protocol.ts';
 import { segmentKey } from '../../catalog/repository/names.ts';
 import { LARGEST_SEGMENT } from '../../catalog/repository/segment/sizes.ts';
 import type { Grant } from '../../catalog/repository/store/store.ts';
-import type { BackupId } from '../../catalog/words.ts';
+import { type BackupId, type Digest, parseDigest } from '../../catalog/words.ts';
 import { isEncrypted, notOpen, type Surroundings } from './surroundings.ts';
 
 /** Most segments of a stream: 60 TiB, and a manifest that can still be read whole. */
@@ -25,12 +26,12 @@ export async function grantParts(
 ): Promise<Grant[]> {
   checkParts(parts);
   const { granter, open } = surroundings;
-  for (const part of parts) await checkUnstored(surroundings, backup, part);
-  const grants = await Promise.all(
-    parts.map(({ number, segment }) =>
-      granter.grantPut(segmentKey(backup, number, isEncrypted(surroundings)), segment.stored, segment.sha256),
-    ),
-  );
+  const grants: Grant[] = [];
+  for (const { number, segment } of parts) {
+    const again = await isKnown(surroundings, backup, { number, segment });
+    const key = segmentKey(backup, number, isEncrypted(surroundings));
+    grants.push(await granter.grantPut(key, segment.stored, segment.sha256, { again }));
+  }
   // It may have been abandoned while the store was asked.
   if (!open.get(backup)) throw notOpen(backup);
   open.record(backup, parts, Math.max(...grants.map(({ expires }) => expires)));
@@ -51,27 +52,43 @@ function checkParts(parts: readonly Part[]): void {
 }
 
 /**
- * Another content may be granted only while none is stored. Where the store
- * itself cannot keep a second write from replacing the first, not before the
- * first grant has ended either: it could replace a segment that is committed.
+ * Whether this very content was granted before. Another one may be granted only
+ * while none is stored; where the store itself cannot keep a second write from
+ * replacing the first, not before the first grant has ended either: it could
+ * replace a segment that is committed.
  */
-async function checkUnstored(surroundings: Surroundings, backup: BackupId, part: Part): Promise<void> {
+async function isKnown(surroundings: Surroundings, backup: BackupId, part: Part): Promise<boolean> {
   const { open, repository, clock } = surroundings;
   const known = open.part(backup, part.number);
-  if (!known || known.segment.sha256 === part.segment.sha256) return;
-  const facts = { backup, segment: part.number, sha256: known.segment.sha256 };
-  if (await repository.store.stat(segmentKey(backup, part.number, isEncrypted(surroundings)))) {
+  if (!known) return false;
+  if (known.segment.sha256 === part.segment.sha256) return true;
+  const stored = await storedDigest(surroundings, backup, part.number);
+  if (stored === part.segment.sha256) return true;
+  if (stored) {
     throw new ZkeepError('refused', 'grant.stored', `segment ${part.number} is stored with another content`, {
       advice: 'send what was sent before, or abandon the backup and take it anew',
-      facts,
+      facts: { backup, segment: part.number, sha256: stored },
     });
   }
   if (clock.now() < known.expires && !(await repository.store.probe()).conditionalPut) {
     throw new ZkeepError('busy', 'grant.alive', `segment ${part.number} is granted with another content`, {
       advice: 'this store knows no conditions: wait until that grant has ended, or take the backup anew',
-      facts: { ...facts, expires: known.expires },
+      facts: { backup, segment: part.number, sha256: known.segment.sha256, expires: known.expires },
     });
   }
+  return false;
+}
+
+/** What is stored under a part's key, by reading it: it may be any of the contents that were granted. */
+async function storedDigest(
+  surroundings: Surroundings,
+  backup: BackupId,
+  number: number,
+): Promise<Digest | undefined> {
+  const { store } = surroundings.repository;
+  const key = segmentKey(backup, number, isEncrypted(surroundings));
+  if (!(await store.stat(key))) return undefined;
+  return parseDigest(hash('sha256', await store.get(key, { maxBytes: MAX_STORED })));
 }
 
 function misshapen(message: string): ZkeepError {

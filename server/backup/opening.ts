@@ -37,7 +37,7 @@ export function decideOpening(facts: OpeningFacts): Opening {
   const { request, token, rivals } = facts;
   const same = rivals.find((rival) => isSameRequest(rival, request, token));
   if (same) return { kind: 'again', open: same };
-  const holder = rivals.find((rival) => !mayReplace(rival, facts));
+  const holder = rivals.find((rival) => rival.committing || !mayReplace(rival, facts));
   if (holder) throw busy(holder);
   return { kind: 'new', replaces: rivals };
 }

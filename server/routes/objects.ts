@@ -66,7 +66,8 @@ export function objectRoutes(
 
 async function* bodyOf(request: FastifyRequest, key: string): AsyncGenerator<Uint8Array> {
   try {
-    yield* request.raw;
+    // The stream is left alone when the store gives up midway, so that the answer still arrives.
+    yield* request.raw.iterator({ destroyOnReturn: false });
   } catch (thrown) {
     throw new ZkeepError(
       'unavailable',

@@ -107,7 +107,11 @@ export function openBackupRoutes(app: App, { backups }: Service): void {
         response: { 200: BackupSummarySchema },
       },
     },
-    async (request) => backups.commit(request.params.id, request.body, tokenOf(request)),
+    async (request) => {
+      // It looks at every segment: the line may be silent for longer than others may.
+      request.socket.setTimeout(0);
+      return await backups.commit(request.params.id, request.body, tokenOf(request));
+    },
   );
 
   app.delete(

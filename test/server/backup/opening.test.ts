@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { LEASE_MILLISECONDS } from '../../../catalog/protocol/protocol.ts';
 import { checkBase, checkRequest, decideOpening, type OpeningFacts } from '../../../server/backup/opening.ts';
-import { openRequest, someBackup } from '../fixture/samples.ts';
+import { commitRequest, openRequest, someBackup } from '../fixture/samples.ts';
 
 const NOW = 1_800_000_000_000;
 const AGENT = { name: 'mds1', scope: 'agent', created: '' } as const;
@@ -79,6 +79,11 @@ describe('opening a backup', () => {
     const request = openRequest({ to: 0xan, takeover: theirs.backup });
     assert.throws(() => decide({ request, token: OTHER, rivals: [theirs] }), { code: 'backup.busy' });
     assert.equal(decide({ request, token: OPERATOR, rivals: [theirs] }).kind, 'new');
+  });
+
+  it('does not replace a backup whose manifest may have been written', () => {
+    const committing = { request: commitRequest(openRequest({ to: 0xbn }), 3), at: NOW };
+    assert.throws(() => decide({ rivals: [rival({ heard: 0, committing })] }), { code: 'backup.busy' });
   });
 
   it('is refused when one of two rivals may not be replaced', () => {

@@ -84,18 +84,13 @@ describe('a commit', () => {
 
   it('reads a part for which two contents were granted, and refuses the wrong one', async () => {
     await service.send(backup, 1);
-    const [first = assert.fail()] = await service.grant(backup, [part(1)]);
+    await service.grant(backup, [part(1)]);
     await service.grant(backup, [part(1, 'second try')]);
     // As a store would that takes a request which was signed and is not expired.
     const { store } = await service.repository();
     const { sha256 } = part(1).segment;
     await store.put(`segments/${backup}/00000001.zst`, bodyOf(1), { sha256 });
     await isRefused(commitRequest(REQUEST, 2), 'content');
-    assert.equal(first.method, 'PUT');
-    await service.grant(backup, [part(1)]).then(
-      () => assert.fail('granted over what is stored'),
-      () => {},
-    );
   });
 
   it('writes what was opened, sent and said into the manifest, and answers the summary', async () => {

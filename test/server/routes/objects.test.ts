@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
+import { hash } from 'node:crypto';
 import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
 import { GrantsAnswerSchema } from '../../../catalog/protocol/protocol.ts';
 import type { Grant } from '../../../catalog/repository/store/store.ts';
-import type { BackupId } from '../../../catalog/words.ts';
+import { type BackupId, parseDigest } from '../../../catalog/words.ts';
 import { full } from '../fixture/faulty-store.ts';
 import { type Answer, TestService } from '../fixture/running-service.ts';
 import { bodyOf, openRequest, part } from '../fixture/samples.ts';
@@ -98,6 +99,37 @@ describe('a granted write', () => {
   });
 });
 
+describe('a large granted write', () => {
+  let service: TestService;
+  beforeEach(async () => {
+    service = await new TestService().start();
+  });
+  afterEach(() => service.end());
+
+  const body = Buffer.alloc(32 * 1024 * 1024, 'zkeep');
+  const { segment } = part(0);
+  const sha256 = parseDigest(hash('sha256', body));
+  const large = { number: 0, segment: { ...segment, stored: body.length, sha256 } };
+
+  it('for which the room ends midway is answered all the same, and nothing is stored', async () => {
+    const backup = await service.open(openRequest({ to: 1n }));
+    const [grant = assert.fail()] = await service.grant(backup, [large]);
+    service.faults.decide = ({ verb }) =>
+      verb === 'putStream' ? { when: 'during', error: full() } : undefined;
+    const { status, text } = await service.follow(grant, body);
+    assert.deepEqual([status, JSON.parse(text)['code']], [507, 'store.full']);
+    assert.deepEqual(await service.keys('segments/'), []);
+  });
+
+  it('is not held in memory', async () => {
+    const backup = await service.open(openRequest({ to: 1n }));
+    const [grant = assert.fail()] = await service.grant(backup, [large]);
+    assert.equal((await service.follow(grant, body)).status, 204);
+    const { largestPiece } = service.faults;
+    assert(largestPiece > 0 && largestPiece <= 1024 * 1024, `a piece of ${largestPiece} bytes`);
+  });
+});
+
 describe('a granted read', () => {
   let service: TestService;
   let grant: Grant;
@@ -166,6 +198,19 @@ describe('asking for grants', () => {
     assert.deepEqual([refusal.status, refusal.kind, refusal.code], [422, 'refused', 'grant.stored']);
     assert.equal(refusal.facts['sha256'], part(0).segment.sha256);
     await service.grant(backup, [part(0)]);
+  });
+
+  it('is granted for the content that is stored, also when another one was granted in between', async () => {
+    const [first = assert.fail()] = await service.grant(backup, [part(0)]);
+    await service.grant(backup, [part(0, 'other')]);
+    // As a store would that takes a request which was signed and is not expired.
+    const { store } = await service.repository();
+    await store.put(`segments/${backup}/00000000.zst`, bodyOf(0), { sha256: part(0).segment.sha256 });
+    const [again = assert.fail()] = await service.grant(backup, [part(0)]);
+    assert.equal(again.url, first.url);
+    assert.equal((await service.follow(again, bodyOf(0))).status, 204);
+    await service.commit(backup, openRequest({ to: 1n }), 1);
+    assert.equal(await service.verifies(), 1);
   });
 
   const { segment } = part(0);
