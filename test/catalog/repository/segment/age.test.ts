@@ -1,9 +1,5 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { test } from 'node:test';
 import { Decrypter, Encrypter, generateIdentity, identityToRecipient } from 'age-encryption';
 import { checkRecipients, decrypt, encrypt } from '../../../../catalog/repository/segment/age.ts';
@@ -29,20 +25,6 @@ for (const size of [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK, 200_000]) {
     assert.ok((await decrypt(Buffer.from(await library.encrypt(plain)), [identity])).equals(plain));
   });
 }
-
-test('stock age reads what was encrypted to several recipients', async (context) => {
-  const folder = mkdtempSync(join(tmpdir(), 'zkeep-age-'));
-  context.after(() => rmSync(folder, { recursive: true }));
-  const other = await identityToRecipient(await generateIdentity());
-  const plain = randomBytes(3 * CHUNK + 5);
-  writeFileSync(join(folder, 'identity'), `${identity}\n`);
-  const judged = spawnSync('age', ['-d', '-i', join(folder, 'identity')], {
-    input: await encrypt(plain, [other, recipient]),
-    maxBuffer: 8 * CHUNK,
-  });
-  assert.equal(judged.status, 0, String(judged.error ?? judged.stderr));
-  assert.ok(judged.stdout.equals(plain));
-});
 
 test('another identity is told apart from damage', async () => {
   const file = await encrypt(Buffer.from('secret'), [recipient]);

@@ -1,5 +1,4 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
 import fc from 'fast-check';
@@ -18,12 +17,6 @@ function segmentOf(raws: readonly Buffer[]): Buffer {
   const sizes = frames.map((frame, index) => ({ stored: frame.length, raw: raws[index]?.length ?? 0 }));
   return Buffer.concat([...frames, encodeSeekTable(sizes)]);
 }
-
-test('stock zstd reads a segment as it is', () => {
-  const judged = spawnSync('zstd', ['-d', '-c'], { input: segmentOf(pieces), maxBuffer: 8 * FRAME_SIZE });
-  assert.equal(judged.status, 0, judged.stderr.toString());
-  assert.ok(judged.stdout.equals(Buffer.concat(pieces)));
-});
 
 test('the seek table gives every frame back', () => {
   const segment = segmentOf(pieces);
