@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import { rmSync, truncateSync } from 'node:fs';
+import { readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { AttributesAnswerSchema } from '../../../catalog/protocol/pages.ts';
+import { AttributesAnswerSchema, OpenBackupsAnswerSchema } from '../../../catalog/protocol/pages.ts';
 import { BackupSummarySchema } from '../../../catalog/protocol/protocol.ts';
 import { AttributesSchema } from '../../../catalog/repository/attributes.ts';
 import { ManifestSchema } from '../../../catalog/repository/manifest.ts';
@@ -167,9 +167,24 @@ describe('a commit', () => {
     assert.equal((await refused(commitRequest(REQUEST, 2))).status, 503);
     service.faults.heal();
     await service.restart();
+    assert.deepEqual(await service.ask(OpenBackupsAnswerSchema, 'GET', '/v1/backups/open'), { open: [] });
     const summary = await service.commit(backup, REQUEST, 2);
     assert.equal(summary.backup, backup);
     assert.equal(await service.verifies(), 1);
+  });
+
+  it('keeps to a manifest that was written before, byte for byte, as another version would write it', async () => {
+    await service.send(backup, 2);
+    service.faults.decide = ({ verb, key }) =>
+      verb === 'putStream' && key.startsWith('backups/') ? { when: 'after', error: gone() } : undefined;
+    await refused(commitRequest(REQUEST, 2));
+    service.faults.heal();
+    const [key = ''] = await service.keys('backups/');
+    const file = join(service.objects, key);
+    const text = `${readFileSync(file, 'utf8')}\n`;
+    writeFileSync(file, text);
+    await service.commit(backup, REQUEST, 2);
+    assert.equal(readFileSync(file, 'utf8'), text);
   });
 
   it('to a store without room is refused as full, leaves no manifest, and is done when there is room', async () => {
