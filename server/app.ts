@@ -5,15 +5,15 @@ import { messageOf, ZkeepError } from '../catalog/errors.ts';
 import { DirectoryStore } from '../catalog/repository/store/directory-store.ts';
 import type { ObjectStore } from '../catalog/repository/store/store.ts';
 import { Backups } from './backup/backups.ts';
-import { OpenBackups } from './backup/open-backups.ts';
 import type { Configuration } from './configuration.ts';
 import { type Foundation, openFoundation } from './foundation.ts';
 import { SelfGranter, type SelfGranterOptions } from './grants.ts';
-import { addRoutes, makeApp } from './http.ts';
+import { addRoutes, makeApp } from './http/fastify.ts';
 import { stderrLogger } from './logger.ts';
 import type { App, Service } from './service.ts';
-import { grantKey } from './state.ts';
-import { Tokens } from './tokens.ts';
+import { OpenBackups } from './state/open-backups.ts';
+import { grantKey } from './state/state.ts';
+import { Tokens } from './state/tokens.ts';
 
 export interface ServiceOptions {
   readonly configuration: Configuration;

@@ -4,8 +4,8 @@ import { EXIT_CODES } from '../catalog/errors.ts';
 import type { RefreshProblem } from '../catalog/index/refresh.ts';
 import type { Scope } from '../catalog/protocol/protocol.ts';
 import { type ConfigurationOptions, loadConfiguration } from './configuration.ts';
-import { openState } from './state.ts';
-import { Tokens } from './tokens.ts';
+import { openState } from './state/state.ts';
+import { Tokens } from './state/tokens.ts';
 
 /** What the command line says, whatever the command. */
 export interface CommonOptions {

@@ -10,8 +10,8 @@ import { createRepository, openRepository, type Repository } from '../catalog/re
 import { openStore } from '../catalog/repository/store/location.ts';
 import type { ObjectStore } from '../catalog/repository/store/store.ts';
 import type { Configuration } from './configuration.ts';
-import { lockFolder } from './lock.ts';
-import { keepRepository, knownRepository, openState, type State } from './state.ts';
+import { lockFolder } from './state/lock.ts';
+import { keepRepository, knownRepository, openState, type State } from './state/state.ts';
 
 export interface Foundation {
   readonly state: State;

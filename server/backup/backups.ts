@@ -10,11 +10,11 @@ import type {
 import type { Attributes } from '../../catalog/repository/attributes.ts';
 import type { Grant } from '../../catalog/repository/store/store.ts';
 import { type BackupId, type Digest, newUuid7, parseBackupId } from '../../catalog/words.ts';
-import type { TokenFacts } from '../tokens.ts';
+import type { OpenBackupState } from '../state/open-backups.ts';
+import type { TokenFacts } from '../state/tokens.ts';
 import { commitAgain, commitOpen } from './committing.ts';
 import { grantParts } from './granting.ts';
 import { Leftovers } from './leftovers.ts';
-import type { OpenBackupState } from './open-backups.ts';
 import { checkBase, checkRequest, decideOpening, mayEnd, mayReplace } from './opening.ts';
 import { alreadyCommitted, notOpen, othersBackup, type Surroundings } from './surroundings.ts';
 import { Turns } from './turns.ts';

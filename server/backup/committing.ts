@@ -10,8 +10,8 @@ import type { BackupSummary, CommitRequest } from '../../catalog/protocol/protoc
 import { buildManifest, type Manifest } from '../../catalog/repository/manifest.ts';
 import { attributesKey, manifestKey, segmentKey, segmentsOf } from '../../catalog/repository/names.ts';
 import type { BackupId } from '../../catalog/words.ts';
+import type { Committing, GrantedPart, OpenBackupState } from '../state/open-backups.ts';
 import { checkComplete } from './completeness.ts';
-import type { Committing, GrantedPart, OpenBackupState } from './open-backups.ts';
 import { isEncrypted, notOpen, type Surroundings } from './surroundings.ts';
 
 /**

@@ -4,7 +4,7 @@ import { type Facts, ZkeepError } from '../../catalog/errors.ts';
 import type { CommitRequest, OpenRequest } from '../../catalog/protocol/protocol.ts';
 import { segmentKey, segmentsOf } from '../../catalog/repository/names.ts';
 import type { BackupId } from '../../catalog/words.ts';
-import type { GrantedPart } from './open-backups.ts';
+import type { GrantedPart } from '../state/open-backups.ts';
 
 /** What {@link checkComplete} compares. */
 export interface CompletenessFacts {

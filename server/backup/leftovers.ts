@@ -3,7 +3,7 @@ import { messageOf } from '../../catalog/errors.ts';
 import { manifestKey, segmentsOf } from '../../catalog/repository/names.ts';
 import type { ObjectStore } from '../../catalog/repository/store/store.ts';
 import type { BackupId } from '../../catalog/words.ts';
-import type { AbandonedBackup } from './open-backups.ts';
+import type { AbandonedBackup } from '../state/open-backups.ts';
 import type { Surroundings } from './surroundings.ts';
 
 /** A write that began in the last moment of its grant, and clocks that differ (milliseconds). */

@@ -5,8 +5,8 @@ import type { ChainFlags } from '../../catalog/chain/graph.ts';
 import { ZkeepError } from '../../catalog/errors.ts';
 import { LEASE_MILLISECONDS, type OpenRequest } from '../../catalog/protocol/protocol.ts';
 import { chainFlagsOf, hasFeature } from '../../catalog/stream/features.ts';
-import type { TokenFacts } from '../tokens.ts';
-import type { OpenBackupState } from './open-backups.ts';
+import type { OpenBackupState } from '../state/open-backups.ts';
+import type { TokenFacts } from '../state/tokens.ts';
 
 /** What {@link decideOpening} looks at. Moments are milliseconds since 1970. */
 export interface OpeningFacts extends Asking {

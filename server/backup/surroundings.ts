@@ -6,7 +6,7 @@ import type { CatalogIndex } from '../../catalog/index/catalog-index.ts';
 import type { Repository } from '../../catalog/repository/repository.ts';
 import type { Granter } from '../../catalog/repository/store/store.ts';
 import type { BackupId } from '../../catalog/words.ts';
-import type { OpenBackups } from './open-backups.ts';
+import type { OpenBackups } from '../state/open-backups.ts';
 
 export interface Surroundings {
   readonly repository: Repository;

@@ -15,7 +15,7 @@ import {
 } from '../../catalog/protocol/protocol.ts';
 import { AttributesSchema, MAX_ATTRIBUTES } from '../../catalog/repository/attributes.ts';
 import { BackupIdSchema } from '../../catalog/schema.ts';
-import { tokenOf } from '../access.ts';
+import { tokenOf } from '../http/access.ts';
 import type { App, Service } from '../service.ts';
 
 const params = Type.Object({ id: BackupIdSchema });

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { segmentKey } from '../../../catalog/repository/names.ts';
 import { type CompletenessFacts, checkComplete } from '../../../server/backup/completeness.ts';
-import type { GrantedPart } from '../../../server/backup/open-backups.ts';
+import type { GrantedPart } from '../../../server/state/open-backups.ts';
 import { commitRequest, openRequest, part, someBackup } from '../fixture/samples.ts';
 
 const backup = someBackup(1);

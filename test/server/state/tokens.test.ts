@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import Database from 'better-sqlite3';
-import { grantKey, keepRepository, openState, type State } from '../../server/state.ts';
-import { Tokens } from '../../server/tokens.ts';
+import { grantKey, keepRepository, openState, type State } from '../../../server/state/state.ts';
+import { Tokens } from '../../../server/state/tokens.ts';
 
 describe('service.db', () => {
   let folder: string;

@@ -10,7 +10,7 @@ import {
 import { type Segment, SegmentSchema } from '../../catalog/repository/manifest.ts';
 import { checker } from '../../catalog/schema.ts';
 import type { BackupId, Digest, Guid } from '../../catalog/words.ts';
-import type { State } from '../state.ts';
+import type { State } from './state.ts';
 
 /** What a commit wrote down before it wrote the manifest, so that it can be done again to the same bytes. */
 const CommittingSchema = Type.Object({

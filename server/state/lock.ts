@@ -1,7 +1,7 @@
 /** One service to a data folder: two would not see each other's turns. */
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { ZkeepError } from '../catalog/errors.ts';
+import { ZkeepError } from '../../catalog/errors.ts';
 
 /** Held until it is given back or the process ends, however it ends. */
 export interface Lock {

@@ -3,8 +3,8 @@ import type { FastifyInstance, FastifySchema, FastifySchemaCompiler } from 'fast
 import type { TSchema } from 'typebox';
 import { Compile } from 'typebox/compile';
 import { Value } from 'typebox/value';
-import { ZkeepError } from '../catalog/errors.ts';
-import { ErrorAnswerSchema } from '../catalog/protocol/protocol.ts';
+import { ZkeepError } from '../../catalog/errors.ts';
+import { ErrorAnswerSchema } from '../../catalog/protocol/protocol.ts';
 
 /** Makes all routes that are added afterwards check their requests, and say how they answer failures. */
 export function useShapes(app: FastifyInstance): void {

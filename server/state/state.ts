@@ -7,7 +7,7 @@ import { randomBytes } from 'node:crypto';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
-import { messageOf, ZkeepError } from '../catalog/errors.ts';
+import { messageOf, ZkeepError } from '../../catalog/errors.ts';
 
 /** An open `service.db`. */
 export type State = Database.Database;

@@ -1,6 +1,6 @@
 /** How failures are answered: always the same JSON, never a stack, never the inside of the service. */
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
-import { HTTP_STATUS, ZkeepError } from '../catalog/errors.ts';
+import { HTTP_STATUS, ZkeepError } from '../../catalog/errors.ts';
 
 /** Statuses that the kind alone does not tell (RFC 9110, 15.5). */
 const STATUS_OF_CODE: Readonly<Record<string, number>> = {

@@ -1,8 +1,8 @@
 /** Who may call what: every route names the scope that it needs, or that it needs none. */
 import type { FastifyInstance, FastifyRequest } from 'fastify';
-import { ZkeepError } from '../catalog/errors.ts';
-import type { Scope } from '../catalog/protocol/protocol.ts';
-import type { TokenFacts, Tokens } from './tokens.ts';
+import { ZkeepError } from '../../catalog/errors.ts';
+import type { Scope } from '../../catalog/protocol/protocol.ts';
+import type { TokenFacts, Tokens } from '../state/tokens.ts';
 
 /** What a route asks for: a token's scope, a grant (which the route checks itself), or nothing. */
 export type Access = Scope | 'grant' | 'none';

@@ -1,8 +1,8 @@
 /** Who may ask the service what: tokens, of which only the SHA-256 is kept. */
 import { createHash, randomBytes } from 'node:crypto';
-import { type Clock, systemClock } from '../catalog/clock.ts';
-import { ZkeepError } from '../catalog/errors.ts';
-import type { Scope } from '../catalog/protocol/protocol.ts';
+import { type Clock, systemClock } from '../../catalog/clock.ts';
+import { ZkeepError } from '../../catalog/errors.ts';
+import type { Scope } from '../../catalog/protocol/protocol.ts';
 import type { State } from './state.ts';
 
 /** A token without its secret. */
