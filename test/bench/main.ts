@@ -32,7 +32,7 @@ try {
     `${cpus().length} cores (${cpus()[0]?.model.trim()}), ${Math.round(totalmem() / 2 ** 30)} GiB, ` +
       `${release()} ${arch()}, Node ${process.version}; streams of ${values.size} MiB, medians of ${rounds} rounds\n`,
   );
-  const s3 = has('radosgw') ? await startBenchStore(folder) : undefined;
+  const s3 = has('radosgw') ? await startBenchStore() : undefined;
   try {
     for (const kind of kinds) await bench(kind, s3?.store);
     await benchSmall();

@@ -6,6 +6,10 @@ import type { ReaderState } from '../../stream/state.ts';
 import type { Manifest, Segment } from '../manifest.ts';
 import { ByteGate, MOST_IN_FLIGHT, SEGMENT_BUDGET } from './bounds.ts';
 import { WorkerPool } from './pool.ts';
+import type { OpenJob } from './worker-jobs.ts';
+
+/** How often a segment is fetched whose digest is wrong, before the object itself is called damaged. */
+const FETCHES = 2;
 
 export interface UnpackOptions {
   /** age identities, when the segments are encrypted. */
@@ -77,48 +81,61 @@ async function* segmentsAhead(
 ): AsyncGenerator<OpenedSegment> {
   const gate = new ByteGate(SEGMENT_BUDGET, MOST_IN_FLIGHT);
   const open = async (number: number, segment: Segment): Promise<OpenedSegment> => {
-    const stored = await fetch(number, signal);
-    // The worker takes the buffer over; one that is part of a larger one is copied first.
-    const whole =
-      stored.buffer instanceof ArrayBuffer && stored.byteLength === stored.buffer.byteLength
-        ? new Uint8Array(stored.buffer)
-        : new Uint8Array(stored);
-    const { raw } = await pool.run(
-      {
-        do: 'open',
-        stored: whole,
-        sha256: segment.sha256,
-        size: segment.size,
-        encrypted: manifest.encryption !== null,
-        identities: options.identities ?? [],
-        secondOpinion: options.secondOpinion ?? 0,
-      },
-      [whole.buffer],
-    );
-    return { segment, raw };
+    for (let left = FETCHES - 1; ; left--) {
+      const stored = ownBuffer(await fetch(number, signal));
+      try {
+        const job = openJob(manifest, segment, stored, options);
+        return { segment, raw: (await pool.run(job, [stored.buffer])).raw };
+      } catch (thrown) {
+        // A bit that flipped on the way arrives as a good answer (seen on every store tried); ask again.
+        const wayOrStore = thrown instanceof ZkeepError && thrown.code === 'segment.digest';
+        if (!wayOrStore || left === 0) throw thrown;
+      }
+    }
   };
-  const ahead: { opened: Promise<OpenedSegment>; leave: () => void }[] = [];
+  const ahead: { readonly opened: Promise<OpenedSegment>; readonly leave: () => void }[] = [];
   let next = 0;
-  const start = (leave: () => void) => {
-    const segment = manifest.segments[next];
-    if (!segment) return;
-    const opened = open(next, segment);
-    opened.catch(() => {}); // it is thrown where the segment is awaited
-    ahead.push({ opened, leave });
-    next += 1;
-  };
-  while (next < manifest.segments.length || ahead.length > 0) {
+  const startWhatFits = () => {
     for (let segment = manifest.segments[next]; segment; segment = manifest.segments[next]) {
       const leave = gate.tryEnter(segment.size);
-      if (!leave) break;
-      start(leave);
+      if (!leave) return;
+      const opened = open(next++, segment);
+      opened.catch(() => {}); // it is thrown where the segment is awaited
+      ahead.push({ opened, leave });
     }
+  };
+  for (startWhatFits(); ahead[0]; startWhatFits()) {
     signal.throwIfAborted();
-    const first = ahead.shift();
-    if (!first) break;
-    yield await first.opened;
-    first.leave();
+    const { opened, leave } = ahead[0];
+    ahead.shift();
+    yield await opened;
+    leave();
   }
+}
+
+/** The worker takes the buffer over; one that is part of a larger one is copied first. */
+function ownBuffer(stored: Uint8Array): Uint8Array<ArrayBuffer> {
+  return stored.buffer instanceof ArrayBuffer && stored.byteLength === stored.buffer.byteLength
+    ? new Uint8Array(stored.buffer)
+    : new Uint8Array(stored);
+}
+
+function openJob(
+  manifest: Manifest,
+  segment: Segment,
+  stored: Uint8Array<ArrayBuffer>,
+  { identities = [], secondOpinion = 0 }: UnpackOptions,
+): OpenJob {
+  const { sha256, size } = segment;
+  return {
+    do: 'open',
+    stored,
+    sha256,
+    size,
+    encrypted: manifest.encryption !== null,
+    identities,
+    secondOpinion,
+  };
 }
 
 function checkState(segment: Segment, found: ReaderState): void {
