@@ -14,6 +14,7 @@ import {
   SetIdSchema,
   TimeSchema,
 } from '../schema.ts';
+import { chainFlagsOf } from '../stream/features.ts';
 import { EntryPointSchema, ReaderStateSchema, StreamSummarySchema } from '../stream/state.ts';
 
 /** One stored piece of the raw stream. */
@@ -113,6 +114,11 @@ export function parseManifest(value: unknown): Manifest {
  */
 export function buildManifest(parts: Omit<Manifest, 'format'>): Manifest {
   return parseManifest({ format: 1, ...parts });
+}
+
+/** What must not change within the chain of a backup, as its BEGIN record says. */
+export function flagsOf(manifest: Manifest): { raw: boolean; large_blocks: boolean } {
+  return chainFlagsOf(manifest.stream.begin);
 }
 
 /**
