@@ -23,6 +23,15 @@ describe('the fault proxy', () => {
     assert.deepEqual([proxy.exchanges, proxy.met], [4, 2]);
   });
 
+  it('lets a fault wait for a request of its method', async (t) => {
+    const { send, proxy } = await house(t);
+    proxy.meet({ busy: true, method: 'GET' });
+    proxy.meet({ flipDown: 0, method: 'PUT' });
+    assert.equal(await send(BODY), `fot ${BODY}`);
+    assert.equal(await send(BODY), `got ${BODY}`);
+    assert.equal(proxy.met, 1);
+  });
+
   it('takes the faults in turn, and forgets them when told', async (t) => {
     const { send, proxy } = await house(t);
     proxy.meet({ busy: true });

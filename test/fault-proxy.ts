@@ -10,6 +10,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 
 /** What happens to one exchange. Positions are bytes of the body, its header not counted. */
 export interface Fault {
+  /** Meets only requests of this method; others pass, and the fault waits. */
+  readonly method?: 'GET' | 'PUT' | 'HEAD' | 'DELETE';
   /** The connection is reset instead of accepting the request. */
   readonly refuse?: boolean;
   /** 503 SlowDown is answered, and the request not passed on. */
@@ -97,19 +99,21 @@ class Line {
   met = 0;
   exchanges = 0;
 
-  /** The fault of the exchange that begins now. */
-  begin(): Fault {
+  /** The fault of the exchange that begins now, by its request line. */
+  begin(request: string): Fault {
     this.exchanges++;
-    const first = this.faults[0];
-    if (!first) return {};
+    const at = this.faults.findIndex(({ fault }) => !fault.method || request.startsWith(`${fault.method} `));
+    const found = this.faults[at];
+    if (!found) return {};
     this.met++;
-    if (--first.left <= 0) this.faults.shift();
-    return first.fault;
+    if (--found.left <= 0) this.faults.splice(at, 1);
+    return found.fault;
   }
 
-  /** A refusal needs no exchange: it meets the connection itself. */
+  /** A refusal of any method needs no request: it meets the connection itself. */
   refusesNow(): boolean {
-    return this.faults[0]?.fault.refuse === true && this.begin().refuse === true;
+    const first = this.faults[0]?.fault;
+    return first?.refuse === true && !first.method && this.begin('').refuse === true;
   }
 }
 
@@ -138,8 +142,9 @@ function join(line: Line, client: Socket, server: Socket): void {
     server.resetAndDestroy();
   };
   const up = async (data: Buffer) => {
-    if (!exchange || (exchange.down.began && REQUEST.test(data.toString('latin1', 0, 16)))) {
-      exchange = new Exchange(line.begin());
+    const start = data.toString('latin1', 0, 16);
+    if (!exchange || (exchange.down.began && REQUEST.test(start))) {
+      exchange = new Exchange(line.begin(start));
       if (exchange.fault.refuse) return reset();
       if (exchange.fault.busy) exchange.answerBusy(client);
     }

@@ -101,14 +101,14 @@ function storeFaults(line: () => Line, { abilities, stall }: FaultExpectations):
   for (const [what, fault] of passing)
     it(`writes once and for all when the line ${what}`, async () => {
       const key = `put/${Object.keys(fault)[0]}`;
-      await meetOnce(fault, () => put(key, false));
+      await meetOnce({ ...fault, method: 'PUT' }, () => put(key, false));
       assert.ok(await stored(key));
     });
 
   for (const [what, fault] of passing)
     it(`writes under a condition when the line ${what}`, async () => {
       const key = `put-if/${Object.keys(fault)[0]}`;
-      await meetOnce(fault, () => put(key, true));
+      await meetOnce({ ...fault, method: 'PUT' }, () => put(key, true));
       assert.ok(await stored(key));
     });
 
@@ -122,7 +122,7 @@ function storeFaults(line: () => Line, { abilities, stall }: FaultExpectations):
     it('does not take a lost answer for success when the key holds other bytes', async () => {
       const other = Buffer.from('written by another');
       await line().straight.put('put/other', other, { sha256: digestOf(other) });
-      line().proxy.meet({ dropAnswer: true });
+      line().proxy.meet({ dropAnswer: true, method: 'PUT' });
       await assert.rejects(put('put/other', true), failure('refused', 'store.exists'));
       assert.ok((await line().straight.get('put/other', { maxBytes: 100 })).equals(other));
     });
