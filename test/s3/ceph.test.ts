@@ -83,6 +83,10 @@ describe('Ceph RGW', () => {
     const body = Buffer.from('granted');
     await putByGrant(await new S3Granter(store).grantPut('granted', body.length, digestOf(body)), body);
     assert.equal(await textOf(store, 'granted'), 'granted');
+    // STORES.md says so: an object belongs to who wrote it, not to the owner of the bucket.
+    const owner = new S3Store(location, { abilities });
+    t.after(() => owner.close());
+    await assert.rejects(owner.get('granted', { maxBytes: 100 }), failure('denied', 'store.denied'));
   });
 
   it('denies who has no right, a wrong secret and a wrong clock, in words', async (t) => {

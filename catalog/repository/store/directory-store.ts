@@ -79,7 +79,9 @@ export class DirectoryStore implements ObjectStore {
     const path = this.#pathOf(key);
     checkRange(options, path);
     return this.#explained(`read ${path}`, options.signal, async () => {
-      const file = await open(path, 'r');
+      const file = await open(path, 'r').catch((thrown) => {
+        throw errnoOf(thrown) === 'ENOTDIR' ? noObject(path, thrown) : thrown;
+      });
       try {
         const stats = await file.stat();
         if (!stats.isFile()) throw noObject(path);

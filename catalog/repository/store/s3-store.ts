@@ -59,7 +59,7 @@ export class S3Store implements ObjectStore {
     const got = digestOf(body);
     if (got !== options.sha256) throw bodyMismatch(what, { sha256: options.sha256, got });
     if (!options.ifAbsent) return this.#send(key, body, options);
-    const { conditionalPut } = await this.abilities(options.signal);
+    const { conditionalPut } = await this.abilities();
     try {
       if (!conditionalPut && (await this.stat(key, options.signal))) throw keyTaken(what);
       await this.#send(key, body, { ...options, ifAbsent: conditionalPut });
@@ -142,9 +142,13 @@ export class S3Store implements ObjectStore {
     this.#client.destroy();
   }
 
-  /** What the store can do, as it was configured or as `probe` finds out, once. */
-  async abilities(signal?: AbortSignal): Promise<StoreAbilities> {
-    return (await this.#abilities) ?? (await this.probe(signal));
+  /** What the store can do, as it was configured or as `probe` finds out, once for all who ask. */
+  async abilities(): Promise<StoreAbilities> {
+    this.#abilities ??= this.probe().catch((thrown) => {
+      this.#abilities = undefined;
+      throw thrown;
+    });
+    return this.#abilities;
   }
 
   /** What signs requests to this bucket, and where they go. */
@@ -176,14 +180,21 @@ export class S3Store implements ObjectStore {
       try {
         return await withDeadline(this.#timeouts.whole, signal, work);
       } catch (thrown) {
-        signal?.throwIfAborted();
         throw explainThrown(thrown, what);
       }
     };
-    const options = { policy: this.#retries, clock: this.#clock, ...(signal ? { signal } : {}) };
-    const answer = await retry(once, options);
-    this.#bucketSeen = true;
-    return answer;
+    try {
+      const answer = await retry(once, {
+        policy: this.#retries,
+        clock: this.#clock,
+        ...(signal ? { signal } : {}),
+      });
+      this.#bucketSeen = true;
+      return answer;
+    } catch (thrown) {
+      signal?.throwIfAborted(); // Whatever became of the reason, in a request or in a pause.
+      throw thrown;
+    }
   }
 
   /** Writes as it is told; the store decides. */

@@ -42,7 +42,8 @@ export interface StoreAbilities {
 
 /**
  * A store of objects. Keys are relative to the repository's prefix, in ASCII
- * letters, digits and `-_./`. All failures are {@link ZkeepError}s: `missing`
+ * letters, digits and `-_./` (`key.ts`); no key may be the folder of another
+ * (`a` and `a/b`). All failures are {@link ZkeepError}s: `missing`
  * (no such object), `refused` (key taken, with code `store.exists`), `damaged`
  * (body does not match its digest or length), `denied`, `full`, `unavailable`
  * (passing; already retried within the store's own policy).

@@ -103,7 +103,7 @@ export function getByGrant(grant: Grant, options: Pick<GetOptions, 'maxBytes' | 
 type Answer = Dispatcher.ResponseData;
 
 /** Bytes given to a connection at once: small, so that a stalled upload shows. */
-const PIECE = 256 * 1024;
+const PIECE = 1024 * 1024;
 /** Longest answer that is read for its reason, characters. */
 const LONGEST_REASON = 64 * 1024;
 

@@ -80,6 +80,7 @@ describe('the directory store', () => {
     await assert.rejects(putText(store, 'a', 'y', true), failure('refused', 'store.exists'));
     await assert.rejects(putText(store, 'c/d', 'y'), failure('refused', 'store.key-clash'));
     await assert.rejects(store.get('a', { maxBytes: 9 }), failure('missing', 'store.missing'));
+    await assert.rejects(store.get('c/d', { maxBytes: 9 }), failure('missing', 'store.missing'));
     assert.equal(await store.stat('a'), undefined);
     assert.equal(await store.stat('c/d'), undefined);
     await store.delete('a');

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { inspect } from 'node:util';
+import { systemClock } from '../../../../catalog/clock.ts';
 import { digestOf } from '../../../../catalog/repository/store/body.ts';
 import type { S3Location } from '../../../../catalog/repository/store/location.ts';
 import type { S3Options } from '../../../../catalog/repository/store/s3/connection.ts';
@@ -82,6 +83,16 @@ describe('a request of the S3 store', () => {
     server.answer(...Array(10).fill(refusal(503, 'SlowDown')));
     await assert.rejects(store.get('key', { maxBytes: 1 }), failure('unavailable', 'store.unavailable'));
     assert.equal(server.arrived.length, 1 + 3);
+  });
+
+  it('ends in a pause between two tries when its caller aborts, with the reason', async (t) => {
+    const retries = { tries: 3, firstPause: 60_000, longestPause: 60_000, budget: 90_000 };
+    const clock = { ...systemClock, random: () => 0.9 };
+    const { store, server } = await house(t, {}, {}, { ...QUICK, retries, clock });
+    server.answer(refusal(503, 'SlowDown'));
+    const signal = AbortSignal.timeout(100);
+    await assert.rejects(store.get('key', { maxBytes: 1, signal }), (thrown) => thrown === signal.reason);
+    assert.equal(server.arrived.length, 1);
   });
 
   it('ends when the whole takes too long, although a byte comes now and then', async (t) => {
@@ -216,6 +227,15 @@ describe('a store that knows less', () => {
     assert.deepEqual([...server.objects.keys()], ['/bucket/a']);
     const probes = server.arrived.filter(({ method, path }) => method === 'PUT' && path.includes('/probe/'));
     assert.equal(probes.length, 3);
+  });
+
+  it('is tried once for all who ask at the same time, and again after a failure', async (t) => {
+    const { store, server } = await house(t, {}, {}, UNKNOWN);
+    server.answer(refusal(403, 'AccessDenied'));
+    await assert.rejects(store.abilities(), failure('denied', 'store.denied'));
+    server.arrived.length = 0;
+    await Promise.all(['a', 'b', 'c'].map((key) => putText(store, key, key, true)));
+    assert.equal(server.arrived.filter(({ path }) => path.includes('/probe/')).length, 6);
   });
 
   it('may say that it does not know conditions', async (t) => {
