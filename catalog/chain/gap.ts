@@ -1,8 +1,8 @@
 /** What is missing where a chain breaks off. */
 import type { Guid } from '../words.ts';
 import type { BackupEdge } from './graph.ts';
-import type { Names } from './names.ts';
-import type { Entering } from './path.ts';
+import { type NameSource, sayName } from './names.ts';
+import { type Entering, walkBack } from './path.ts';
 
 /** A backup that would close a gap: from the likely start, or full. */
 export interface Gap {
@@ -20,7 +20,7 @@ const MAX_GAPS = 5;
  *
  * @returns at least one, at most {@link MAX_GAPS}; closing any of them helps.
  */
-export function findGaps(entering: Entering<BackupEdge>, wanted: Guid, names: Names): Gap[] {
+export function findGaps(entering: Entering<BackupEdge>, wanted: Guid, names: NameSource): Gap[] {
   const walk = walkBack(entering, wanted);
   const ends = [...walk.keys()].filter((guid) => entering(guid).length === 0).slice(0, MAX_GAPS);
   const dead = new Set(walk.keys());
@@ -32,39 +32,24 @@ export function findGaps(entering: Entering<BackupEdge>, wanted: Guid, names: Na
 }
 
 /** A missing backup in words. */
-export function sayGap({ from, to }: Gap, names: Names): string {
+export function sayGap({ from, to }: Gap, names: NameSource): string {
   return from === null
-    ? `a full backup of ${names.say(to)}`
-    : `the backup from ${names.say(from)} to ${names.say(to)}`;
-}
-
-/** All that leads to a snapshot, itself included, each with the snapshot after it. */
-function walkBack(
-  entering: Entering<BackupEdge>,
-  wanted: Guid,
-  dead: ReadonlySet<Guid> = new Set(),
-): Map<Guid, Guid> {
-  const next = new Map<Guid, Guid>([[wanted, wanted]]);
-  for (const guid of next.keys()) {
-    for (const { from } of entering(guid)) {
-      if (from !== null && !next.has(from) && !dead.has(from)) next.set(from, guid);
-    }
-  }
-  return next;
+    ? `a full backup of ${sayName(names, to)}`
+    : `the backup from ${sayName(names, from)} to ${sayName(names, to)}`;
 }
 
 /** @param dead snapshots that no chain leads to; more are added as they are found. */
 function likelyStart(
   entering: Entering<BackupEdge>,
   { to, next, wanted }: { to: Guid; next: Guid; wanted: Guid },
-  names: Names,
+  names: NameSource,
   dead: Set<Guid>,
 ): Guid | null {
   const dataset = names.get(to)?.dataset ?? names.get(next)?.dataset ?? names.get(wanted)?.dataset;
   const end = names.get(to)?.created ?? names.get(next)?.created ?? names.get(wanted)?.created;
   if (dataset === undefined || typeof end !== 'number') return null;
-  for (const { guid, created, restorable } of names.of(dataset)) {
-    if (created > end || dead.has(guid)) continue;
+  for (const { guid, restorable } of names.until(dataset, end)) {
+    if (dead.has(guid)) continue;
     if (restorable ?? leadsFromNothing(entering, guid, dead)) return guid;
   }
   return null;

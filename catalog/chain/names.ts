@@ -1,5 +1,6 @@
 /** What snapshots are called in words. */
 import type { Guid, LineageId } from '../words.ts';
+import { compareText } from './order.ts';
 
 /** What words can be made of, for a snapshot that a reason may have to name. */
 export interface NamedSnapshot {
@@ -14,38 +15,37 @@ export interface NamedSnapshot {
   readonly restorable?: boolean;
 }
 
-/** Names by GUID. */
-export class Names {
-  readonly #names: ReadonlyMap<Guid, NamedSnapshot>;
+/** Where names are looked up: a list, or a database that is asked only for what the words need. */
+export interface NameSource {
+  readonly get: (guid: Guid) => NamedSnapshot | undefined;
+  /** Snapshots of a dataset that were created at `moment` (seconds since 1970) or before, the newest first. */
+  readonly until: (dataset: string, moment: number) => Iterable<NamedSnapshot>;
+}
 
-  constructor(nodes: Iterable<NamedSnapshot>) {
-    this.#names = new Map([...nodes].map((node) => [node.guid, node]));
-  }
+/** Names in a list. */
+export function nameSource(nodes: Iterable<NamedSnapshot>): NameSource {
+  const byGuid = new Map([...nodes].map((node) => [node.guid, node]));
+  const until = (dataset: string, moment: number) =>
+    [...byGuid.values()]
+      .filter((node) => node.dataset === dataset && createdOf(node) <= moment)
+      .sort((a, b) => createdOf(b) - createdOf(a) || compareText(a.guid, b.guid));
+  return { get: (guid) => byGuid.get(guid), until };
+}
 
-  get(guid: Guid): NamedSnapshot | undefined {
-    return this.#names.get(guid);
-  }
+/**
+ * A snapshot in words.
+ *
+ * @example sayName(names, guid) // 'tank/fs@a (918d38b26d2bd5af)', or 'snapshot 918d38b26d2bd5af'
+ */
+export function sayName(names: NameSource, guid: Guid): string {
+  const node = names.get(guid);
+  if (!node) return `snapshot ${guid}`;
+  return node.name === null
+    ? `a snapshot of ${node.dataset} (${guid})`
+    : `${node.dataset}@${node.name} (${guid})`;
+}
 
-  /**
-   * A snapshot in words.
-   *
-   * @example names.say(guid) // 'tank/fs@a (918d38b26d2bd5af)', or 'snapshot 918d38b26d2bd5af'
-   */
-  say(guid: Guid): string {
-    const node = this.#names.get(guid);
-    if (!node) return `snapshot ${guid}`;
-    return node.name === null
-      ? `a snapshot of ${node.dataset} (${guid})`
-      : `${node.dataset}@${node.name} (${guid})`;
-  }
-
-  /** The snapshots of a dataset, the newest first; those of unknown age are left out. */
-  *of(dataset: string): Generator<NamedSnapshot & { readonly created: number }> {
-    const dated = [...this.#names.values()].flatMap((node) =>
-      node.dataset === dataset && typeof node.created === 'number'
-        ? [{ ...node, created: node.created }]
-        : [],
-    );
-    yield* dated.sort((a, b) => b.created - a.created || (a.guid < b.guid ? -1 : 1));
-  }
+/** What is of unknown age is before nothing. */
+function createdOf({ created }: NamedSnapshot): number {
+  return created ?? Number.POSITIVE_INFINITY;
 }

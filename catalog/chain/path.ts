@@ -41,6 +41,25 @@ export function findPath<Edge extends BackupEdge>(
   return cheapestPath({ wanted, entering, mayBegin });
 }
 
+/**
+ * All that leads to a snapshot, itself included, whatever the flags: each with the snapshot after it.
+ *
+ * @param barred snapshots to stop at.
+ */
+export function walkBack(
+  entering: Entering<BackupEdge>,
+  wanted: Guid,
+  barred: ReadonlySet<Guid> = new Set(),
+): Map<Guid, Guid> {
+  const next = new Map<Guid, Guid>([[wanted, wanted]]);
+  for (const guid of next.keys()) {
+    for (const { from } of entering(guid)) {
+      if (from !== null && !next.has(from) && !barred.has(from)) next.set(from, guid);
+    }
+  }
+  return next;
+}
+
 /** What is searched for. */
 export interface PathSearch<Edge extends BackupEdge> {
   readonly wanted: Guid;

@@ -1,11 +1,11 @@
 /** Why no path leads to a snapshot, in words that say what is missing and what to do. */
 import { ZkeepError } from '../errors.ts';
-import type { Guid } from '../words.ts';
+import type { Guid, LineageId } from '../words.ts';
 import { mayFollow, sayFlags } from './flags.ts';
 import { findGaps, sayGap } from './gap.ts';
 import type { BackupEdge, ChainFlags } from './graph.ts';
-import type { Names } from './names.ts';
-import { cheapestPath, type Entering, findPath } from './path.ts';
+import { type NamedSnapshot, type NameSource, sayName } from './names.ts';
+import { cheapestPath, type Entering, findPath, walkBack } from './path.ts';
 
 /** A restore for which there is no path. */
 export interface Impasse {
@@ -13,7 +13,7 @@ export interface Impasse {
   readonly wanted: Guid;
   /** Snapshots of the target, the newest first. */
   readonly have: readonly Guid[];
-  readonly names: Names;
+  readonly names: NameSource;
   /** The path that a rollback of the target would open. */
   readonly rolled: readonly BackupEdge[] | undefined;
 }
@@ -23,12 +23,20 @@ export function whyNoPath(impasse: Impasse): ZkeepError {
   const { entering, wanted, have, names, rolled } = impasse;
   if (entering(wanted).length === 0 && !names.get(wanted)) return unknownSnapshot(wanted);
   if (rolled) return targetHasNewer(impasse, rolled);
-  const held = new Set(have);
-  const mixed = pathOfAnyFlags(impasse, ({ from }) => from !== null && held.has(from));
-  if (mixed) return flagsMixed(impasse, mixed);
-  if (have.length > 0 && findPath(entering, wanted, [])) return targetInTheWay(impasse);
+  if (have.length > 0) {
+    const mixed = pathFromTarget(impasse);
+    if (mixed) return flagsMixed(impasse, mixed);
+    if (names.get(wanted)?.restorable ?? findPath(entering, wanted, [])) return targetInTheWay(impasse);
+  }
   const mixedFromNothing = pathOfAnyFlags(impasse, ({ from }) => from === null);
   return mixedFromNothing ? flagsMixed(impasse, mixedFromNothing) : gap(impasse);
+}
+
+function pathFromTarget(impasse: Impasse): BackupEdge[] | undefined {
+  const passed = walkBack(impasse.entering, impasse.wanted);
+  const starts = new Set(impasse.have.filter((guid) => passed.has(guid)));
+  if (starts.size === 0) return undefined;
+  return pathOfAnyFlags(impasse, ({ from }) => from !== null && starts.has(from));
 }
 
 function pathOfAnyFlags(
@@ -49,10 +57,10 @@ function targetHasNewer({ wanted, have, names }: Impasse, rolled: readonly Backu
   const [newest] = have;
   const base = rolled[0]?.from ?? wanted;
   const newer = have.indexOf(base);
-  const stands = newest === undefined ? '' : `the target stands at ${names.say(newest)}, `;
+  const stands = newest === undefined ? '' : `the target stands at ${sayName(names, newest)}, `;
   const behind = base === wanted ? 'the wanted' : 'the last one that a chain leads on from,';
   const count = newer === 1 ? 'one snapshot' : `${newer} snapshots`;
-  const words = `${stands}${count} after ${behind} ${names.say(base)}`;
+  const words = `${stands}${count} after ${behind} ${sayName(names, base)}`;
   return new ZkeepError('refused', 'chain.target-has-newer', words, {
     advice:
       'restore into a new dataset, or allow the rollback, which destroys what the target has since then',
@@ -63,28 +71,34 @@ function targetHasNewer({ wanted, have, names }: Impasse, rolled: readonly Backu
 function targetInTheWay({ wanted, have, names }: Impasse): ZkeepError {
   const [newest = null] = have;
   const goal = names.get(wanted);
-  const related = have
-    .map((guid) => names.get(guid))
-    .find((node) => node && isOneLineage(node.lineage, goal?.lineage));
+  const related = firstOfLineage(have, names, goal?.lineage);
   const advice =
     'restore into a new dataset: a full stream can only become a dataset that does not exist yet';
   const facts = { wanted, newest };
   if (!related) {
-    const words = `the target has snapshots, but none of the lineage of ${names.say(wanted)}`;
+    const words = `the target has snapshots, but none of the lineage of ${sayName(names, wanted)}`;
     return new ZkeepError('refused', 'chain.target-unrelated', words, { advice, facts });
   }
-  const has = names.say(related.guid);
+  const has = sayName(names, related.guid);
   if ((related.created ?? 0) > (goal?.created ?? Number.POSITIVE_INFINITY)) {
-    const words = `the target has ${has}, which is newer than ${names.say(wanted)}, and nothing older to go on from`;
+    const words = `the target has ${has}, which is newer than ${sayName(names, wanted)}, and nothing older to go on from`;
     return new ZkeepError('refused', 'chain.target-has-newer', words, { advice, facts });
   }
-  const words = `no chain leads from ${has}, which the target has, to ${names.say(wanted)}; one leads there from nothing, but the target is not empty`;
+  const words = `no chain leads from ${has}, which the target has, to ${sayName(names, wanted)}; one leads there from nothing, but the target is not empty`;
   return new ZkeepError('refused', 'chain.target-not-empty', words, { advice, facts });
 }
 
-/** Unknown lineages pass: whoever gave the name knows better. */
-function isOneLineage(a: string | undefined, b: string | undefined): boolean {
-  return a === undefined || b === undefined || a === b;
+/** The newest that is known, and not as another lineage's. */
+function firstOfLineage(
+  have: readonly Guid[],
+  names: NameSource,
+  lineage: LineageId | undefined,
+): NamedSnapshot | undefined {
+  for (const guid of have) {
+    const node = names.get(guid);
+    if (node && (node.lineage ?? lineage) === (lineage ?? node.lineage)) return node;
+  }
+  return undefined;
 }
 
 function flagsMixed({ entering, wanted, names }: Impasse, path: readonly BackupEdge[]): ZkeepError {
@@ -92,7 +106,7 @@ function flagsMixed({ entering, wanted, names }: Impasse, path: readonly BackupE
   const where = change
     ? `: ${sayStep(change.next, names)} is ${sayFlags(change.next.flags)}, what comes before it is ${sayFlags(change.before)}`
     : '';
-  const words = `the backups that lead to ${names.say(wanted)} do not go together${where}`;
+  const words = `the backups that lead to ${sayName(names, wanted)} do not go together${where}`;
   return new ZkeepError('refused', 'chain.flags-mixed', words, {
     advice:
       'no receiver takes such a chain: restore a snapshot from before the change, or make a full backup',
@@ -115,10 +129,10 @@ function firstChange(
   return undefined;
 }
 
-function sayStep({ from, to }: BackupEdge, names: Names): string {
+function sayStep({ from, to }: BackupEdge, names: NameSource): string {
   return from === null
-    ? `the full backup of ${names.say(to)}`
-    : `the backup from ${names.say(from)} to ${names.say(to)}`;
+    ? `the full backup of ${sayName(names, to)}`
+    : `the backup from ${sayName(names, from)} to ${sayName(names, to)}`;
 }
 
 function gap({ entering, wanted, names }: Impasse): ZkeepError {
@@ -126,8 +140,8 @@ function gap({ entering, wanted, names }: Impasse): ZkeepError {
   const all = gaps.map((missing) => sayGap(missing, names));
   const what = all.length === 1 ? `${all[0]} is missing` : `one of these is missing: ${all.join('; ')}`;
   const start = gaps.find(({ from }) => from !== null)?.from;
-  const instead = start ? `; the last one before it that can be restored is ${names.say(start)}` : '';
-  return new ZkeepError('missing', 'chain.gap', `no chain leads to ${names.say(wanted)}: ${what}`, {
+  const instead = start ? `; the last one before it that can be restored is ${sayName(names, start)}` : '';
+  return new ZkeepError('missing', 'chain.gap', `no chain leads to ${sayName(names, wanted)}: ${what}`, {
     advice: `make a full backup while the source still has it${instead}`,
     facts: { wanted, missing: gaps.map(({ from, to }) => `${from ?? 'nothing'} -> ${to}`) },
   });

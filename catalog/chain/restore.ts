@@ -2,7 +2,7 @@
 import type { ZkeepError } from '../errors.ts';
 import type { Guid } from '../words.ts';
 import type { BackupEdge } from './graph.ts';
-import { type NamedSnapshot, Names } from './names.ts';
+import { type NamedSnapshot, type NameSource, nameSource } from './names.ts';
 import { addBytes } from './order.ts';
 import { type Entering, enteringOf, findPath } from './path.ts';
 import { whyNoPath } from './reason.ts';
@@ -17,7 +17,7 @@ export interface RestoreQuestion<Edge extends BackupEdge> {
   /** The target may be rolled back to one of `have` that is not its newest, when there is no other way. */
   readonly rollback: boolean;
   /** Names for the words of a reason. Those that are restorable may be proposed as the start of a missing backup. */
-  readonly nodes?: Iterable<NamedSnapshot>;
+  readonly nodes?: Iterable<NamedSnapshot> | NameSource;
 }
 
 /** The way to the wanted snapshot. */
@@ -52,7 +52,8 @@ export function planRestore<Edge extends BackupEdge>(question: RestoreQuestion<E
   if (found) return { possible: true, path: pathOf(found, newest ?? null, false) };
   const rolled = have.length > 1 ? findPath(entering, wanted, have) : undefined;
   if (rolled && rollback) return { possible: true, path: pathOf(rolled, wanted, true) };
-  const names = new Names(question.nodes ?? []);
+  const { nodes = [] } = question;
+  const names = 'until' in nodes ? nodes : nameSource(nodes);
   return { possible: false, reason: whyNoPath({ entering, wanted, have, names, rolled }) };
 }
 

@@ -3,43 +3,51 @@ import { test } from 'node:test';
 import fc from 'fast-check';
 import type { BackupEdge } from '../../../catalog/chain/graph.ts';
 import { lineagesOf } from '../../../catalog/chain/lineage.ts';
-import { type Reach, reachFrom } from '../../../catalog/chain/reach.ts';
-import type { Guid } from '../../../catalog/words.ts';
+import { type Reach, type ReachedGraph, reachAll, reachFrom } from '../../../catalog/chain/reach.ts';
+import type { BackupId, Guid } from '../../../catalog/words.ts';
 import { backupId, edge, everyPath, goTogether, graphs, guid, leastCost, parseLineage } from './graphs.ts';
 
-const leavingOf = (edges: readonly BackupEdge[]) => (from: string) =>
-  edges.filter((step) => step.from === from);
 const SNAPSHOTS = [1, 2, 3, 4, 5, 6].map(guid);
 const chainsTo = (edges: readonly BackupEdge[], to: Guid) =>
   [...everyPath(edges, to)].filter((path) => path[0]?.from === null && goTogether(path));
-const sorted = (reaches: Iterable<Reach>) => [...reaches].map((reach) => JSON.stringify(reach)).sort();
+
+/** A graph in which these chains stand. */
+function graphOf(edges: readonly BackupEdge[], chains: ReadonlyMap<BackupId, Reach>): ReachedGraph {
+  const reached = (found: readonly BackupEdge[]) =>
+    found.map((edge) => ({ edge, reach: chains.get(edge.backup) }));
+  return {
+    entering: (to) => reached(edges.filter((edge) => edge.to === to)),
+    leaving: (from) => reached(edges.filter((edge) => edge.from === from)),
+  };
+}
 
 test('the cheapest chain to each snapshot is what trying every path finds', () => {
   fc.assert(
     fc.property(graphs, (edges) => {
-      const reaches = reachFrom(edges, { leaving: leavingOf(edges), standing: () => [] });
+      const chains = reachAll(edges);
       for (const to of SNAPSHOTS) {
-        const cheapest = reaches.find((reach) => reach.guid === to);
-        const least = leastCost(chainsTo(edges, to));
-        assert.deepEqual(cheapest && { stored: cheapest.cost, steps: cheapest.steps }, least);
+        const entering = edges
+          .filter((edge) => edge.to === to)
+          .flatMap((edge) => chains.get(edge.backup) ?? []);
+        const costs = entering.map(({ cost, steps }) => ({ stored: cost, steps }));
+        const [cheapest] = costs.sort((a, b) => a.stored - b.stored || a.steps - b.steps);
+        assert.deepEqual(cheapest, leastCost(chainsTo(edges, to)));
       }
     }),
     { numRuns: 1000 },
   );
 });
 
-test('so it is for each kind of flags that a chain may end with', () => {
+test('so is the cheapest chain that ends with each backup', () => {
   const withoutCircles = graphs.map((edges) => edges.filter(({ from, to }) => from === null || from < to));
   fc.assert(
     fc.property(withoutCircles, (edges) => {
-      const reaches = reachFrom(edges, { leaving: leavingOf(edges), standing: () => [] });
-      for (const to of SNAPSHOTS) {
-        const kinds = Map.groupBy(chainsTo(edges, to), (path) => JSON.stringify(path.at(-1)?.flags));
-        const least = new Map([...kinds].map(([kind, paths]) => [kind, leastCost(paths)]));
-        const found = reaches
-          .filter((reach) => reach.guid === to)
-          .map(({ flags, cost, steps }) => [JSON.stringify(flags), { stored: cost, steps }] as const);
-        assert.deepEqual(new Map(found), least);
+      const chains = reachAll(edges);
+      for (const edge of edges) {
+        const chain = chains.get(edge.backup);
+        const least = leastCost(chainsTo(edges, edge.to).filter((path) => path.at(-1) === edge));
+        assert.deepEqual(chain && { stored: chain.cost, steps: chain.steps }, least);
+        if (chain?.before) assert.equal(edges.find(({ backup }) => backup === chain.before)?.to, edge.from);
       }
     }),
     { numRuns: 1000 },
@@ -49,29 +57,24 @@ test('so it is for each kind of flags that a chain may end with', () => {
 test('bringing it up to date backup by backup, in any order, gives the same as all at once', () => {
   fc.assert(
     fc.property(graphs, fc.infiniteStream(fc.nat()), (edges, chance) => {
-      const kept = new Map<string, Reach>();
+      const chains = new Map<BackupId, Reach>();
       const added: BackupEdge[] = [];
-      const order = edges.map((step) => ({ step, at: chance.next().value })).sort((a, b) => a.at - b.at);
-      for (const { step } of order) {
-        added.push(step);
-        const standing = (to: string) => [...kept.values()].filter((reach) => reach.guid === to);
-        for (const reach of reachFrom([step], { leaving: leavingOf(added), standing })) {
-          kept.set(reach.guid + JSON.stringify(reach.flags), reach);
-        }
+      const order = edges.map((edge) => ({ edge, at: chance.next().value })).sort((a, b) => a.at - b.at);
+      for (const { edge } of order) {
+        added.push(edge);
+        for (const [backup, reach] of reachFrom([edge], graphOf(added, chains))) chains.set(backup, reach);
       }
-      const atOnce = reachFrom(edges, { leaving: leavingOf(edges), standing: () => [] });
-      assert.deepEqual(sorted(kept.values()), sorted(atOnce));
+      assert.deepEqual(chains, reachAll(edges));
     }),
     { numRuns: 1000 },
   );
 });
 
-test('a backup that makes nothing cheaper changes nothing', () => {
-  const edges = [edge(null, 1), edge(1, 2)];
-  const first = reachFrom(edges, { leaving: leavingOf(edges), standing: () => [] });
+test('a backup that makes nothing else cheaper changes nothing else', () => {
+  const edges = [edge(null, 1), edge(1, 2), edge(2, 3)];
   const dear = edge(null, 2, { stored: 1000 });
-  const standing = (to: string) => first.filter((reach) => reach.guid === to);
-  assert.deepEqual(reachFrom([dear], { leaving: leavingOf([...edges, dear]), standing }), []);
+  const changed = reachFrom([dear], graphOf([...edges, dear], reachAll(edges)));
+  assert.deepEqual(changed, new Map([[dear.backup, { cost: 1000, steps: 1, before: null }]]));
 });
 
 test('a lineage is what hangs together, under the smallest backup id in it', () => {

@@ -1,0 +1,236 @@
+/**
+ * The index: what the bucket's manifests say, in tables that answer at once.
+ * It holds nothing that the bucket does not: see INDEX.md.
+ */
+import type { ChainFlags, SnapshotNode } from '../chain/graph.ts';
+import type { Selection } from '../chain/select.ts';
+import { ZkeepError } from '../errors.ts';
+import type {
+  BackupsAnswer,
+  DatasetsAnswer,
+  DatasetsQuery,
+  LineagesAnswer,
+  LineagesQuery,
+  SnapshotsAnswer,
+  SnapshotsQuery,
+} from '../protocol/pages.ts';
+import type {
+  BackupSummary,
+  KnownSnapshot,
+  Lineage,
+  PlanRequest,
+  RestorePlan,
+} from '../protocol/protocol.ts';
+import type { Manifest } from '../repository/manifest.ts';
+import type { BackupId, Guid, LineageId } from '../words.ts';
+import { chooseSnapshot } from './answers/choose.ts';
+import { type BackupsRequest, listBackups, listSnapshots } from './answers/entries.ts';
+import { findLineage, listDatasets, listLineages } from './answers/lists.ts';
+import { planIn } from './answers/plan.ts';
+import { dump } from './dump.ts';
+import { Inventory } from './inventory.ts';
+import { addBackup } from './tables/add.ts';
+import { backupOf, findRow, type KeptBackup, requireRow, rowsTo, summaryOf } from './tables/backup.ts';
+import { waysTo } from './tables/chains.ts';
+import { type DatabaseOptions, IndexDatabase } from './tables/database.ts';
+import { removeBackups } from './tables/remove.ts';
+
+/**
+ * An opened index. Its content depends on the set of backups in it alone, not on
+ * the order in which they came and went.
+ *
+ * @example
+ * const index = new CatalogIndex('/var/lib/zkeep/index.db');
+ * index.add(manifest);
+ * index.plan({ wanted: { dataset: 'tank/fs' }, have: [], rollback: false });
+ */
+export class CatalogIndex {
+  readonly #db: IndexDatabase;
+  #inventory: Inventory | undefined;
+
+  /**
+   * Opens the file, or makes it.
+   *
+   * @param path `:memory:` for one that is gone when it is closed.
+   * @throws {ZkeepError} `refused` when the file is a newer zkeep's (`index.newer`) or another program's.
+   */
+  constructor(path: string, options: DatabaseOptions = {}) {
+    this.#db = new IndexDatabase(path, options);
+  }
+
+  /**
+   * Adds a backup; nothing happens when it is there.
+   *
+   * @returns what {@link CatalogIndex.backup} answers from now on.
+   * @throws {ZkeepError} `damaged` (`index.conflict`) when another backup has its id.
+   */
+  add(backup: Manifest | KeptBackup): BackupSummary {
+    const kept = 'format' in backup ? backupOf(backup) : backup;
+    return this.#db.transaction(() => {
+      addBackup(this.#db, kept);
+      return summaryOf(requireRow(this.#db, kept.backup));
+    });
+  }
+
+  /**
+   * Adds many in one transaction, which is a hundred times faster.
+   *
+   * @param onRefused told of those that are in conflict with what is there; without it, none is added then.
+   * @returns how many were not there yet.
+   */
+  addAll(
+    backups: Iterable<KeptBackup>,
+    onRefused: (backup: KeptBackup, error: ZkeepError) => void = (_backup, error) => {
+      throw error;
+    },
+  ): number {
+    return this.#db.transaction(() => {
+      let added = 0;
+      for (const backup of backups) {
+        const outcome = attempt(() => addBackup(this.#db, backup));
+        if (outcome instanceof ZkeepError) onRefused(backup, outcome);
+        else if (outcome) added += 1;
+      }
+      return added;
+    });
+  }
+
+  /**
+   * Removes backups. What is derived is made anew for each lineage that lost one,
+   * so it is better to remove many at once.
+   *
+   * @returns how many were there.
+   */
+  remove(backups: BackupId | Iterable<BackupId>): number {
+    const doomed = typeof backups === 'string' ? [backups] : backups;
+    return this.#db.transaction(() => removeBackups(this.#db, doomed));
+  }
+
+  /** Empties the index. */
+  clear(): void {
+    this.#db.clear();
+  }
+
+  /** Of these snapshots, those that a backup names, in the order asked; and whether a chain leads there. */
+  known(guids: readonly Guid[]): KnownSnapshot[] {
+    return guids.flatMap((guid) => {
+      const [flags] = this.ways(guid);
+      if (flags) return { guid, restorable: true, flags };
+      return isNamed(this.#db, guid) ? { guid, restorable: false, flags: null } : [];
+    });
+  }
+
+  /** The flags of the chains that lead from nothing to a snapshot, the cheapest first: for `checkFlags`. */
+  ways(guid: Guid): ChainFlags[] {
+    return waysTo(this.#db, guid);
+  }
+
+  /** Datasets by name and host. */
+  datasets(query: DatasetsQuery = {}): DatasetsAnswer {
+    return listDatasets(this.#db, query);
+  }
+
+  /** Lineages, those that began last first. */
+  lineages(query: LineagesQuery = {}): LineagesAnswer {
+    return listLineages(this.#db, query);
+  }
+
+  /** One lineage. */
+  lineage(id: LineageId): Lineage | undefined {
+    return findLineage(this.#db, id);
+  }
+
+  /**
+   * Snapshots that a backup leads to, in the order of {@link CatalogIndex.backups}. Asked by dataset or host, a
+   * snapshot is listed once for each dataset that it was kept as, with the labels it had there; otherwise once,
+   * with the labels of the newest backup.
+   */
+  snapshots(query: SnapshotsQuery = {}): SnapshotsAnswer {
+    return listSnapshots(this.#db, query);
+  }
+
+  /**
+   * Backups. Of a dataset or host: dataset by dataset, the newest snapshot first; of a lineage the newest snapshot
+   * first; otherwise the newest backup first.
+   */
+  backups(request: BackupsRequest = {}): BackupsAnswer {
+    return listBackups(this.#db, request);
+  }
+
+  /** One backup. */
+  backup(id: BackupId): BackupSummary | undefined {
+    const row = findRow(this.#db, id);
+    return row && summaryOf(row);
+  }
+
+  /** The backups that lead to a snapshot, the oldest first. */
+  backupsTo(guid: Guid): BackupSummary[] {
+    return rowsTo(this.#db, guid).map(summaryOf);
+  }
+
+  /** The newest backup between two snapshots (`null`: full). */
+  backupOf(from: Guid | null, to: Guid): BackupSummary | undefined {
+    return this.backupsTo(to).findLast((backup) => backup.from === from);
+  }
+
+  /**
+   * The snapshot that is meant.
+   *
+   * @throws {ZkeepError} `usage` or `missing`, as `selectSnapshot` over all snapshots.
+   */
+  select(wanted: Selection): SnapshotNode {
+    return chooseSnapshot(this.#db, wanted);
+  }
+
+  /**
+   * Plans a restore.
+   *
+   * @throws {ZkeepError} as {@link CatalogIndex.select}, or the reason why no path leads there.
+   */
+  plan(request: PlanRequest): RestorePlan {
+    return planIn(this.#db, request);
+  }
+
+  /** Every fact as a line of JSON, the same for the same set of backups. Nothing may be added meanwhile. */
+  dump(): Generator<string> {
+    return dump(this.#db);
+  }
+
+  /**
+   * Begins a comparison with a listing of the bucket.
+   *
+   * @throws {ZkeepError} `busy` (`index.refreshing`) when one is under way.
+   */
+  inventory(): Inventory {
+    if (this.#inventory?.isOpen) throw refreshing();
+    this.#inventory = new Inventory(this.#db);
+    return this.#inventory;
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+}
+
+/** Whether a backup leads to a snapshot or starts at it. */
+function isNamed(db: IndexDatabase, guid: Guid): boolean {
+  return (
+    db.get('SELECT 1 FROM backup WHERE snapshot = ?', guid) !== undefined ||
+    db.get('SELECT 1 FROM backup WHERE base = ?', guid) !== undefined
+  );
+}
+
+function attempt<T>(work: () => T): T | ZkeepError {
+  try {
+    return work();
+  } catch (thrown) {
+    if (thrown instanceof ZkeepError && thrown.code === 'index.conflict') return thrown;
+    throw thrown;
+  }
+}
+
+function refreshing(): ZkeepError {
+  return new ZkeepError('busy', 'index.refreshing', 'the index is being brought up to date', {
+    advice: 'wait until that is done',
+  });
+}

@@ -1,0 +1,28 @@
+/** The whole content in one canonical form: what two indexes of the same bucket must agree in. */
+import { BACKUP_COLUMNS, BACKUP_TABLES } from './tables/backup.ts';
+import type { IndexDatabase } from './tables/database.ts';
+
+/**
+ * Every fact of the index as a line of JSON, in an order that depends on the
+ * content alone; no row ids, which depend on the order of adds.
+ */
+export function* dump(db: IndexDatabase): Generator<string> {
+  for (const [table, sql] of TABLES) {
+    for (const row of db.each<object>(sql)) yield JSON.stringify({ table, ...row });
+  }
+}
+
+const TABLES: readonly (readonly [table: string, sql: string])[] = [
+  [
+    'backup',
+    `SELECT ${BACKUP_COLUMNS}, b.chain_cost, b.chain_steps, b.chain_before FROM ${BACKUP_TABLES} ORDER BY b.backup`,
+  ],
+  ['lineage', 'SELECT lineage, snapshots FROM lineage ORDER BY lineage'],
+  ['dataset', 'SELECT dataset, host FROM dataset ORDER BY dataset, host'],
+  [
+    'tally',
+    `SELECT d.dataset, d.host, l.lineage, t.snapshots, t.backups, t.stored, t.oldest, t.newest
+     FROM tally t JOIN dataset d ON d.id = t.dataset JOIN lineage l ON l.id = t.lineage
+     ORDER BY d.dataset, d.host, l.lineage`,
+  ],
+];

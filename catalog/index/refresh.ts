@@ -1,0 +1,212 @@
+/** Bringing the index up to date with the bucket, or making it anew from the bucket alone. */
+import { setImmediate } from 'node:timers/promises';
+import { ZkeepError } from '../errors.ts';
+import type { Manifest } from '../repository/manifest.ts';
+import { manifestKey } from '../repository/names.ts';
+import type { BackupId, Guid } from '../words.ts';
+import type { CatalogIndex } from './catalog-index.ts';
+import type { Inventory, ManifestName } from './inventory.ts';
+import { backupOf, type KeptBackup } from './tables/backup.ts';
+
+/** Where manifests are read from: the repository. */
+export interface ManifestSource {
+  /** The manifests that are there, by a listing alone. */
+  manifests(signal?: AbortSignal): AsyncIterable<ManifestName>;
+  /** Reads one. Throws `damaged` or `refused` when it cannot be used, `missing` when it is gone. */
+  manifest(to: Guid, backup: BackupId, signal?: AbortSignal): Promise<Manifest>;
+}
+
+/** How far it is. */
+export interface RefreshProgress {
+  /** Manifests that the bucket lists. */
+  readonly listed: number;
+  /** Manifests read. */
+  readonly read: number;
+  readonly added: number;
+  readonly removed: number;
+  readonly problems: number;
+}
+
+/** A manifest that could not be taken in. The next refresh tries it again. */
+export interface RefreshProblem {
+  readonly key: string;
+  readonly error: ZkeepError;
+}
+
+/** What was done. */
+export interface RefreshReport extends Omit<RefreshProgress, 'problems'> {
+  readonly problems: readonly RefreshProblem[];
+}
+
+export interface RefreshOptions {
+  /** Told after each step. */
+  readonly onProgress?: (progress: RefreshProgress) => void;
+  readonly signal?: AbortSignal;
+  /** Manifests read at once. */
+  readonly concurrency?: number;
+}
+
+/** Names noted, and manifests added, in one transaction. */
+const LISTED_AT_ONCE = 1000;
+const BATCH = 500;
+const CONCURRENCY = 16;
+
+/**
+ * Takes in what the bucket has and the index lacks, and drops what is gone. The
+ * index answers meanwhile, and may be added to.
+ *
+ * @throws {ZkeepError} `busy` when one is running; `unavailable`, `denied` and the like when the store does
+ *   not answer. What was taken in until then stays.
+ */
+export async function refresh(
+  source: ManifestSource,
+  index: CatalogIndex,
+  options: RefreshOptions = {},
+): Promise<RefreshReport> {
+  const inventory = index.inventory();
+  try {
+    return await compare(source, inventory, new Run(index, options), options);
+  } finally {
+    inventory.close();
+  }
+}
+
+/**
+ * Makes the index anew from the bucket alone. Until it is done the index knows
+ * only what was read so far.
+ *
+ * @throws as {@link refresh}.
+ */
+export async function rebuild(
+  source: ManifestSource,
+  index: CatalogIndex,
+  options: RefreshOptions = {},
+): Promise<RefreshReport> {
+  index.clear();
+  return await refresh(source, index, options);
+}
+
+async function compare(
+  source: ManifestSource,
+  inventory: Inventory,
+  run: Run,
+  { signal, concurrency = CONCURRENCY }: RefreshOptions,
+): Promise<RefreshReport> {
+  for await (const names of inBatches(source.manifests(signal), LISTED_AT_ONCE)) {
+    inventory.note(names);
+    run.listed(names.length);
+  }
+  for (const backups of inventory.gone()) {
+    run.drop(backups);
+    await setImmediate();
+  }
+  const found = inOrder(inventory.lacking(), (name) => readManifest(source, name, signal), concurrency);
+  for await (const batch of inBatches(found, BATCH)) run.take(batch);
+  return run.report();
+}
+
+/** What became of a manifest: kept, a problem, or gone since it was listed. */
+interface Reading {
+  readonly key: string;
+  readonly backup?: KeptBackup;
+  readonly error?: unknown;
+}
+
+/** One refresh and its counts. */
+class Run {
+  readonly #index: CatalogIndex;
+  readonly #options: RefreshOptions;
+  readonly #counts = { listed: 0, read: 0, added: 0, removed: 0 };
+  readonly #problems: RefreshProblem[] = [];
+
+  constructor(index: CatalogIndex, options: RefreshOptions) {
+    this.#index = index;
+    this.#options = options;
+  }
+
+  listed(count: number): void {
+    this.#counts.listed += count;
+    this.#tell();
+  }
+
+  drop(backups: readonly BackupId[]): void {
+    if (backups.length === 0) return;
+    this.#counts.removed += this.#index.remove(backups);
+    this.#tell();
+  }
+
+  take(readings: readonly Reading[]): void {
+    for (const { key, error } of readings) if (error !== undefined) this.#meet(key, error);
+    const kept = readings.flatMap(({ backup }) => backup ?? []);
+    this.#counts.read += readings.length;
+    this.#counts.added += this.#index.addAll(kept, ({ to, backup }, error) => {
+      this.#meet(manifestKey(to, backup), error);
+    });
+    this.#tell();
+  }
+
+  report(): RefreshReport {
+    return { ...this.#counts, problems: this.#problems };
+  }
+
+  /** What is wrong with the bytes is reported; that the store does not answer, and all else, ends the run. */
+  #meet(key: string, error: unknown): void {
+    if (!(error instanceof ZkeepError)) throw error;
+    if (error.kind === 'missing') return;
+    if (error.kind !== 'damaged' && error.kind !== 'refused') throw error;
+    this.#problems.push({ key, error });
+  }
+
+  #tell(): void {
+    this.#options.onProgress?.({ ...this.#counts, problems: this.#problems.length });
+    this.#options.signal?.throwIfAborted();
+  }
+}
+
+/** Never rejects, so that readings ahead of the one awaited may fail in peace. */
+async function readManifest(
+  source: ManifestSource,
+  name: ManifestName,
+  signal?: AbortSignal,
+): Promise<Reading> {
+  try {
+    const manifest = await source.manifest(name.to, name.backup, signal);
+    if (manifest.backup !== name.backup || manifest.to.guid !== name.to) throw misplaced(name);
+    return { key: name.key, backup: backupOf(manifest) };
+  } catch (error) {
+    return { key: name.key, error };
+  }
+}
+
+function misplaced({ key }: ManifestName): ZkeepError {
+  return new ZkeepError('damaged', 'index.misplaced', `the manifest at ${key} is another backup's`, {
+    advice: 'somebody copied or renamed it in the bucket; put it back where its "to" and "backup" say',
+    facts: { key },
+  });
+}
+
+/** Works on some at once, and gives the results in the order of the items. */
+async function* inOrder<T, R>(
+  items: Iterable<T>,
+  work: (item: T) => Promise<R>,
+  concurrency: number,
+): AsyncGenerator<R> {
+  const running: Promise<R>[] = [];
+  for (const item of items) {
+    running.push(work(item));
+    const first = running.length >= concurrency ? running.shift() : undefined;
+    if (first) yield await first;
+  }
+  for (const rest of running) yield await rest;
+}
+
+async function* inBatches<T>(items: AsyncIterable<T>, size: number): AsyncGenerator<T[]> {
+  let batch: T[] = [];
+  for await (const item of items) {
+    batch.push(item);
+    if (batch.length < size) continue;
+    yield batch;
+    batch = [];
+  }
+  if (batch.length > 0) yield batch;
+}

@@ -1,0 +1,117 @@
+/** The tables of the index, as the steps that make them. INDEX.md says what each holds. */
+import type Database from 'better-sqlite3';
+import { ZkeepError } from '../../errors.ts';
+
+/** Step n brings `user_version` from n to n + 1. Steps that were released are never changed. */
+const STEPS: readonly string[] = [
+  `
+  CREATE TABLE dataset (
+    id INTEGER PRIMARY KEY,
+    dataset TEXT NOT NULL,
+    host TEXT NOT NULL,
+    UNIQUE (dataset, host)
+  ) STRICT;
+  CREATE INDEX dataset_by_host ON dataset (host, dataset);
+
+  CREATE TABLE lineage (
+    id INTEGER PRIMARY KEY,
+    lineage TEXT NOT NULL UNIQUE,
+    snapshots INTEGER NOT NULL
+  ) STRICT;
+
+  CREATE TABLE backup (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    backup TEXT NOT NULL UNIQUE,
+    base TEXT,
+    base_name TEXT,
+    snapshot TEXT NOT NULL,
+    raw INTEGER NOT NULL,
+    large_blocks INTEGER NOT NULL,
+    bytes INTEGER NOT NULL,
+    stored INTEGER NOT NULL,
+    committed TEXT NOT NULL,
+    set_id TEXT,
+    dataset INTEGER NOT NULL REFERENCES dataset,
+    name TEXT NOT NULL,
+    created INTEGER NOT NULL,
+    attributes TEXT,
+    segments INTEGER NOT NULL,
+    encrypted INTEGER NOT NULL,
+    lineage INTEGER NOT NULL REFERENCES lineage,
+    chain_cost INTEGER,
+    chain_steps INTEGER,
+    chain_before TEXT
+  ) STRICT;
+  CREATE INDEX backup_by_snapshot ON backup (snapshot, backup);
+  CREATE INDEX backup_by_base ON backup (base) WHERE base IS NOT NULL;
+  CREATE INDEX backup_by_dataset ON backup (dataset, created, backup);
+  CREATE INDEX backup_by_name ON backup (dataset, name, created);
+  CREATE INDEX backup_by_lineage ON backup (lineage, created, backup);
+  CREATE INDEX backup_by_set ON backup (set_id, backup) WHERE set_id IS NOT NULL;
+
+  CREATE TABLE tally (
+    dataset INTEGER NOT NULL REFERENCES dataset,
+    lineage INTEGER NOT NULL REFERENCES lineage,
+    snapshots INTEGER NOT NULL,
+    backups INTEGER NOT NULL,
+    stored INTEGER NOT NULL,
+    oldest INTEGER NOT NULL,
+    newest INTEGER NOT NULL,
+    PRIMARY KEY (dataset, lineage)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX tally_by_lineage ON tally (lineage);
+  `,
+];
+
+/** `zkee`: tells our files from other programs' (sqlite.org/pragma.html#pragma_application_id). */
+const APPLICATION = 0x7a_6b_65_65;
+
+/**
+ * Looks, without a change, whether the file is ours to use.
+ *
+ * @throws {ZkeepError} `refused`: `index.newer` when a newer zkeep made it, `index.foreign` when another program did.
+ */
+export function checkVersion(db: Database.Database, path: string): void {
+  const version = versionOf(db);
+  const application = Number(db.pragma('application_id', { simple: true }));
+  const isEmpty = db.prepare('SELECT 1 FROM sqlite_schema').get() === undefined;
+  if (application !== APPLICATION && !(isEmpty && application === 0 && version === 0)) {
+    throw new ZkeepError('refused', 'index.foreign', `${path} is the database of another program`, {
+      advice: 'name another place for the index',
+      facts: { path, application },
+    });
+  }
+  if (version > STEPS.length) {
+    throw new ZkeepError('refused', 'index.newer', `a newer zkeep made the index ${path}`, {
+      advice: 'use that zkeep, or delete the index: it is built again from the bucket',
+      facts: { path, version, known: STEPS.length },
+    });
+  }
+}
+
+/**
+ * Brings the tables up to date, in one transaction.
+ *
+ * @param options `anew`: drops them first.
+ */
+export function migrate(db: Database.Database, options: { readonly anew?: boolean } = {}): void {
+  const step = db.transaction(() => {
+    if (options.anew) dropAll(db);
+    for (const sql of STEPS.slice(versionOf(db))) db.exec(sql);
+    db.pragma(`user_version = ${STEPS.length}`);
+    db.pragma(`application_id = ${APPLICATION}`);
+  });
+  step.immediate();
+}
+
+function versionOf(db: Database.Database): number {
+  return Number(db.pragma('user_version', { simple: true }));
+}
+
+/** Children before the tables that they refer to. */
+function dropAll(db: Database.Database): void {
+  for (const table of ['tally', 'backup', 'lineage', 'dataset']) {
+    db.exec(`DROP TABLE IF EXISTS ${table}`);
+  }
+  db.pragma('user_version = 0');
+}

@@ -1,0 +1,58 @@
+/** Removing backups: their rows, and all that was derived from them. */
+import type { BackupId } from '../../words.ts';
+import { edgesOfLineage, remakeChains } from './chains.ts';
+import type { IndexDatabase } from './database.ts';
+import { splitLineage } from './lineages.ts';
+
+/**
+ * Removes backups, within the transaction of the caller. What is derived is made
+ * anew for each lineage that lost one, so it is better to remove many at once.
+ *
+ * @returns how many were there.
+ */
+export function removeBackups(db: IndexDatabase, backups: Iterable<BackupId>): number {
+  const doomed = [...new Set(backups)].flatMap((backup) => db.get<Doomed>(FIND, backup) ?? []);
+  const lineages = new Set(doomed.map(({ lineage }) => lineage));
+  for (const lineage of lineages) {
+    db.run('DELETE FROM tally WHERE lineage = ?', lineage);
+  }
+  for (const { id } of doomed) db.run('DELETE FROM backup WHERE id = ?', id);
+  for (const lineage of lineages) remake(db, lineage);
+  for (const dataset of new Set(doomed.map((row) => row.dataset))) {
+    db.run(
+      'DELETE FROM dataset WHERE id = ? AND id NOT IN (SELECT dataset FROM tally WHERE dataset = ?)',
+      dataset,
+      dataset,
+    );
+  }
+  return doomed.length;
+}
+
+interface Doomed {
+  readonly id: number;
+  readonly lineage: number;
+  readonly dataset: number;
+}
+
+const FIND = 'SELECT id, lineage, dataset FROM backup WHERE backup = ?';
+
+function remake(db: IndexDatabase, lineage: number): void {
+  const edges = edgesOfLineage(db, lineage);
+  for (const part of splitLineage(db, lineage, edges)) countLineage(db, part);
+  remakeChains(db, edges);
+}
+
+function countLineage(db: IndexDatabase, lineage: number): void {
+  db.run(
+    `UPDATE lineage SET snapshots = (SELECT count(DISTINCT snapshot) FROM backup WHERE lineage = ?) WHERE id = ?`,
+    lineage,
+    lineage,
+  );
+  db.run(
+    `INSERT INTO tally (dataset, lineage, snapshots, backups, stored, oldest, newest)
+     SELECT dataset, lineage, count(DISTINCT snapshot), count(*),
+       CAST(min(total(stored), ${Number.MAX_SAFE_INTEGER}) AS INTEGER), min(created), max(created)
+     FROM backup WHERE lineage = ? GROUP BY dataset`,
+    lineage,
+  );
+}

@@ -1,0 +1,165 @@
+/** Made manifests for the tests of this room, and a bucket that holds them. */
+import fc from 'fast-check';
+import { ZkeepError } from '../../../catalog/errors.ts';
+import type { ManifestName } from '../../../catalog/index/inventory.ts';
+import type { ManifestSource } from '../../../catalog/index/refresh.ts';
+import { buildManifest, type Manifest } from '../../../catalog/repository/manifest.ts';
+import { manifestKey } from '../../../catalog/repository/names.ts';
+import { StreamReader } from '../../../catalog/stream/reader.ts';
+import {
+  type BackupId,
+  type Guid,
+  guidOf,
+  newUuid7,
+  parseBackupId,
+  parseGuid,
+} from '../../../catalog/words.ts';
+
+const FIRST = 1_700_000_000;
+/** The reader's state at the first byte of any stream. */
+const START = new StreamReader().save();
+
+export function guid(number: number): Guid {
+  return guidOf(BigInt(number));
+}
+
+/** Ids in the order of their numbers. */
+export function backupId(number: number): BackupId {
+  return parseBackupId(newUuid7(FIRST * 1000 + number, new Uint8Array(10)));
+}
+
+/** What differs between made backups. */
+export interface Draft {
+  readonly number: number;
+  /** Snapshots are numbers; `null`: a full backup. */
+  readonly from: number | null;
+  readonly to: number;
+  readonly stored?: number;
+  readonly raw?: boolean;
+  readonly large_blocks?: boolean;
+  readonly host?: string;
+  readonly dataset?: string;
+  readonly name?: string;
+  /** Seconds since 1970; by default a minute after the snapshot of the number before. */
+  readonly created?: number;
+  /** Number that orders the commits; by default that of the backup. */
+  readonly committed?: number;
+  readonly set?: number;
+}
+
+/** The manifest of a backup with one segment. */
+export function manifestOf(draft: Draft): Manifest {
+  const { number, from, to, stored = 100, host = 'alpha', dataset = 'tank/fs', name = `s${to}` } = draft;
+  const features = (draft.raw ? 1 << 24 : 0) | (draft.large_blocks ? 1 << 19 : 0) | 4;
+  const [bytes, zeros] = [stored * 2 + 1, '0'.repeat(64)];
+  const moment = new Date((FIRST + (draft.committed ?? number)) * 1000).toISOString();
+  const begin = {
+    order: 'little' as const,
+    type: 2,
+    flags: 4,
+    features: features.toString(16),
+    toGuid: guid(to),
+    fromGuid: from === null ? null : guid(from),
+    toName: `${dataset}@${name}`,
+    created: draft.created ?? FIRST + to * 60,
+    payload: 0,
+  };
+  return buildManifest({
+    backup: backupId(number),
+    created: moment,
+    committed: moment,
+    set: draft.set === undefined ? null : (backupId(draft.set) as string as NonNullable<Manifest['set']>),
+    source: { host, dataset, pool_guid: null, zfs: null },
+    from: from === null ? null : { guid: guid(from), name: `s${from}` },
+    to: { guid: guid(to), name },
+    stream: { begin, bytes, records: { BEGIN: 1, END: 1 }, checksum: zeros },
+    send_flags: ['-L', '-c'],
+    compression: { method: 'zstd', level: 3, frame: 1 << 20 },
+    encryption: null,
+    attributes: null,
+    segments: [
+      {
+        offset: 0,
+        size: bytes,
+        stored,
+        sha256: zeros as Manifest['segments'][0]['sha256'],
+        state: START,
+        entry: null,
+      },
+    ],
+  });
+}
+
+/** Up to a dozen backups over few snapshots, datasets and hosts: circles, twins, several lineages, equal costs. */
+export const drafts = fc
+  .array(
+    fc.record({
+      from: fc.option(fc.integer({ min: 1, max: 8 }), { nil: null, freq: 3 }),
+      to: fc.integer({ min: 1, max: 8 }),
+      stored: fc.integer({ min: 0, max: 4 }),
+      raw: fc.constantFrom(false, false, false, true),
+      large_blocks: fc.constantFrom(false, false, true),
+      host: fc.constantFrom('alpha', 'alpha', 'beta'),
+      dataset: fc.constantFrom('tank/fs', 'tank/fs', 'tank/other'),
+      name: fc.constantFrom('a', 'b', 'c'),
+      created: fc.integer({ min: 1, max: 5 }),
+      committed: fc.integer({ min: 1, max: 20 }),
+    }),
+    { maxLength: 12 },
+  )
+  .map((all) => all.map((draft, number): Draft => ({ ...draft, number })));
+
+/** The items in an order that chance gives. */
+export function shuffled<T>(items: readonly T[], chance: fc.Stream<number>): T[] {
+  return items
+    .map((item) => ({ item, at: chance.next().value ?? 0 }))
+    .sort((a, b) => a.at - b.at)
+    .map(({ item }) => item);
+}
+
+/** A bucket of manifests, whose objects can be spoilt. */
+export class Bucket implements ManifestSource {
+  readonly objects = new Map<string, Manifest | ZkeepError>();
+  /** Told before each read. */
+  onRead: (key: string) => unknown = () => undefined;
+  reading = 0;
+  mostAtOnce = 0;
+
+  constructor(manifests: readonly Manifest[] = []) {
+    for (const manifest of manifests) this.put(manifest);
+  }
+
+  put(manifest: Manifest): void {
+    this.objects.set(manifestKey(manifest.to.guid, manifest.backup), manifest);
+  }
+
+  spoil({ to, backup }: Pick<Manifest, 'to' | 'backup'>, error: ZkeepError): void {
+    this.objects.set(manifestKey(to.guid, backup), error);
+  }
+
+  drop({ to, backup }: Pick<Manifest, 'to' | 'backup'>): void {
+    this.objects.delete(manifestKey(to.guid, backup));
+  }
+
+  async *manifests(): AsyncGenerator<ManifestName> {
+    for (const key of [...this.objects.keys()].sort()) {
+      const [, to = '', name = ''] = key.split('/');
+      yield { key, to: parseGuid(to), backup: parseBackupId(name.replace('.json', '')) };
+    }
+  }
+
+  async manifest(to: Guid, backup: BackupId): Promise<Manifest> {
+    const key = manifestKey(to, backup);
+    this.reading += 1;
+    this.mostAtOnce = Math.max(this.mostAtOnce, this.reading);
+    try {
+      await this.onRead(key);
+      await new Promise((resolve) => setImmediate(resolve));
+      const object = this.objects.get(key) ?? new ZkeepError('missing', 'store.none', `there is no ${key}`);
+      if (object instanceof ZkeepError) throw object;
+      return object;
+    } finally {
+      this.reading -= 1;
+    }
+  }
+}
