@@ -80,9 +80,7 @@ async function buildOn(
       return addressOf(app, configuration);
     },
     close: async () => {
-      const late = setTimeout(() => app.server.closeAllConnections(), limits.stop_seconds * 1000);
-      await app.close();
-      clearTimeout(late);
+      await closeServer(app, limits.stop_seconds * 1000);
       await backups.stop();
       await close();
     },
@@ -119,6 +117,18 @@ async function listenOn(app: App, { listen }: Configuration): Promise<void> {
         cause,
       },
     );
+  }
+}
+
+/** Lets requests come to their end within the time given; connections on which nothing comes are not waited for. */
+async function closeServer(app: App, milliseconds: number): Promise<void> {
+  const idle = setInterval(() => app.server.closeIdleConnections(), 50);
+  const late = setTimeout(() => app.server.closeAllConnections(), milliseconds);
+  try {
+    await app.close();
+  } finally {
+    clearInterval(idle);
+    clearTimeout(late);
   }
 }
 

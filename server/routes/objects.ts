@@ -64,10 +64,9 @@ export function objectRoutes(
   );
 }
 
-async function* bodyOf(request: FastifyRequest, key: string): AsyncGenerator<Uint8Array> {
+async function* bodyOf({ raw }: FastifyRequest, key: string): AsyncGenerator<Uint8Array> {
   try {
-    // The stream is left alone when the store gives up midway, so that the answer still arrives.
-    yield* request.raw.iterator({ destroyOnReturn: false });
+    yield* raw.iterator({ destroyOnReturn: false });
   } catch (thrown) {
     throw new ZkeepError(
       'unavailable',
@@ -79,6 +78,10 @@ async function* bodyOf(request: FastifyRequest, key: string): AsyncGenerator<Uin
         cause: thrown,
       },
     );
+  } finally {
+    // What the store did not take is read to its end all the same: unread, it would hold the line, or
+    // break it before the answer has arrived.
+    raw.resume();
   }
 }
 

@@ -132,7 +132,9 @@ describe('a stop of the service', () => {
     await setTimeout(50);
     write.finish();
     assert.match(await write.answer, /^HTTP\/1\.1 204 /);
+    const begun = performance.now();
     await stopped;
+    assert(performance.now() - begun < 700, 'it waited for a connection on which nothing comes');
     assert.equal((await service.keys('segments/')).length, 1);
   });
 
