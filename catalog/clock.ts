@@ -15,7 +15,13 @@ export interface Clock {
 export const systemClock: Clock = {
   now: () => Date.now(),
   sleep: async (milliseconds, signal) => {
-    await sleep(milliseconds, undefined, signal ? { signal } : undefined);
+    try {
+      await sleep(milliseconds, undefined, signal ? { signal } : undefined);
+    } catch (thrown) {
+      // Node wraps the reason in an error of its own.
+      signal?.throwIfAborted();
+      throw thrown;
+    }
   },
   random: () => Math.random(),
 };

@@ -35,8 +35,9 @@ export async function importStreams(
       root ??= datasetIn(stream.begin);
       const result = await importOne(stream, streams, root, names, options);
       results.push(result);
+      options.signal.throwIfAborted();
       const { failure } = result;
-      if (failure !== undefined && !(stream.packaged && isItsOwn(failure, options.signal))) return results;
+      if (failure !== undefined && !(stream.packaged && isItsOwn(failure))) return results;
     }
     return results;
   } catch (thrown) {
@@ -125,8 +126,8 @@ async function* bytesOf(stream: Substream, streams: AsyncIterator<Substream>): A
 }
 
 /** Refused by the service, for a reason that concerns no other stream. */
-function isItsOwn(failure: unknown, signal: AbortSignal): boolean {
-  return !signal.aborted && failure instanceof ZkeepError && ['refused', 'busy'].includes(failure.kind);
+function isItsOwn(failure: unknown): boolean {
+  return failure instanceof ZkeepError && ['refused', 'busy'].includes(failure.kind);
 }
 
 /** `pool/dataset` as the sender named it. */

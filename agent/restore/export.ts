@@ -1,5 +1,4 @@
 /** One stored stream, as it was sent: which one, and into which file. */
-import { createWriteStream } from 'node:fs';
 import { open, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { Writable } from 'node:stream';
@@ -55,7 +54,9 @@ export async function writeFileWhole(file: string, stream: AsyncIterable<Uint8Ar
   const special = (await stat(file).catch(() => undefined))?.isFile() === false;
   const place = special ? file : `${file}.partial`;
   try {
-    await writeAll(stream, createWriteStream(place, { flush: !special }));
+    // Opened first, so that what is removed after a failure is there already.
+    const handle = await open(place, 'w');
+    await writeAll(stream, handle.createWriteStream({ flush: !special }));
     if (special) return;
     await rename(place, file);
     await syncFolder(dirname(file));

@@ -38,8 +38,9 @@ export interface Given {
 
 export class AgentHouse {
   readonly folder = mkdtempSync(join(tmpdir(), 'zkeep-agent-'));
-  readonly #settings: string;
+  #settings: string;
   #service: RunningService | undefined;
+  readonly #running = new Set<ChildProcessWithoutNullStreams>();
   #port = 0;
   #token = '';
   url = '';
@@ -68,7 +69,10 @@ export class AgentHouse {
   async start(): Promise<void> {
     const text = `listen = "127.0.0.1:${this.#port}"\n${this.#settings}`;
     const configuration = parseConfiguration(text, 'server.toml', { data: this.folder });
-    this.#service = await buildService({ configuration, logger: pino({ level: 'silent' }) });
+    this.#service = await buildService({
+      configuration,
+      logger: pino({ level: process.env['LOG'] ?? 'silent' }),
+    });
     this.url = await this.#service.listen();
     this.#port = Number(new URL(this.url).port);
   }
@@ -78,8 +82,16 @@ export class AgentHouse {
     this.#service = undefined;
   }
 
+  async restartAs(settings: string): Promise<void> {
+    await this.stop();
+    this.#settings = settings;
+    await this.start();
+  }
+
   /** Stops and removes everything. */
   async end(): Promise<void> {
+    // A test that failed may have left one waiting.
+    for (const child of this.#running) child.kill('SIGKILL');
     await this.stop();
     rmSync(this.folder, { recursive: true, force: true });
   }
@@ -95,6 +107,8 @@ export class AgentHouse {
         ...env,
       },
     });
+    this.#running.add(child);
+    child.once('exit', () => this.#running.delete(child));
     // A command that ends early closes its standard input: that is its right.
     child.stdin.on('error', () => undefined);
     const ended = Promise.all([buffer(child.stdout), buffer(child.stderr), exitOf(child)]).then(
