@@ -12,9 +12,7 @@ export interface Ceph extends S3Server {
 
 /** What a gateway is to be. */
 export interface CephOptions {
-  /** `bluestore` keeps objects in a file below the temporary folder, `memstore` in memory. */
-  readonly store?: 'bluestore' | 'memstore';
-  /** Room, GiB; the file of bluestore is sparse. */
+  /** Room, GiB; its file below the temporary folder is sparse. */
   readonly gib?: number;
 }
 
@@ -25,7 +23,7 @@ const DOMAIN = 's3.test';
  *
  * @example const ceph = await startCeph(); ... await ceph.stop();
  */
-export async function startCeph({ store = 'bluestore', gib = 10 }: CephOptions = {}): Promise<Ceph> {
+export async function startCeph({ gib = 10 }: CephOptions = {}): Promise<Ceph> {
   await needPackages('ceph-mon', 'ceph-osd', 'radosgw', 'ceph-common');
   const daemons = await Daemons.in('zkeep-ceph-', { CEPH_CONF: '{}/ceph.conf' });
   try {
@@ -33,7 +31,7 @@ export async function startCeph({ store = 'bluestore', gib = 10 }: CephOptions =
     const fsid = crypto.randomUUID();
     await writeFile(
       join(daemons.folder, 'ceph.conf'),
-      configuration({ folder: daemons.folder, port, mon1, mon2, fsid, store, gib }),
+      configuration({ folder: daemons.folder, port, mon1, mon2, fsid, gib }),
     );
     await startMonitor(daemons, fsid, `[v2:127.0.0.1:${mon2},v1:127.0.0.1:${mon1}]`);
     await startOsd(daemons);
@@ -87,11 +85,10 @@ interface Layout {
   readonly mon1: number;
   readonly mon2: number;
   readonly fsid: string;
-  readonly store: string;
   readonly gib: number;
 }
 
-function configuration({ folder, port, mon1, mon2, fsid, store, gib }: Layout): string {
+function configuration({ folder, port, mon1, mon2, fsid, gib }: Layout): string {
   return `[global]
 fsid = ${fsid}
 mon_host = [v2:127.0.0.1:${mon2},v1:127.0.0.1:${mon1}]
@@ -120,10 +117,9 @@ log_file = ${folder}/log/$name.log
 mon_cluster_log_file = ${folder}/log/cluster.log
 log_to_stderr = false
 err_to_stderr = true
-osd_objectstore = ${store}
+osd_objectstore = bluestore
 bluestore_block_create = true
 bluestore_block_size = ${gib * 1024 ** 3}
-memstore_device_bytes = ${gib * 1024 ** 3}
 osd_memory_target = ${1024 ** 3}
 osd_class_update_on_start = true
 [mon]

@@ -11,6 +11,7 @@ import { systemClock } from '../../../../catalog/clock.ts';
 import { digestOf } from '../../../../catalog/repository/store/body.ts';
 import type { S3Location } from '../../../../catalog/repository/store/location.ts';
 import type { S3Options } from '../../../../catalog/repository/store/s3/connection.ts';
+import { S3Granter } from '../../../../catalog/repository/store/s3-grants.ts';
 import { S3Store } from '../../../../catalog/repository/store/s3-store.ts';
 import { failure, putText, textOf } from './conformance.ts';
 import { faultConformance } from './fault-conformance.ts';
@@ -30,7 +31,7 @@ faultConformance(
     const server = await startPlainServer();
     return { port: server.port, location: locationOf(server), cleanup: () => server.stop() };
   },
-  { abilities: KNOWS_ALL, stall: 150 },
+  { abilities: KNOWS_ALL, stall: 300 },
 );
 
 describe('a request of the S3 store', () => {
@@ -277,7 +278,31 @@ describe('the keys of an S3 store', () => {
     assert.ok(credentials.expiration && credentials.expiration.getTime() > Date.now());
   });
 
-  it('are missed in words', async (t) => {
+  it('come from the environment when nothing else is said', async (t) => {
+    setEnvironment(t, {
+      AWS_ACCESS_KEY_ID: 'ENVKEY',
+      AWS_SECRET_ACCESS_KEY: SECRET,
+      AWS_SESSION_TOKEN: 'TOKEN',
+    });
+    const server = await startPlainServer();
+    const store = new S3Store({ type: 's3', bucket: 'bucket', endpoint: server.url }, QUICK);
+    t.after(() => Promise.all([store.close(), server.stop()]));
+    await putText(store, 'key', 'text');
+    assert.match(String(server.arrived[0]?.headers.authorization), /Credential=ENVKEY\//);
+    assert.equal(server.arrived[0]?.headers['x-amz-security-token'], 'TOKEN');
+  });
+
+  it('are missed in words when there are none, and so is the region', async (t) => {
+    setEnvironment(t, {});
+    const nobody = new S3Store({ type: 's3', bucket: 'bucket', endpoint: 'http://127.0.0.1:9' }, QUICK);
+    await assert.rejects(nobody.get('key', { maxBytes: 1 }), failure('denied', 'store.no-credentials'));
+    await assert.rejects(new S3Granter(nobody).grantGet('key'), failure('denied', 'store.no-credentials'));
+    const nowhere = new S3Store({ type: 's3', bucket: 'bucket' }, QUICK);
+    await assert.rejects(nowhere.get('key', { maxBytes: 1 }), failure('usage', 'store.no-region'));
+    await assert.rejects(new S3Granter(nowhere).grantGet('key'), failure('usage', 'store.no-region'));
+  });
+
+  it('are missed in words in a file', async (t) => {
     const file = join(tmpdir(), 'zkeep-there-is-no-such-file');
     const { store } = await house(t, { credentials_file: file });
     await assert.rejects(putText(store, 'key', 'text'), failure('usage', 'store.no-credentials'));
@@ -336,6 +361,21 @@ function locationOf(server: PlainServer) {
     access_key_id: 'key',
     secret_access_key: SECRET,
   } as const;
+}
+
+/** The environment of the AWS tools is this and nothing else, no file and no role, while the test runs. */
+function setEnvironment(t: TestContext, variables: Record<string, string>): void {
+  const before = { ...process.env };
+  for (const name of Object.keys(process.env)) if (name.startsWith('AWS_')) delete process.env[name];
+  const none = join(tmpdir(), 'zkeep-there-is-no-such-file');
+  Object.assign(process.env, variables, {
+    AWS_EC2_METADATA_DISABLED: 'true',
+    AWS_SHARED_CREDENTIALS_FILE: none,
+    AWS_CONFIG_FILE: none,
+  });
+  t.after(() => {
+    process.env = before;
+  });
 }
 
 /** The part of the authorization that names the headers which the signature covers. */
