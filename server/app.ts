@@ -77,6 +77,7 @@ async function buildOn(
     tokens,
     listen: async () => {
       await listenOn(app, configuration);
+      if (isBare(configuration)) log.warn('tokens travel without TLS here: put a proxy with TLS in front');
       return addressOf(app, configuration);
     },
     close: async () => {
@@ -118,6 +119,11 @@ async function listenOn(app: App, { listen }: Configuration): Promise<void> {
       },
     );
   }
+}
+
+/** Whether agents of other hosts reach the service without TLS. */
+function isBare({ listen, publicUrl }: Configuration): boolean {
+  return !/^(127\.|localhost$|::1$)/.test(listen.host) && !publicUrl?.startsWith('https:');
 }
 
 /** Lets requests come to their end within the time given; connections on which nothing comes are not waited for. */

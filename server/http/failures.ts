@@ -27,6 +27,7 @@ export function answerFailure(
   const failure = failureOf(thrown, request);
   const status = statusOf(failure);
   if (status >= 500) request.log.error({ err: thrown, code: failure.code }, failure.message);
+  else request.log.info({ code: failure.code }, failure.message);
   if (status === 401) reply.header('www-authenticate', 'Bearer realm="zkeep"');
   reply.code(status).type('application/json; charset=utf-8').send(failure.toJSON());
 }
