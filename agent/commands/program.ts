@@ -38,7 +38,8 @@ export async function runProgram(args: readonly string[]): Promise<number> {
   }
 }
 
-function makeProgram(exit: (code: number) => void): Command {
+/** The command line, before it is read. */
+export function makeProgram(exit: (code: number) => void): Command {
   const program = new Command('zkeep')
     .description('keeps ZFS snapshots in object storage and puts them back')
     .version(version(), '-V, --version')

@@ -30,12 +30,11 @@ describe('real streams through the service', { concurrency: 3 }, () => {
   const places = () => [[], ['--repository', house.repository]];
 
   it('come back byte for byte', async () => {
-    for (const place of places()) {
-      for (const [index, snapshot] of ['a', 'b', 'c'].entries()) {
-        const ran = await house.zkeep(['export', 'tank/fs', '--snapshot', snapshot, '--quiet', ...place]);
-        assert.equal(ran.code, 0, ran.stderr);
-        assert.ok(ran.stdout.equals(recordedStream(CHAIN[index] ?? '')), `@${snapshot}`);
-      }
+    for (const [index, snapshot] of ['a', 'b', 'c'].entries()) {
+      const place = places()[index % 2] ?? [];
+      const ran = await house.zkeep(['export', 'tank/fs', '--snapshot', snapshot, '--quiet', ...place]);
+      assert.equal(ran.code, 0, ran.stderr);
+      assert.ok(ran.stdout.equals(recordedStream(CHAIN[index] ?? '')), `@${snapshot}`);
     }
   });
 
@@ -59,30 +58,25 @@ describe('real streams through the service', { concurrency: 3 }, () => {
     const { snapshots } = await house.document(['list', 'tank/fs'], 0);
     const [a, b, c] = snapshots;
     assert.ok(a && b && c);
-    for (const place of places()) {
-      const steps = async (...wanted: string[]) =>
-        (await house.document(['plan', 'tank/fs', ...wanted, ...place], 0)).plan.steps.map(
-          ({ name }) => name,
-        );
-      assert.deepEqual(await steps(), ['a', 'b', 'c']);
-      assert.deepEqual(await steps('--snapshot', 'b'), ['a', 'b']);
-      assert.deepEqual(await steps('--guid', a.to), ['a']);
-      assert.deepEqual(await steps('--guid', guidToDecimal(b.to)), ['a', 'b']);
-      assert.deepEqual(await steps('--at', new Date(a.created * 1000).toISOString()), ['a']);
-      assert.deepEqual(await steps('--have', guidToDecimal(b.to)), ['c']);
-      assert.deepEqual(await steps('--have', c.to), []);
-    }
+    const steps = async (...wanted: string[]) =>
+      (await house.document(['plan', 'tank/fs', ...wanted], 0)).plan.steps.map(({ name }) => name);
+    assert.deepEqual(await steps(), ['a', 'b', 'c']);
+    assert.deepEqual(await steps('--snapshot', 'b'), ['a', 'b']);
+    assert.deepEqual(await steps('--guid', guidToDecimal(b.to)), ['a', 'b']);
+    assert.deepEqual(await steps('--at', new Date(a.created * 1000).toISOString()), ['a']);
+    assert.deepEqual(await steps('--have', guidToDecimal(b.to)), ['c']);
+    assert.deepEqual(await steps('--have', c.to), []);
+    const { plan } = await house.document(['plan', 'tank/fs', '--repository', house.repository], 0);
+    assert.deepEqual(plan, (await house.document(['plan', 'tank/fs'], 0)).plan);
   });
 
   it('are shown, by dataset, snapshot and id', async () => {
-    for (const place of places()) {
-      const newest = await house.document(['show', 'tank/fs', ...place], 0);
-      const named = await house.document(['show', 'tank/fs@c', ...place], 0);
-      const byId = await house.document(['show', newest.manifest.backup, ...place], 0);
-      assert.equal(newest.manifest.to.name, 'c');
-      assert.deepEqual(named, newest);
-      assert.deepEqual(byId, newest);
-    }
+    const newest = await house.document(['show', 'tank/fs'], 0);
+    const named = await house.document(['show', 'tank/fs@c', '--repository', house.repository], 0);
+    const byId = await house.document(['show', newest.manifest.backup], 0);
+    assert.equal(newest.manifest.to.name, 'c');
+    assert.deepEqual(named, newest);
+    assert.deepEqual(byId, newest);
   });
 
   it('verify, lightly and deeply', async () => {

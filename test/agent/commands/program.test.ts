@@ -1,0 +1,42 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { makeProgram } from '../../../agent/commands/program.ts';
+import { wantedBy } from '../../../agent/view/wanted.ts';
+import { ZkeepError } from '../../../catalog/errors.ts';
+
+describe('every command', () => {
+  for (const command of makeProgram(() => undefined).commands) {
+    it(`has help with an example: ${command.name()}`, () => {
+      const told: string[] = [];
+      command.configureOutput({ writeOut: (text) => void told.push(text) }).outputHelp();
+      const help = told.join('');
+      assert.match(help, new RegExp(`Example:\\n {2}(zkeep|zfs send .* zkeep) ${command.name()}`));
+      for (const option of ['--service', '--token-file', '--json', '--quiet', '--help'])
+        assert.ok(help.includes(option));
+    });
+  }
+});
+
+describe('the snapshot that is wanted', () => {
+  const refused = (thrown: unknown) => thrown instanceof ZkeepError && thrown.kind === 'usage';
+
+  it('is refused when it is named twice or malformed', () => {
+    assert.throws(() => wantedBy('tank/a', { guid: '1', snapshot: 'b' }), refused);
+    assert.throws(() => wantedBy('tank/a', { at: 'yesterday' }), refused);
+    assert.throws(() => wantedBy('tank/a', { guid: 'xyz' }), refused);
+    assert.throws(() => wantedBy('tank/a', { snapshot: 'b/c' }), refused);
+    assert.throws(() => wantedBy("tank/it's", {}), refused);
+    assert.throws(() => wantedBy('tank/a@b', {}), refused);
+  });
+
+  it('is the newest, or that of a moment, name or GUID, in either reading of it', () => {
+    assert.deepEqual(wantedBy('tank/a', {}), { dataset: 'tank/a' });
+    assert.deepEqual(wantedBy('tank/a', { at: '2026-11-20T09:00:00Z', host: 'h' }), {
+      dataset: 'tank/a',
+      host: 'h',
+      at: 1795165200,
+    });
+    assert.deepEqual(wantedBy('tank/a', { snapshot: '@b' }), { dataset: 'tank/a', name: 'b' });
+    assert.equal(wantedBy('tank/a', { guid: '1234567890123456' }).guids?.length, 2);
+  });
+});
