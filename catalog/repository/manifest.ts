@@ -78,7 +78,7 @@ export const ManifestSchema = Type.Object({
   encryption: Nullable(
     Type.Object({
       method: Type.Literal('age-v1'),
-      recipients: Type.Array(Type.String({ maxLength: 200 }), { minItems: 1, maxItems: 100 }),
+      recipients: Type.Array(Type.String({ maxLength: 4096 }), { minItems: 1, maxItems: 100 }),
     }),
   ),
   /** Digest of the attribute manifest; `null` for an import that brought none. */

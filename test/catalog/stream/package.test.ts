@@ -149,7 +149,9 @@ test('garbage, alone or in a package, gives a StreamError and nothing else', asy
   const place = fc.nat(PACKAGE.length - 1);
   const anywhere = fc
     .tuple(garbage, place)
-    .map(([bytes, at]) => Buffer.concat([PACKAGE.subarray(0, at), bytes, Buffer.alloc(1)]));
+    .map(([bytes, at]) => Buffer.concat([PACKAGE.subarray(0, at), bytes, Buffer.alloc(1)]))
+    // A package ends with zeros: zeros in their place are no garbage (seed 1729196849).
+    .filter((bytes) => !bytes.equals(PACKAGE));
   await fc.assert(
     fc.asyncProperty(fc.oneof(garbage, anywhere), async (bytes) => {
       assert.equal((await refusal(bytes))?.name, 'StreamError');
