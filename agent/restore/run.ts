@@ -75,7 +75,15 @@ export function streamOf(
   manifest: Manifest,
   { view, identities, signal }: Omit<RestoreTools, 'progress'>,
 ): AsyncGenerator<Uint8Array> {
-  const fetch = (number: number, fetching: AbortSignal) => view.segment(manifest, number, fetching);
+  const fetch = async (number: number, fetching: AbortSignal): Promise<Uint8Array> => {
+    try {
+      return await view.segment(manifest, number, fetching);
+    } catch (thrown) {
+      throw thrown instanceof ZkeepError && thrown.kind === 'missing'
+        ? gone(manifest, number, thrown)
+        : thrown;
+    }
+  };
   return unpackStream(manifest, fetch, { identities, signal });
 }
 
@@ -100,5 +108,14 @@ async function receive({ backup, command }: RestoreStep, tools: RestoreTools): P
       bytes += taken;
       tools.progress.tell({ bytes, total: backup.bytes });
     },
+  });
+}
+
+/** That a part of a backup is not there is no slip of whoever asks: the backup is damaged. */
+function gone({ backup }: Manifest, number: number, cause: ZkeepError): ZkeepError {
+  return new ZkeepError('damaged', 'segment.gone', `segment ${number} of backup ${backup} is gone`, {
+    advice: 'zkeep verify names all backups that are damaged; restore another snapshot, or by another chain',
+    facts: { backup, segment: number },
+    cause,
   });
 }

@@ -201,6 +201,8 @@ describe('a repository that is damaged', () => {
     assert.equal((await house.document(['verify'], 5)).problems[0]?.code, 'verify.size');
     rmSync(file);
     assert.equal((await house.document(['verify'], 5)).problems[0]?.code, 'verify.gone');
+    const gone = await house.document(['export', 'tank/fs', '--output', output], 5);
+    assert.equal(gone.error.code, 'segment.gone');
     assert.equal((await house.document(['verify', ...alone], 5)).problems[0]?.code, 'verify.gone');
     writeFileSync(file, whole);
     assert.equal(await house.isClean(), 1);
