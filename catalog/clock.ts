@@ -16,7 +16,12 @@ export const systemClock: Clock = {
   now: () => Date.now(),
   sleep: async (milliseconds, signal) => {
     try {
-      await sleep(milliseconds, undefined, signal ? { signal } : undefined);
+      try {
+        await sleep(milliseconds, undefined, signal ? { signal } : undefined);
+      } catch (thrown) {
+        signal?.throwIfAborted(); // the caller's own reason, where Node throws an AbortError
+        throw thrown;
+      }
     } catch (thrown) {
       // Node wraps the reason in an error of its own.
       signal?.throwIfAborted();

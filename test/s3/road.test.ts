@@ -262,15 +262,20 @@ describe('a bucket of Ceph RGW', () => {
     assert.equal(await isClean(kept), 0);
   });
 
-  it('that is full makes a backup fail as full, and leaves nothing half', async (context) => {
+  it('that is full makes a backup fail as full; with room again the same backup is one', async (context) => {
     const kept = await openHouse(ceph);
     context.after(() => kept.house.end());
     const quota = ['--uid=owner', `--bucket=${kept.location.bucket}`, '--quota-scope=bucket'];
     await ceph.admin('quota', 'set', ...quota, '--max-size=20000000');
     await ceph.admin('quota', 'enable', ...quota);
-    const { error } = await kept.house.document(['import', '--dataset', 'tank/large'], 9, { stdin: LARGE });
+    const words = ['import', '--dataset', 'tank/large'];
+    const { error } = await kept.house.document(words, 9, { stdin: LARGE });
     assert.equal(error.kind, 'full');
+    assert.deepEqual((await kept.house.document(['list'], 0)).datasets, []);
     await ceph.admin('quota', 'disable', ...quota);
-    assert.equal(await isClean(kept), 0);
+    // The gateway counts late: the room may have ended at a segment, or at the manifest, whose commit then goes on.
+    const { backups } = await kept.house.document(words, 0, { stdin: LARGE });
+    assert.match(String(backups[0]?.outcome), /^(stored|already)$/);
+    assert.equal(await isClean(kept), 1);
   });
 });
