@@ -1,5 +1,4 @@
 /** How the streams of one command fared: for documents, for people, and as an exit code. */
-import { messageOf, ZkeepError } from '../../catalog/errors.ts';
 import type { Guid } from '../../catalog/words.ts';
 import { durationInWords, sizeInWords } from '../output/words.ts';
 
@@ -57,14 +56,26 @@ export function exitOf(results: readonly StoredResult[], codeOf: (failure: unkno
   return codes.length === results.length && codes.every((code) => code === first) ? first : SOME_FAILED;
 }
 
-/** One line a stream. */
-export function resultInWords(result: StoredResult): string {
-  const { dataset, snapshot, outcome, kind, bytes, stored, seconds, backup, failure } = result;
-  const name = snapshot === null ? dataset : `${dataset}@${snapshot}`;
-  if (outcome === 'already') return `already  ${name}  as ${backup}`;
-  if (outcome === 'failed') {
-    const advice = failure instanceof ZkeepError && failure.advice ? `; ${failure.advice}` : '';
-    return `FAILED   ${name}  ${messageOf(failure)}${advice}`;
-  }
-  return `stored   ${name}  ${kind}, ${sizeInWords(bytes)} as ${sizeInWords(stored)} in ${durationInWords(seconds)}, ${backup}`;
+/** A line for each stream that is stored. */
+export function storedInWords(results: readonly StoredResult[]): string {
+  return results
+    .filter(({ outcome }) => outcome !== 'failed')
+    .map((result) => {
+      const { outcome, kind, bytes, stored, seconds, backup } = result;
+      if (outcome === 'already') return `already  ${nameOf(result)}  as ${backup}`;
+      const sizes = `${sizeInWords(bytes)} as ${sizeInWords(stored)} in ${durationInWords(seconds)}`;
+      return `stored   ${nameOf(result)}  ${kind}, ${sizes}, ${backup}`;
+    })
+    .join('\n');
+}
+
+/** Those that are not, with the reason. */
+export function failuresOf(results: readonly StoredResult[]): { what: string; failure: unknown }[] {
+  return results
+    .filter(({ outcome }) => outcome === 'failed')
+    .map((result) => ({ what: nameOf(result), failure: result.failure }));
+}
+
+function nameOf({ dataset, snapshot }: StoredResult): string {
+  return snapshot === null ? dataset : `${dataset}@${snapshot}`;
 }

@@ -103,13 +103,13 @@ async function send(
   const sending = sendingOf(item);
   progress.begin(sending.to);
   let total: number | undefined;
-  void estimateSend(sending, signal).then(
-    (estimated) => {
-      total = estimated;
-    },
-    // Without an estimate there is no time left to tell; why a send fails, the send itself says.
-    () => undefined,
-  );
+  if (!progress.silent) {
+    // Why a send fails, the send itself says; without an estimate there is only no time left to tell.
+    const estimated = estimateSend(sending, signal).catch(() => undefined);
+    void estimated.then((bytes) => {
+      total = bytes;
+    });
+  }
   const attributes = captureAttributes(dataset, sending.to, signal);
   // It is awaited before the commit, unless something else fails before.
   attributes.catch(() => undefined);

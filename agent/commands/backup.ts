@@ -112,8 +112,8 @@ async function resultOutcome(
   leftOut: readonly string[],
   signal: AbortSignal,
 ): Promise<Outcome> {
-  const { exitOf, resultDocument, resultInWords } = await import('../backup/results.ts');
-  const failure = results.find(({ outcome }) => outcome === 'failed')?.failure;
+  const { exitOf, failuresOf, resultDocument, storedInWords } = await import('../backup/results.ts');
+  const failures = failuresOf(results);
   const sets = new Set(results.map(({ set }) => set));
   const [set = null] = sets;
   return {
@@ -121,9 +121,10 @@ async function resultOutcome(
       set: sets.size === 1 ? set : null,
       backups: results.map((result) => resultDocument(result, failureDocument)),
       left_out: leftOut,
-      ...(failure === undefined ? {} : { error: failureDocument(failure) }),
+      ...(failures[0] ? { error: failureDocument(failures[0].failure) } : {}),
     },
-    text: results.map(resultInWords).join('\n'),
+    text: storedInWords(results),
+    failures,
     exit: signal.aborted ? exitCodeOf(signal.reason) : exitOf(results, exitCodeOf),
   };
 }

@@ -16,6 +16,8 @@ export interface Outcome {
   /** Without `zkeep` and `command`; none when the command's result is a stream on standard output. */
   readonly document?: Readonly<Record<string, unknown>>;
   readonly text?: string;
+  /** What failed of it, for people, who are told on standard error; the document says it its own way. */
+  readonly failures?: readonly { readonly what: string; readonly failure: unknown }[];
   /** 0 unless said. */
   readonly exit?: number;
 }
@@ -83,6 +85,8 @@ export async function perform<Options extends CommonOptions>(
     const outcome = await work({ options, progress, signal });
     progress.clear();
     await print(options.json === true ? documentText(name, outcome.document) : (outcome.text ?? ''));
+    for (const { what, failure } of options.json === true ? [] : (outcome.failures ?? []))
+      complain(what, failure);
     return outcome.exit ?? 0;
   } catch (thrown) {
     progress.clear();
@@ -106,16 +110,17 @@ export function failureDocument(thrown: unknown): ReturnType<ZkeepError['toJSON'
   return foreseen(thrown).toJSON();
 }
 
-/** One line what, one line what to do. A stack only where it was asked for. */
+/** Tells of a failure of the whole command. */
 export async function tellFailure(name: string | undefined, thrown: unknown, json: boolean): Promise<void> {
-  const failure = foreseen(thrown);
-  if (json) await print(documentText(name ?? null, { error: failure.toJSON() }));
-  else {
-    const advice = failure.advice === undefined ? '' : `  what to do: ${printable(failure.advice)}\n`;
-    process.stderr.write(
-      `zkeep${name === undefined ? '' : ` ${name}`}: ${printable(failure.message)}\n${advice}`,
-    );
-  }
+  if (json) await print(documentText(name ?? null, { error: failureDocument(thrown) }));
+  else complain(name === undefined ? 'zkeep' : `zkeep ${name}`, thrown);
+}
+
+/** One line what, one line what to do. A stack only where it was asked for. */
+function complain(what: string, thrown: unknown): void {
+  const { message, advice } = foreseen(thrown);
+  process.stderr.write(`${printable(what)}: ${printable(message)}\n`);
+  if (advice !== undefined) process.stderr.write(`  what to do: ${printable(advice)}\n`);
   if (process.env['ZKEEP_DEBUG']) console.error(thrown);
 }
 

@@ -31,55 +31,69 @@ async function importStream(surroundings: Surroundings<ImportOptions>): Promise<
   const { options, progress, signal } = surroundings;
   const { parseDataset } = await import('../zfs/names.ts');
   const dataset = parseDataset(options.dataset);
-  const source = await openSource(options.file, signal);
+  const { stream, size } = await openSource(options.file, signal);
   const results = await withClient(surroundings, async (client) => {
     const repository = await client.repository(signal);
     const { importStreams } = await import('../backup/import.ts');
     progress.begin(dataset);
-    const onProgress = (amount: Amount) => progress.tell(amount);
+    const onProgress = (amount: Amount) => progress.tell({ ...amount, total: size });
     return await importStreams(
-      source,
+      stream,
       { dataset, host: options.host },
       { client, repository, onProgress, signal },
     );
   });
-  const { exitOf, resultDocument, resultInWords } = await import('../backup/results.ts');
-  const failure = results.find(({ outcome }) => outcome === 'failed')?.failure;
+  const { exitOf, failuresOf, resultDocument, storedInWords } = await import('../backup/results.ts');
+  const failures = failuresOf(results);
+  const [first] = failures;
   return {
     document: {
       backups: results.map((result) => resultDocument(result, failureDocument)),
-      ...(failure === undefined ? {} : { error: failureDocument(failure) }),
+      ...(first ? { error: failureDocument(first.failure) } : {}),
     },
-    text: results.map(resultInWords).join('\n'),
-    exit: isDamaged(failure) ? exitCodeOf(failure) : exitOf(results, exitCodeOf),
+    text: storedInWords(results),
+    failures,
+    exit: isDamaged(first?.failure) ? exitCodeOf(first?.failure) : exitOf(results, exitCodeOf),
   };
 }
 
-async function openSource(file: string | undefined, signal: AbortSignal): Promise<AsyncIterable<Uint8Array>> {
+/** What is read, and how long it is where that is known. */
+interface StreamSource {
+  readonly stream: AsyncIterable<Uint8Array>;
+  readonly size: number | undefined;
+}
+
+async function openSource(file: string | undefined, signal: AbortSignal): Promise<StreamSource> {
   const { addAbortSignal } = await import('node:stream');
-  if (file === undefined) {
-    if (!process.stdin.isTTY) return addAbortSignal(signal, process.stdin);
-    throw new ZkeepError('usage', 'import.terminal', 'standard input is a terminal, not a stream', {
-      advice: 'zkeep import --dataset NAME < FILE, or --file FILE',
-    });
-  }
-  const { open } = await import('node:fs/promises');
+  const { createReadStream, fstatSync, openSync } = await import('node:fs');
+  if (file === undefined && process.stdin.isTTY) throw fromTerminal();
   try {
-    const handle = await open(file, 'r');
-    if ((await handle.stat()).isDirectory()) throw new Error('it is a folder');
-    return addAbortSignal(signal, handle.createReadStream({ highWaterMark: 1024 * 1024 }));
+    const fd = file === undefined ? 0 : openSync(file, 'r');
+    const facts = fstatSync(fd);
+    if (facts.isDirectory()) throw new Error('it is a folder');
+    if (file === undefined && !facts.isFile()) {
+      return { stream: addAbortSignal(signal, process.stdin), size: undefined };
+    }
+    const stream = createReadStream('', { fd, highWaterMark: 1024 * 1024 });
+    return { stream: addAbortSignal(signal, stream), size: facts.isFile() ? facts.size : undefined };
   } catch (cause) {
-    const absent = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT';
-    throw new ZkeepError(
-      absent ? 'missing' : 'denied',
-      'import.unreadable',
-      `cannot read ${file}: ${messageOf(cause)}`,
-      {
-        facts: { file },
-        cause,
-      },
-    );
+    throw unreadable(file ?? 'standard input', cause);
   }
+}
+
+function fromTerminal(): ZkeepError {
+  return new ZkeepError('usage', 'import.terminal', 'standard input is a terminal, not a stream', {
+    advice: 'zkeep import --dataset NAME < FILE, or --file FILE',
+  });
+}
+
+function unreadable(file: string, cause: unknown): ZkeepError {
+  const absent = cause instanceof Error && 'code' in cause && cause.code === 'ENOENT';
+  const message = `cannot read ${file}: ${messageOf(cause)}`;
+  return new ZkeepError(absent ? 'missing' : 'denied', 'import.unreadable', message, {
+    facts: { file },
+    cause,
+  });
 }
 
 /** A file that is damaged anywhere is damaged, whatever was stored of it before. */

@@ -44,6 +44,11 @@ export class Progress {
     this.#silent = silent;
   }
 
+  /** Nobody sees the progress: what only serves it need not be found out. */
+  get silent(): boolean {
+    return this.#silent;
+  }
+
   /** Begins a piece of work with its own count. */
   begin(label: string): void {
     this.clear();

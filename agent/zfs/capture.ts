@@ -9,8 +9,8 @@ import { failureOf } from './failure.ts';
 import { poolOf } from './names.ts';
 import { outputOf } from './run.ts';
 
-/** Most bytes that one command may print; all together stay well below `MAX_ATTRIBUTES` even as base64. */
-const MAX_OUTPUT = MAX_ATTRIBUTES / 16;
+/** Most bytes that one command may print; all together stay below `MAX_ATTRIBUTES` even as escaped JSON. */
+const MAX_OUTPUT = MAX_ATTRIBUTES / 32;
 /** Commands that run at the same time. */
 const AT_ONCE = 4;
 const TIMEOUT = 120_000;

@@ -105,6 +105,22 @@ describe('a command line that is wrong', { concurrency: 3 }, () => {
   });
 });
 
+describe('a failure, as people are told it', () => {
+  it('names what failed on standard error, in two lines, and only what is stored on standard output', async () => {
+    const house = await AgentHouse.open();
+    try {
+      const { code, stdout, stderr } = await house.zkeep(['import', '--dataset', 'tank/fs'], {
+        stdin: FULL.subarray(0, 300_000),
+      });
+      assert.equal(code, 5);
+      assert.equal(stdout.length, 0);
+      assert.match(stderr, /^tank\/fs@a: .*\n {2}what to do: .*\n$/);
+    } finally {
+      await house.end();
+    }
+  });
+});
+
 describe('what is not there', { concurrency: 3 }, () => {
   let house: AgentHouse;
   before(async () => {
