@@ -5,7 +5,7 @@ import { CLONE, ENVIRONMENT } from './parts/clone.ts';
 import { must, run } from './parts/command.ts';
 
 test('the demo runs on a pool of its own and takes it away again', async () => {
-  const { exit, stdout, stderr } = await run([process.execPath, 'demo/main.ts'], {
+  const { exit, stdout, stderr } = await run([process.execPath, 'test/demo/main.ts'], {
     cwd: CLONE,
     env: ENVIRONMENT,
   });

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import type { Guid } from '../../../catalog/words.ts';
 import { must, run } from './parts/command.ts';
-import { RestorePreview, ShowDocument } from './parts/documents.ts';
+import { RestorePreview, SnapshotsDocument } from './parts/documents.ts';
 import { assertClean, errorOf, Lab } from './parts/lab.ts';
 import { bookmarksOf, guidOf, holdsOf, makeFilesystem, property, snapshotsOf } from './parts/pool.ts';
 import { change, fill, treeOf } from './parts/tree.ts';
@@ -67,20 +67,15 @@ before(async () => {
 });
 
 test('every point in time comes back on a fresh pool, whichever way it is named', async () => {
-  const local = (seconds: number) => new Date(seconds * 1000).toISOString().slice(0, 19).replace('T', ' ');
   const ways: string[][] = [
     ['--snapshot', point(0).name],
     ['--guid', point(1).guid],
     ['--at', new Date(point(2).created * 1000).toISOString()],
     [],
-    ['--at', local(point(3).created - 1)],
-    ['--guid', BigInt(`0x${point(0).guid}`).toString()],
   ];
-  const wanted = [point(0), point(1), point(2), point(3), point(2), point(0)];
   for (const [number, way] of ways.entries()) {
     const target = `fresh/way${number}`;
-    const expected = wanted[number];
-    assert.ok(expected);
+    const expected = point(number);
     const restored = await lab.restore('tank/home', '--to', target, ...way);
     assert.equal(restored.guid, expected.guid, way.join(' '));
     assert.equal(await guidOf(`${target}@${expected.name}`), expected.guid);
@@ -97,14 +92,13 @@ test('with the whole chain come all snapshots on the way', async () => {
 });
 
 test('a target that stands further back gets only what it lacks', async () => {
-  await lab.restore('tank/home', '--to', 'fresh/step', '--snapshot', point(1).name);
-  const restored = await lab.restore('tank/home', '--to', 'fresh/step', '--snapshot', point(2).name);
+  const restored = await lab.restore('tank/home', '--to', 'fresh/way1', '--snapshot', point(2).name);
   assert.deepEqual(
     restored.received.map(({ guid }) => guid),
     [point(2).guid],
   );
-  assert.deepEqual(await treeOf(`fresh/step@${point(2).name}`), point(2).tree);
-  const again = await lab.restore('tank/home', '--to', 'fresh/step', '--snapshot', point(2).name);
+  assert.deepEqual(await treeOf(`fresh/way1@${point(2).name}`), point(2).tree);
+  const again = await lab.restore('tank/home', '--to', 'fresh/way1', '--snapshot', point(2).name);
   assert.deepEqual(again.received, []);
 });
 
@@ -114,10 +108,8 @@ test('a dry run names the commands and changes nothing', async () => {
     preview.plan.steps.map(({ to }) => to),
     points.map(({ guid }) => guid),
   );
-  assert.ok(
-    preview.commands.some((command) => /^zfs receive .*-s .*fresh\/dry/.test(command)),
-    preview.commands.join(),
-  );
+  const receives = preview.commands.filter((command) => command.join(' ').startsWith('zfs receive -s -u '));
+  assert.equal(receives.length, points.length, JSON.stringify(preview.commands));
   assert.deepEqual(await snapshotsOf('fresh/dry'), []);
   const before = [await snapshotsOf('tank/home'), await holdsOf('tank/home'), await bookmarksOf('tank/home')];
   const { exit } = await lab.zkeep(['backup', 'tank/home', '--dry-run']);
@@ -132,7 +124,7 @@ test('a snapshot that is stored already is not stored twice', async () => {
   const again = await lab.backup('tank/home', '--snapshot', point(3).name);
   assert.equal(again.outcome, 'already');
   assert.deepEqual(
-    await lab.stored('tank/home'),
+    await lab.service.snapshots('tank/home'),
     points.map(({ name }) => name),
   );
 });
@@ -157,9 +149,9 @@ test('the restored pool carries the same lineage on when the source is gone', as
   await change('/run/carried-on', 4);
   const next = await lab.backup('fresh/way3');
   assert.deepEqual([next.kind, next.from], ['incremental', point(3).guid]);
-  const shown = await lab.json(ShowDocument, 'show', String(next.backup));
-  const former = await lab.json(ShowDocument, 'show', `tank/home@${point(0).name}`);
-  assert.equal(shown.backup.lineage, former.backup.lineage);
+  const { snapshots } = await lab.json(SnapshotsDocument, 'list', 'fresh/way3');
+  const former = await lab.json(SnapshotsDocument, 'list', 'tank/home');
+  assert.equal(new Set([...snapshots, ...former.snapshots].map(({ lineage }) => lineage)).size, 1);
 
   const tree = await treeOf(`fresh/way3@${next.snapshot}`);
   await lab.pool('third');

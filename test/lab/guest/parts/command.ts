@@ -23,7 +23,7 @@ export interface Running {
 export type CommandOptions = Pick<Options, 'cwd' | 'env' | 'input' | 'inputFile'>;
 
 /** Longest that any command of a test may take, milliseconds. */
-const LONGEST = 120_000;
+const LONGEST = 240_000;
 
 /** Starts a command and does not wait for it. */
 export function start(command: readonly string[], options: CommandOptions = {}): Running {
@@ -70,7 +70,7 @@ export async function shell(line: string, cwd = '/'): Promise<string> {
 export async function eventually<T>(
   what: string,
   look: () => Promise<T | undefined | false>,
-  milliseconds = 60_000,
+  milliseconds = 180_000,
 ): Promise<T> {
   for (const deadline = Date.now() + milliseconds; Date.now() < deadline; await sleep(50)) {
     const found = await look();

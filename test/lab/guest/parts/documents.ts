@@ -64,7 +64,8 @@ export const RestoreDocument = documentOf('restore', {
 export const RestorePreview = documentOf('restore', {
   plan: RestorePlanSchema,
   target: Type.String(),
-  commands: Type.Array(Type.String()),
+  /** Each an array of words. */
+  commands: Type.Array(Type.Array(Type.String())),
 });
 export const ListDocument = documentOf('list', { datasets: Type.Array(DatasetSchema) });
 export const SnapshotsDocument = documentOf('list', {

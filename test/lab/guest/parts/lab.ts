@@ -1,9 +1,10 @@
 /** What a file of tests stands on: a folder, a service, pools, and the command `zkeep` as a child process. */
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, rm } from 'node:fs/promises';
+import { mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import type { Static, TSchema } from 'typebox';
+import { segmentKey } from '../../../../catalog/repository/names.ts';
 import { CLONE, ENVIRONMENT } from './clone.ts';
 import { type CommandOptions, type Ended, eventually, type Running, start } from './command.ts';
 import {
@@ -12,13 +13,17 @@ import {
   FailureDocument,
   RestoreDocument,
   readDocument,
-  SnapshotsDocument,
   VerifyDocument,
 } from './documents.ts';
 import { makePool, type Pool, type PoolOptions } from './pool.ts';
 import { Service } from './service.ts';
 
 const ZKEEP = join(CLONE, 'bin/zkeep');
+
+const AS_NOBODY = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
+
+/** How `zkeep` is run. */
+export type ZkeepOptions = CommandOptions & { readonly as?: 'nobody' };
 
 /** One temporary folder with all that a file of tests makes; `close` takes everything away again. */
 export class Lab {
@@ -60,21 +65,22 @@ export class Lab {
   }
 
   /** Starts `zkeep`; without a service in the environment when the arguments name a repository. */
-  start(args: readonly string[], options: CommandOptions = {}): Running {
+  start(args: readonly string[], options: ZkeepOptions = {}): Running {
+    const { as: user, ...others } = options;
     const env = {
       ...ENVIRONMENT,
       ZKEEP_SERVICE: this.service.url,
       ZKEEP_TOKEN: this.service.token,
       ...options.env,
     };
-    const running = start([ZKEEP, ...args], { ...options, env });
+    const running = start([...(user ? AS_NOBODY : []), ZKEEP, ...args], { ...others, env });
     this.#running.add(running);
     void running.ended.finally(() => this.#running.delete(running)).catch(() => undefined);
     return running;
   }
 
   /** Runs `zkeep`, whatever its exit code. */
-  async zkeep(args: readonly string[], options: CommandOptions = {}): Promise<Ended> {
+  async zkeep(args: readonly string[], options: ZkeepOptions = {}): Promise<Ended> {
     return this.start(args, options).ended;
   }
 
@@ -100,12 +106,6 @@ export class Lab {
     assert.equal(restored.guid, restored.plan.wanted.guid);
     return restored;
   }
-
-  /** Names of the stored snapshots of a dataset, the oldest first. */
-  async stored(dataset: string): Promise<string[]> {
-    const { snapshots } = await this.json(SnapshotsDocument, 'list', dataset);
-    return snapshots.toSorted((one, other) => one.created - other.created).map(({ name }) => name);
-  }
 }
 
 /** The error that a failed `zkeep --json` printed; of the first dataset that failed, where there are several. */
@@ -118,11 +118,35 @@ export function errorOf({ stdout, stderr, exit }: Ended): ErrorWords {
   return failed.error;
 }
 
-/** Reads every stored byte back, and finds the repository whole and no manifest unlisted. */
+/**
+ * Nothing half-done is listed: the service knows each manifest that lies in the
+ * bucket, and each has all its segments, of the size that it says.
+ */
+export async function assertWhole(lab: Lab): Promise<void> {
+  const sizes = new Map<string, number>();
+  for (const key of await lab.service.keys(''))
+    sizes.set(key, (await stat(join(lab.service.repository, key))).size);
+  for (const key of sizes.keys()) {
+    if (!key.startsWith('backups/')) continue;
+    const { backup, source, to, segments } = await lab.service.manifest(basename(key, '.json'));
+    assert.ok(
+      (await lab.service.snapshots(source.dataset)).includes(String(to.name)),
+      `${key} is not listed`,
+    );
+    const stored = segments.map((_, number) => sizes.get(segmentKey(backup, number, false)));
+    assert.deepEqual(
+      stored,
+      segments.map((segment) => segment.stored),
+    );
+  }
+}
+
+/** Reads every stored byte back with `zkeep verify --deep`, and finds it whole. */
 export async function assertClean(lab: Lab): Promise<void> {
+  await assertWhole(lab);
   const { problems, backups } = await lab.json(VerifyDocument, 'verify', '--deep');
   assert.deepEqual(problems, []);
-  assert.equal((await lab.service.keys('backups/')).length, backups);
+  assert.equal(backups, (await lab.service.keys('backups/')).length);
 }
 
 /** Waits until the store holds more segments than `before`: a backup is in the middle of its work. */

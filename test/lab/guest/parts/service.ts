@@ -2,9 +2,13 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { execa } from 'execa';
+import { SnapshotsAnswerSchema } from '../../../../catalog/protocol/pages.ts';
+import { type Manifest, parseManifest } from '../../../../catalog/repository/manifest.ts';
+import { checker } from '../../../../catalog/schema.ts';
 import { CLONE, ENVIRONMENT } from './clone.ts';
 import { eventually, must } from './command.ts';
 
+const parseSnapshots = checker(SnapshotsAnswerSchema, 'the list of snapshots');
 const SERVER = join(CLONE, 'bin/zkeep-server');
 
 /** A service that can be stopped, killed and started again on the same data. */
@@ -67,6 +71,25 @@ export class Service {
     const files = entries.filter((entry) => entry.isFile());
     const keys = files.map((file) => relative(this.repository, join(file.parentPath, file.name)));
     return keys.filter((key) => key.startsWith(prefix)).toSorted();
+  }
+
+  /** Names of the snapshots that it lists of a dataset, the oldest first: none when there is no such dataset. */
+  async snapshots(dataset: string): Promise<string[]> {
+    const answer = await fetch(
+      `${this.url}/v1/snapshots?${new URLSearchParams({ dataset, limit: '1000' })}`,
+      {
+        headers: { authorization: `Bearer ${this.token}` },
+      },
+    );
+    const { snapshots } = parseSnapshots(await answer.json());
+    return snapshots.toSorted((one, other) => one.created - other.created).map(({ name }) => name);
+  }
+
+  /** A backup's manifest, from the bucket itself. */
+  async manifest(backup: string | null | undefined): Promise<Manifest> {
+    const key = (await this.keys('backups/')).find((one) => one.endsWith(`/${backup}.json`));
+    if (key === undefined) throw new Error(`there is no manifest of ${backup}`);
+    return parseManifest(JSON.parse(await readFile(join(this.repository, key), 'utf8')));
   }
 
   async #isWell(): Promise<boolean> {
