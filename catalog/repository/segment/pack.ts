@@ -7,6 +7,7 @@ import { StreamReader } from '../../stream/reader.ts';
 import type { Begin, EntryPoint, ReaderState, StreamSummary } from '../../stream/state.ts';
 import { parseDigest } from '../../words.ts';
 import type { Segment } from '../manifest.ts';
+import { Arenas, FRAME_STRIDE } from './arenas.ts';
 import { ByteGate, MOST_IN_FLIGHT, SEGMENT_BUDGET } from './bounds.ts';
 import { DEFAULT_LEVEL, FRAME_SIZE, type FrameSizes } from './frames.ts';
 import { WorkerPool } from './pool.ts';
@@ -18,6 +19,7 @@ export interface PackedSegment {
   /** From 0. */
   readonly number: number;
   readonly segment: Segment;
+  /** Lies in memory that is used again: only good until `send` has resolved. */
   readonly body: Buffer;
 }
 
@@ -70,8 +72,8 @@ interface OpenSegment {
   readonly room: number;
   readonly state: ReaderState;
   readonly leave: () => void;
-  readonly frames: Promise<Uint8Array<ArrayBuffer>>[];
-  readonly raw: number[];
+  readonly arena: SharedArrayBuffer;
+  readonly frames: Promise<FrameSizes>[];
   size: number;
   entry: EntryPoint | null;
 }
@@ -82,6 +84,7 @@ class Packer {
   readonly #ring: SlotRing;
   readonly #reader: StreamReader;
   readonly #gate = new ByteGate(SEGMENT_BUDGET, MOST_IN_FLIGHT);
+  readonly #arenas = new Arenas();
   readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
   readonly #sending = new Set<Promise<void>>();
@@ -164,7 +167,8 @@ class Packer {
     const leave = await this.#gate.enter(room);
     const state = this.#reader.save();
     this.#reader.entryFrom = state.at;
-    return { number, offset: state.at, room, state, leave, frames: [], raw: [], size: 0, entry: null };
+    const arena = this.#arenas.take(room);
+    return { number, offset: state.at, room, state, leave, arena, frames: [], size: 0, entry: null };
   }
 
   #enter(entry: EntryPoint): void {
@@ -177,14 +181,15 @@ class Packer {
     this.#slot = undefined;
     this.#filled = 0;
     const { buffer: memory } = this.#ring;
-    const level = this.#options.level ?? DEFAULT_LEVEL;
+    const { offset } = slot;
+    const { level = DEFAULT_LEVEL } = this.#options;
+    const at = open.frames.length * FRAME_STRIDE;
     const frame = this.#pool
-      .run({ do: 'compress', memory, offset: slot.offset, length, level })
-      .then((result) => result.frame)
+      .run({ do: 'compress', memory, offset, length, level, arena: open.arena, at })
+      .then(({ stored }) => ({ stored, raw: length }))
       .finally(() => this.#ring.give(slot));
     frame.catch(() => {}); // it is thrown where the segment is sealed
     open.frames.push(frame);
-    open.raw.push(length);
   }
 
   #closeSegment(open: OpenSegment): void {
@@ -196,37 +201,29 @@ class Packer {
       })
       .finally(() => {
         this.#sending.delete(sending);
+        this.#arenas.give(open.arena);
         open.leave();
       });
     this.#sending.add(sending);
   }
 
   async #seal(open: OpenSegment): Promise<void> {
+    const { arena } = open;
     const frames = await Promise.all(open.frames);
-    const sizes: FrameSizes[] = frames.map((frame, index) => ({
-      stored: frame.length,
-      raw: open.raw[index] ?? 0,
-    }));
     this.#signal.throwIfAborted();
-    const { body, sha256 } = await this.#pool.run(
-      { do: 'seal', frames, sizes, recipients: this.#options.recipients },
-      frames.map((frame) => frame.buffer),
-    );
+    const { recipients } = this.#options;
+    const { length, sha256 } = await this.#pool.run({ do: 'seal', arena, frames, recipients });
     const segment: Segment = {
       offset: open.offset,
       size: open.size,
-      stored: body.length,
+      stored: length,
       sha256: parseDigest(sha256),
       state: open.state,
       entry: open.entry,
     };
-    const part = {
-      number: open.number,
-      segment,
-      body: Buffer.from(body.buffer, body.byteOffset, body.length),
-    };
-    await this.#options.send(part, this.#signal);
-    this.#progress.stored += body.length;
+    const body = Buffer.from(arena, 0, length);
+    await this.#options.send({ number: open.number, segment, body }, this.#signal);
+    this.#progress.stored += length;
     this.#options.onProgress?.({ ...this.#progress });
   }
 }

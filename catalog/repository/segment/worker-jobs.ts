@@ -1,20 +1,24 @@
 /** What is asked of a worker thread and what it answers: plain messages. */
 import type { FrameSizes } from './frames.ts';
 
-/** Compress one frame that lies in shared memory. */
+/** Compress one frame that lies in shared memory into its place in an arena. */
 export interface CompressJob {
   readonly do: 'compress';
   readonly memory: SharedArrayBuffer;
   readonly offset: number;
   readonly length: number;
   readonly level: number;
+  readonly arena: SharedArrayBuffer;
+  /** Where in the arena; there is room for the worst case. */
+  readonly at: number;
 }
 
-/** Join frames into one object: seek table, encryption, digest. */
+/** Make one object of the frames that lie in an arena, in place: close up, seek table, encryption, digest. */
 export interface SealJob {
   readonly do: 'seal';
-  readonly frames: readonly Uint8Array<ArrayBuffer>[];
-  readonly sizes: readonly FrameSizes[];
+  readonly arena: SharedArrayBuffer;
+  /** Frame n lies at n times `FRAME_STRIDE`. */
+  readonly frames: readonly FrameSizes[];
   readonly recipients: readonly string[];
 }
 
@@ -33,10 +37,12 @@ export interface OpenJob {
 export type Job = CompressJob | SealJob | OpenJob;
 
 export interface CompressResult {
-  readonly frame: Uint8Array<ArrayBuffer>;
+  /** Bytes of the frame. */
+  readonly stored: number;
 }
 export interface SealResult {
-  readonly body: Uint8Array<ArrayBuffer>;
+  /** Bytes of the object, from the start of the arena. */
+  readonly length: number;
   readonly sha256: string;
 }
 export interface OpenResult {

@@ -2,6 +2,7 @@
 import { hash } from 'node:crypto';
 import { parentPort } from 'node:worker_threads';
 import { messageOf, ZkeepError } from '../../errors.ts';
+import { FRAME_STRIDE } from './arenas.ts';
 import { compressFrame, decodeSeekTable, decompressFrame, encodeSeekTable } from './frames.ts';
 import type {
   CompressJob,
@@ -51,23 +52,28 @@ async function perform(job: Job): Promise<Performed> {
 }
 
 function compress(job: CompressJob): Performed {
-  const raw = new Uint8Array(job.memory, job.offset, job.length);
-  // A copy of the right size: the frame's own buffer is as large as the worst case.
-  const frame = new Uint8Array(compressFrame(raw, job.level));
-  return { result: { frame }, transfer: [frame.buffer] };
+  const frame = compressFrame(new Uint8Array(job.memory, job.offset, job.length), job.level);
+  new Uint8Array(job.arena).set(frame, job.at);
+  return { result: { stored: frame.length }, transfer: [] };
 }
 
 async function seal(job: SealJob): Promise<Performed> {
-  const table = encodeSeekTable(job.sizes);
-  const plain = Buffer.allocUnsafeSlow(job.frames.reduce((sum, f) => sum + f.length, table.length));
-  let at = 0;
-  for (const frame of [...job.frames, table]) {
-    plain.set(frame, at);
-    at += frame.length;
+  const arena = Buffer.from(job.arena);
+  let length = 0;
+  for (const [index, { stored }] of job.frames.entries()) {
+    const at = index * FRAME_STRIDE;
+    arena.copyWithin(length, at, at + stored);
+    length += stored;
   }
-  const body =
-    job.recipients.length === 0 ? plain : await (await import('./age.ts')).encrypt(plain, job.recipients);
-  return { result: { body, sha256: hash('sha256', body) }, transfer: [body.buffer] };
+  const table = encodeSeekTable(job.frames);
+  arena.set(table, length);
+  length += table.length;
+  if (job.recipients.length > 0) {
+    const sealed = await (await import('./age.ts')).encrypt(arena.subarray(0, length), job.recipients);
+    arena.set(sealed);
+    length = sealed.length;
+  }
+  return { result: { length, sha256: hash('sha256', arena.subarray(0, length)) }, transfer: [] };
 }
 
 async function open(job: OpenJob): Promise<Performed> {

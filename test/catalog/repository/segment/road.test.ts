@@ -42,7 +42,7 @@ async function pack(source: AsyncIterable<Uint8Array>, options: Partial<PackOpti
   const summary = await packStream(source, {
     recipients: [],
     pool,
-    send: async (part) => void parts.push(part),
+    send: async (part) => void parts.push({ ...part, body: Buffer.from(part.body) }),
     ...options,
   });
   parts.sort((a, b) => a.number - b.number);
