@@ -73,16 +73,8 @@ async function backUp(
     const summary = await send(item, snapshot, set, tools);
     await settle(item, tools);
     const { backup, to, bytes, stored } = summary;
-    const done = {
-      outcome: 'stored',
-      backup,
-      to,
-      bytes,
-      stored,
-      seconds: seconds(),
-      failure: undefined,
-    } as const;
-    return { ...labelsOf(item), ...reasonOf(item, set), ...done };
+    const labels = { ...labelsOf(item), ...reasonOf(item, set), outcome: 'stored' as const };
+    return { ...labels, backup, to, bytes, stored, seconds: seconds(), failure: undefined };
   } catch (thrown) {
     if (thrown instanceof ZkeepError && thrown.code === 'backup.already') {
       return await alreadyStored(item, thrown.facts['backup'], tools);

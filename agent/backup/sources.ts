@@ -4,14 +4,14 @@ import type { KnownSnapshot } from '../../catalog/protocol/protocol.ts';
 import type { Source } from '../../catalog/repository/manifest.ts';
 import type { Guid } from '../../catalog/words.ts';
 import type { ServiceClient } from '../service/client.ts';
-import { listSources, poolGuid, type SourceFacts, zfsVersion } from '../zfs/list.ts';
+import { listSources, poolGuids, type SourceFacts, zfsVersion } from '../zfs/list.ts';
 import { parseDataset, poolOf } from '../zfs/names.ts';
 
 /** This host's side of a backup. */
 export interface HostFacts {
   readonly zfs: string;
   /** By the name of the pool. */
-  readonly pools: ReadonlyMap<string, Guid | undefined>;
+  readonly pools: ReadonlyMap<string, Guid>;
 }
 
 /** The datasets to back up. */
@@ -32,15 +32,15 @@ export async function lookAtSources(
 ): Promise<Sources> {
   const roots = rootsOf(names.map(parseDataset), options.recursive);
   const pools = [...new Set(roots.map(poolOf))];
-  const [zfs, guids, ...listed] = await Promise.all([
+  const [zfs, guids, listed] = await Promise.all([
     zfsVersion(options.signal),
-    Promise.all(pools.map((pool) => poolGuid(pool, options.signal))),
-    ...roots.map((root) => listSources(root, options)),
+    poolGuids(pools, options.signal),
+    listSources(roots, options),
   ]);
   return {
-    host: { zfs, pools: new Map(pools.map((pool, index) => [pool, guids[index]])) },
+    host: { zfs, pools: guids },
     roots,
-    sources: listed.flat(),
+    sources: roots.flatMap((root) => listed.filter(({ dataset }) => isWithin(dataset, root))),
   };
 }
 
@@ -63,5 +63,9 @@ export function sourceOf(dataset: string, { zfs, pools }: HostFacts): Source {
 function rootsOf(names: readonly string[], recursive: boolean): string[] {
   const once = [...new Set(names)];
   if (!recursive) return once;
-  return once.filter((name) => !once.some((other) => name.startsWith(`${other}/`)));
+  return once.filter((name) => !once.some((other) => other !== name && isWithin(name, other)));
+}
+
+function isWithin(dataset: string, root: string): boolean {
+  return dataset === root || dataset.startsWith(`${root}/`);
 }

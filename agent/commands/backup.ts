@@ -125,7 +125,7 @@ async function resultOutcome(
     },
     text: storedInWords(results),
     failures,
-    exit: signal.aborted ? exitCodeOf(signal.reason) : exitOf(results, exitCodeOf),
+    exit: signal.aborted && failures.length > 0 ? exitCodeOf(signal.reason) : exitOf(results, exitCodeOf),
   };
 }
 

@@ -7,7 +7,7 @@ import { unpackStream } from '../../catalog/repository/segment/unpack.ts';
 import type { BackupId, Guid } from '../../catalog/words.ts';
 import type { Progress } from '../output/progress.ts';
 import type { CatalogView } from '../view/view.ts';
-import { listSources } from '../zfs/list.ts';
+import { listSource } from '../zfs/list.ts';
 import { receiveStream } from '../zfs/receive.ts';
 import { run } from '../zfs/run.ts';
 import type { RestoreActions, RestoreStep } from './plan.ts';
@@ -56,8 +56,8 @@ export async function runRestore(actions: RestoreActions, tools: RestoreTools): 
  * @throws {ZkeepError} `failed` with code `restore.proof` when it does not.
  */
 export async function prove(target: string, guid: Guid, signal: AbortSignal): Promise<void> {
-  const [found] = await listSources(target, { recursive: false, signal });
-  const newest = found?.points.findLast(({ kind }) => kind === 'snapshot');
+  const { points } = await listSource(target, signal);
+  const newest = points.findLast(({ kind }) => kind === 'snapshot');
   if (newest?.guid === guid) return;
   throw new ZkeepError(
     'failed',

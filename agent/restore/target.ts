@@ -1,7 +1,7 @@
 /** What is at the place where a restore is to go. */
 import { ZkeepError } from '../../catalog/errors.ts';
 import { type Guid, guidOf } from '../../catalog/words.ts';
-import { listSources } from '../zfs/list.ts';
+import { listSource } from '../zfs/list.ts';
 import { parentOf, parseDataset } from '../zfs/names.ts';
 import { readToken } from '../zfs/receive.ts';
 
@@ -32,8 +32,7 @@ export async function lookAtTarget(name: string, signal: AbortSignal): Promise<T
   const parent = parentOf(target);
   if (parent === undefined) throw isPool(target);
   try {
-    const [found] = await listSources(target, { recursive: false, signal });
-    if (!found) throw new Error(`zfs list said nothing about ${target}`);
+    const found = await listSource(target, signal);
     const snapshots = found.points.filter(({ kind }) => kind === 'snapshot').toReversed();
     const { resumeToken } = found;
     const partial = resumeToken === undefined ? undefined : { to: await receivedBy(resumeToken, signal) };
@@ -52,7 +51,7 @@ async function receivedBy(token: string, signal: AbortSignal): Promise<Guid | nu
 
 async function checkParent(target: string, parent: string, signal: AbortSignal): Promise<void> {
   try {
-    await listSources(parent, { recursive: false, signal });
+    await listSource(parent, signal);
   } catch (cause) {
     if (!(cause instanceof ZkeepError) || cause.code !== 'zfs.no-dataset') throw cause;
     throw new ZkeepError('missing', 'restore.no-parent', `there is no ${parent} to put ${target} into`, {

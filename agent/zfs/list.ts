@@ -40,21 +40,35 @@ const DATASET_COLUMNS = ['name', 'type', 'encryption', 'receive_resume_token'];
 const POINT_COLUMNS = ['name', 'guid', 'createtxg', 'creation', 'userrefs'];
 
 /**
- * A dataset, or with `recursive` it and all below it, each with its snapshots
- * and bookmarks, in the order of `zfs list`.
+ * Datasets, or with `recursive` they and all below them, each with its snapshots
+ * and bookmarks, in the order of their names.
  *
- * @throws {ZkeepError} `missing` when there is no such dataset.
+ * @throws {ZkeepError} `missing` when one of them is not there.
  */
 export async function listSources(
-  root: string,
-  options: { recursive: boolean; signal?: AbortSignal },
+  names: readonly string[],
+  options: { recursive: boolean; signal: AbortSignal },
 ): Promise<SourceFacts[]> {
   const { recursive, signal } = options;
-  const [datasets, points] = await Promise.all([
-    run(listCommand(root, 'filesystem,volume', DATASET_COLUMNS, recursive ? ['-r'] : []), { signal }),
-    run(listCommand(root, 'snapshot,bookmark', POINT_COLUMNS, recursive ? ['-r'] : ['-d', '1']), { signal }),
-  ]);
-  return joinSources(parseDatasets(datasets), parsePoints(points));
+  const found: SourceFacts[] = [];
+  for (let at = 0; at < names.length; at += AT_ONCE) {
+    const some = names.slice(at, at + AT_ONCE);
+    const list = async (types: string, columns: string[], depth: string[]) =>
+      await run(['zfs', 'list', '-Hp', '-t', types, '-o', columns.join(','), ...depth, ...some], { signal });
+    const [datasets, points] = await Promise.all([
+      list('filesystem,volume', DATASET_COLUMNS, recursive ? ['-r'] : []),
+      list('snapshot,bookmark', POINT_COLUMNS, recursive ? ['-r'] : ['-d', '1']),
+    ]);
+    found.push(...joinSources(parseDatasets(datasets), parsePoints(points)));
+  }
+  return found;
+}
+
+/** One dataset as {@link listSources} gives it. */
+export async function listSource(name: string, signal: AbortSignal): Promise<SourceFacts> {
+  const [found] = await listSources([name], { recursive: false, signal });
+  if (found) return found;
+  throw strange('', 'nothing');
 }
 
 /** Those of these snapshots (`pool/dataset@name`) that are there. */
@@ -71,11 +85,15 @@ export async function listSnapshots(names: readonly string[], signal?: AbortSign
   return found;
 }
 
-/** The pool's GUID, or `undefined` when the pool does not tell it. */
-export async function poolGuid(pool: string, signal?: AbortSignal): Promise<Guid | undefined> {
-  const printed = await run(['zpool', 'list', '-Hp', '-o', 'guid', pool], { signal });
-  const text = printed.trim();
-  return /^[0-9]{1,20}$/.test(text) ? guidOfDecimal(text) : undefined;
+/** The GUIDs of pools, by name; a pool that does not tell its own is left out. */
+export async function poolGuids(pools: readonly string[], signal?: AbortSignal): Promise<Map<string, Guid>> {
+  const printed = await run(['zpool', 'list', '-Hp', '-o', 'name,guid', ...pools], { signal });
+  const rows = rowsOf(printed, ['name', 'guid']);
+  return new Map(
+    rows.flatMap(([name = '', guid = '']) =>
+      /^[0-9]{1,20}$/.test(guid) ? [[name, guidOfDecimal(guid)]] : [],
+    ),
+  );
 }
 
 /** The first line of `zfs version`, e.g. `zfs-2.3.9-0+deb13u1`. */
@@ -108,10 +126,6 @@ export function parsePoints(printed: string): PointFacts[] {
       references: userrefs === '-' ? 0 : Number(digits(userrefs, printed)),
     }),
   );
-}
-
-function listCommand(root: string, types: string, columns: readonly string[], depth: string[]): string[] {
-  return ['zfs', 'list', '-Hp', '-t', types, '-o', columns.join(','), ...depth, root];
 }
 
 function joinSources(datasets: readonly DatasetFacts[], points: readonly PointFacts[]): SourceFacts[] {

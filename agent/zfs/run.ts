@@ -57,7 +57,7 @@ export async function outputOf(command: readonly string[], options: RunOptions =
     maxBuffer: { stdout: maxBytes, stderr: 1024 * 1024 },
     ...(signal === undefined ? {} : { cancelSignal: signal }),
   });
-  const result = await Promise.race([child, stuck(timeout + GRACE)]);
+  const result = await within(timeout + GRACE, child);
   if (result === undefined) throw tooSlow(command, timeout);
   if (result.isCanceled) signal?.throwIfAborted();
   if (result.timedOut) throw tooSlow(command, timeout);
@@ -68,6 +68,19 @@ export async function outputOf(command: readonly string[], options: RunOptions =
     throw failureOf({ command, exit: undefined, killedBy: result.signal, stderr, cause: result.cause });
   }
   return { exit: result.exitCode, stdout: Buffer.from(result.stdout), stderr };
+}
+
+/** What the work gives, or `undefined` when it takes longer; it goes on then, unheard. */
+export async function within<T>(milliseconds: number, work: PromiseLike<T>): Promise<T | undefined> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<undefined>((resolve) => {
+    timer = setTimeout(() => resolve(undefined), milliseconds);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** What all children share: plain words, system folders in the path, a process group of their own. */
@@ -82,12 +95,6 @@ export const CHILD_OPTIONS = {
   killDescendants: true,
   forceKillAfterDelay: 5_000,
 } as const;
-
-function stuck(milliseconds: number): Promise<undefined> {
-  return new Promise((resolve) => {
-    setTimeout(() => resolve(undefined), milliseconds).unref();
-  });
-}
 
 function tooSlow(command: readonly string[], timeout: number): ZkeepError {
   const seconds = Math.round(timeout / 1000);

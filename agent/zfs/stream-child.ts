@@ -2,7 +2,7 @@
 import { execa } from 'execa';
 import { ZkeepError } from '../../catalog/errors.ts';
 import { failureOf, notFound, showCommand } from './failure.ts';
-import { CHILD_OPTIONS } from './run.ts';
+import { CHILD_OPTIONS, within } from './run.ts';
 
 /** Characters of standard error that are kept: the last ones say why it failed. */
 const TAIL = 8_192;
@@ -47,7 +47,9 @@ export function startChild(command: readonly string[], signal: AbortSignal | und
  */
 export async function endOf(started: StreamChild): Promise<void> {
   const { command, child, signal } = started;
-  const result = await Promise.race([child, afterAbort(signal)]);
+  const over = new AbortController();
+  const result = await Promise.race([child, afterAbort(signal, over.signal)]);
+  over.abort();
   signal?.throwIfAborted();
   if (result === undefined) throw neverEnded(command);
   if (result.exitCode === 0) return;
@@ -66,20 +68,16 @@ export async function stopChild(started: StreamChild): Promise<void> {
   const { child } = started;
   child.stdin.destroy();
   child.stdout.destroy();
-  if ((await Promise.race([child, pause(POLITE)])) !== undefined) return;
+  if ((await within(POLITE, child)) !== undefined) return;
   child.kill('SIGTERM');
-  await Promise.race([child, pause(GRACE)]);
+  await within(GRACE, child);
 }
 
-function afterAbort(signal: AbortSignal | undefined): Promise<undefined> {
+/** Long after the abort, for a child that does not go. */
+function afterAbort(signal: AbortSignal | undefined, over: AbortSignal): Promise<undefined> {
   return new Promise((resolve) => {
-    signal?.addEventListener('abort', () => void pause(GRACE).then(resolve), { once: true });
-  });
-}
-
-function pause(milliseconds: number): Promise<undefined> {
-  return new Promise((resolve) => {
-    setTimeout(() => resolve(undefined), milliseconds).unref();
+    const wait = () => setTimeout(() => resolve(undefined), GRACE).unref();
+    signal?.addEventListener('abort', wait, { once: true, signal: over });
   });
 }
 
