@@ -4,7 +4,7 @@ import { LARGEST_SEGMENT } from './sizes.ts';
 /** Bytes of segments that may be held at once, from their first frame until they are stored or read. */
 export const SEGMENT_BUDGET = 2 * LARGEST_SEGMENT;
 /** Segments that may be on their way to or from the store at once. */
-export const MOST_IN_FLIGHT = 6;
+export const MOST_IN_FLIGHT = 4;
 
 interface Waiter {
   readonly bytes: number;

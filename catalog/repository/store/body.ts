@@ -23,15 +23,19 @@ export async function readBody(
   maxBytes: number,
   what: string,
 ): Promise<Buffer> {
+  checkLength(length ?? 0, maxBytes, what);
+  // Into one buffer where the length is known: pieces and their sum would need twice the memory.
+  const whole = length === undefined ? undefined : Buffer.allocUnsafeSlow(length);
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of body) {
+    checkLength(size + chunk.byteLength, maxBytes, what);
+    if (whole && size + chunk.byteLength <= whole.length) whole.set(chunk, size);
+    else chunks.push(chunk);
     size += chunk.byteLength;
-    checkLength(Math.max(size, length ?? 0), maxBytes, what);
-    chunks.push(chunk);
   }
   if (length !== undefined && size !== length) throw cutShort(what, size, length);
-  return Buffer.concat(chunks, size);
+  return whole ?? Buffer.concat(chunks, size);
 }
 
 /** Checks what is asked for before asking: a range runs forwards and fits into `maxBytes`. */
