@@ -17,7 +17,7 @@ try {
   const withPool = zfsIsHere();
   console.log(
     withPool
-      ? 'ZFS and root are here: the demo makes a pool of file vdevs, and destroys it again.\n'
+      ? 'ZFS is here: the demo makes a pool of file vdevs, and destroys it again.\n'
       : 'No ZFS or no root here: the demo takes real streams, recorded on OpenZFS 2.3.9.\n',
   );
   const house = await House.start(join(folder, 'house'));
