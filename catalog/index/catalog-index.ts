@@ -106,8 +106,13 @@ export class CatalogIndex {
     return this.#db.transaction(() => removeBackups(this.#db, doomed));
   }
 
-  /** Empties the index. */
+  /**
+   * Empties the index.
+   *
+   * @throws {ZkeepError} `busy` (`index.refreshing`) while it is compared with the bucket.
+   */
   clear(): void {
+    this.#refuseTwice();
     this.#db.clear();
   }
 
@@ -202,13 +207,20 @@ export class CatalogIndex {
    * @throws {ZkeepError} `busy` (`index.refreshing`) when one is under way.
    */
   inventory(): Inventory {
-    if (this.#inventory?.isOpen) throw refreshing();
+    this.#refuseTwice();
     this.#inventory = new Inventory(this.#db);
     return this.#inventory;
   }
 
   close(): void {
     this.#db.close();
+  }
+
+  #refuseTwice(): void {
+    if (!this.#inventory?.isOpen) return;
+    throw new ZkeepError('busy', 'index.refreshing', 'the index is being brought up to date', {
+      advice: 'wait until that is done',
+    });
   }
 }
 
@@ -227,10 +239,4 @@ function attempt<T>(work: () => T): T | ZkeepError {
     if (thrown instanceof ZkeepError && thrown.code === 'index.conflict') return thrown;
     throw thrown;
   }
-}
-
-function refreshing(): ZkeepError {
-  return new ZkeepError('busy', 'index.refreshing', 'the index is being brought up to date', {
-    advice: 'wait until that is done',
-  });
 }

@@ -47,6 +47,11 @@ test('what is newer than the target is no base', () => {
   assert.equal(chooseBase(question({ source, known: [kept(1), kept(4)] })).base?.name, 's1');
 });
 
+test('what was made in the same moment as the target is not older', () => {
+  const source = [point(1), point(2, { createtxg: 30n }), point(3)];
+  assert.equal(chooseBase(question({ source, known: [kept(1), kept(2)] })).base?.name, 's1');
+});
+
 test('a bookmark serves where the snapshot is gone, and the snapshot where both are', () => {
   const bookmark = point(2, { kind: 'bookmark', name: 'b2' });
   assert.equal(chooseBase(question({ source: [point(3), bookmark], known: [kept(2)] })).base, bookmark);

@@ -41,12 +41,12 @@ test('before the oldest there is nothing, and the oldest is named', () => {
 
 test('of snapshots within one second the one kept later is the newer', () => {
   const twins = [
-    { ...node(9), created: 5, kept: backupId(1) },
-    { ...node(2), created: 5, kept: backupId(2) },
+    { ...node(2), created: 5, kept: backupId(1) },
+    { ...node(9), created: 5, kept: backupId(2) },
     { ...node(5), created: 5, kept: backupId(0) },
   ];
-  assert.equal(selectSnapshot(twins, fs()).guid, guid(2));
-  assert.equal(selectSnapshot(twins.toReversed(), fs({ at: 5 })).guid, guid(2));
+  assert.equal(selectSnapshot(twins, fs()).guid, guid(9));
+  assert.equal(selectSnapshot(twins.toReversed(), fs({ at: 5 })).guid, guid(9));
 });
 
 test('a name that several snapshots bore is ambiguous, and a moment decides', () => {

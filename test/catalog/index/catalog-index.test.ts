@@ -179,6 +179,7 @@ describe('a plan', () => {
   });
 
   test('of snapshots taken within one second takes the one kept later for the newest', () => {
+    add({ number: 0, from: null, to: 1, created: 4 });
     add({ number: 1, from: null, to: 9, created: 5 }, { number: 2, from: 9, to: 4, created: 5 });
     assert.equal(plan({ dataset: 'tank/fs' }).wanted.guid, guid(4));
     add({ number: 3, from: null, to: 9, created: 5 });
@@ -196,6 +197,19 @@ describe('a plan', () => {
     assert.equal(
       error.message,
       'no chain leads to tank/fs@s4 (0000000000000004): the backup from tank/fs@s2 (0000000000000002) to tank/fs@s3 (0000000000000003) is missing',
+    );
+  });
+
+  test('names a base that is only known as one as the last backup from it did', () => {
+    const called = (number: number, name: string) => {
+      const manifest = manifestOf({ number, from: 1, to: number });
+      index.add({ ...manifest, from: { guid: guid(1), name } });
+    };
+    called(4, 'renamed');
+    called(3, 'first');
+    assert.match(
+      reason({ guids: [guid(3)] }).message,
+      /a full backup of tank\/fs@renamed \(0000000000000001\) is missing$/,
     );
   });
 

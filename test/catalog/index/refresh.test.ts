@@ -80,6 +80,7 @@ test('two at once do not run on one index', async () => {
   const bucket = new Bucket(chain(3));
   const first = refresh(bucket, index);
   await assert.rejects(refresh(bucket, index), { kind: 'busy', code: 'index.refreshing' });
+  await assert.rejects(rebuild(bucket, index), { kind: 'busy', code: 'index.refreshing' });
   assert.equal((await first).added, 3);
 });
 
@@ -102,6 +103,18 @@ test('what is gone from the bucket goes from the index, and what is there is not
   const report = await refresh(bucket, index);
   assert.deepEqual([report.removed, report.read, report.added], [1, 1, 1]);
   assert.equal(index.backup(second.backup), undefined);
+});
+
+test('a manifest that was moved to the snapshot it belongs to replaces what was there', async () => {
+  const wrong = manifestOf({ number: 1, from: null, to: 1 });
+  const right = manifestOf({ number: 1, from: null, to: 8 });
+  const bucket = new Bucket([wrong]);
+  await refresh(bucket, index);
+  bucket.drop(wrong);
+  bucket.put(right);
+  const { removed, added, problems } = await refresh(bucket, index);
+  assert.deepEqual([removed, added, problems], [1, 1, []]);
+  assert.equal(index.backup(right.backup)?.to, guid(8));
 });
 
 test('a backup that is committed while it runs stays, though the listing was before it', async () => {
