@@ -5,7 +5,13 @@
  */
 import { type Static, Type } from 'typebox';
 import { BackupEdgeSchema, ChainFlagsSchema, SnapshotNodeSchema } from '../chain/graph.ts';
-import { SegmentSchema, SourceSchema } from '../repository/manifest.ts';
+import {
+  CompressionSchema,
+  SegmentSchema,
+  SendFlagsSchema,
+  SnapshotLabelSchema,
+  SourceSchema,
+} from '../repository/manifest.ts';
 import {
   BackupIdSchema,
   BytesSchema,
@@ -80,15 +86,11 @@ export const OpenRequestSchema = Type.Object({
   source: SourceSchema,
   writer: WriterSchema,
   set: Nullable(SetIdSchema),
-  from: Nullable(Type.Object({ guid: GuidSchema, name: Nullable(Type.String({ maxLength: 255 })) })),
-  to: Type.Object({ guid: GuidSchema, name: Nullable(Type.String({ maxLength: 255 })) }),
+  from: Nullable(SnapshotLabelSchema),
+  to: SnapshotLabelSchema,
   begin: BeginSchema,
-  send_flags: Nullable(Type.Array(Type.String({ maxLength: 40 }), { maxItems: 20 })),
-  compression: Type.Object({
-    method: Type.Literal('zstd'),
-    level: Type.Integer({ minimum: 1, maximum: 19 }),
-    frame: BytesSchema,
-  }),
+  send_flags: SendFlagsSchema,
+  compression: CompressionSchema,
   /** The open backup that this one replaces because its writer is known to be dead. */
   takeover: Nullable(BackupIdSchema),
 });

@@ -53,6 +53,17 @@ export const SnapshotLabelSchema = Type.Object({
   name: Nullable(Type.String({ maxLength: 255 })),
 });
 
+/** How the segments were compressed. */
+export const CompressionSchema = Type.Object({
+  method: Type.Literal('zstd'),
+  level: Type.Integer({ minimum: 1, maximum: 19 }),
+  /** Raw bytes in a frame, the last one of a segment excepted. */
+  frame: BytesSchema,
+});
+
+/** The flags given to `zfs send` besides the base, e.g. `["-L","-c"]`; `null` for an import. */
+export const SendFlagsSchema = Nullable(Type.Array(Type.String({ maxLength: 40 }), { maxItems: 20 }));
+
 export const ManifestSchema = Type.Object({
   format: Type.Literal(1),
   backup: BackupIdSchema,
@@ -66,14 +77,8 @@ export const ManifestSchema = Type.Object({
   from: Nullable(SnapshotLabelSchema),
   to: SnapshotLabelSchema,
   stream: StreamSummarySchema,
-  /** The flags given to `zfs send` besides the base, e.g. `["-L","-c"]`; `null` for an import. */
-  send_flags: Nullable(Type.Array(Type.String({ maxLength: 40 }), { maxItems: 20 })),
-  compression: Type.Object({
-    method: Type.Literal('zstd'),
-    level: Type.Integer({ minimum: 1, maximum: 19 }),
-    /** Raw bytes in a frame, the last one of a segment excepted. */
-    frame: BytesSchema,
-  }),
+  send_flags: SendFlagsSchema,
+  compression: CompressionSchema,
   /** `null`: the segments are plain zstd. */
   encryption: Nullable(
     Type.Object({
