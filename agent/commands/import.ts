@@ -64,18 +64,14 @@ interface StreamSource {
 }
 
 async function openSource(file: string | undefined, signal: AbortSignal): Promise<StreamSource> {
-  const { addAbortSignal } = await import('node:stream');
-  const { createReadStream, fstatSync, openSync } = await import('node:fs');
+  const { fstatSync, openSync } = await import('node:fs');
+  const { readPieces } = await import('../backup/pieces.ts');
   if (file === undefined && process.stdin.isTTY) throw fromTerminal();
   try {
     const fd = file === undefined ? 0 : openSync(file, 'r');
     const facts = fstatSync(fd);
     if (facts.isDirectory()) throw new Error('it is a folder');
-    if (file === undefined && !facts.isFile()) {
-      return { stream: addAbortSignal(signal, process.stdin), size: undefined };
-    }
-    const stream = createReadStream('', { fd, highWaterMark: 1024 * 1024 });
-    return { stream: addAbortSignal(signal, stream), size: facts.isFile() ? facts.size : undefined };
+    return { stream: readPieces(fd, signal), size: facts.isFile() ? facts.size : undefined };
   } catch (cause) {
     throw unreadable(file ?? 'standard input', cause);
   }
