@@ -17,8 +17,8 @@ export interface Content {
 /** Keeps errors of the source, in `cause`, apart from those of the file system. */
 export class SourceFailure extends Error {}
 
-/** Bytes read at once when a stored file is compared. */
-const COMPARE_BUFFER = 1024 * 1024;
+/** Bytes that are read or written at once. */
+const BATCH = 1024 * 1024;
 
 /**
  * Writes a new file, checks that it is what was announced, and makes it durable.
@@ -64,7 +64,7 @@ export async function hasContent(path: string, content: Content): Promise<boolea
     const stats = await file.stat();
     if (!stats.isFile() || stats.size !== content.size) return false;
     const sum = createHash('sha256');
-    const buffer = Buffer.allocUnsafe(COMPARE_BUFFER);
+    const buffer = Buffer.allocUnsafe(BATCH);
     for (let at = 0; at < content.size; ) {
       const got = await readAt(file, buffer, at);
       if (got === 0) return false;
@@ -77,6 +77,10 @@ export async function hasContent(path: string, content: Content): Promise<boolea
   }
 }
 
+/**
+ * Writes the pieces, a mebibyte at a time: sockets give 64 KiB, and a write for
+ * each costs more than hashing it.
+ */
 async function copy(
   file: FileHandle,
   pieces: Pieces,
@@ -85,24 +89,50 @@ async function copy(
   signal: AbortSignal | undefined,
 ): Promise<{ size: number; sha256: string }> {
   const sum = createHash('sha256');
-  let size = 0;
+  let [filling, spare] = [batch(limit), batch(limit)];
+  let [size, filled] = [0, 0];
+  let writing = Promise.resolve();
+  const flush = async () => {
+    await writing;
+    const full = filling.subarray(0, filled);
+    writing = writeAt(file, full, size - filled);
+    writing.catch(() => undefined); // it is thrown where it is awaited
+    sum.update(full);
+    [filling, spare] = [spare, filling];
+    filled = 0;
+  };
   for await (const piece of guarded(pieces, signal)) {
     if (size + piece.byteLength > limit) throw bodyMismatch(what, { size: limit, got: 'more' });
-    const writing = writeAt(file, piece, size);
-    sum.update(piece);
-    await writing;
-    size += piece.byteLength;
+    for (let at = 0; at < piece.byteLength; ) {
+      const part = piece.subarray(at, at + filling.byteLength - filled);
+      filling.set(part, filled);
+      filled += part.byteLength;
+      size += part.byteLength;
+      at += part.byteLength;
+      if (filled === filling.byteLength) await flush();
+    }
   }
+  await flush();
+  await writing;
   return { size, sha256: sum.digest('hex') };
+}
+
+function batch(limit: number): Buffer {
+  return Buffer.allocUnsafeSlow(Math.max(1, Math.min(BATCH, limit)));
 }
 
 /** The pieces, until the signal aborts, even where the source is silent. */
 async function* guarded(pieces: Pieces, signal: AbortSignal | undefined): AsyncGenerator<Uint8Array> {
   const source = pieces[Symbol.asyncIterator]();
+  const aborted = Promise.withResolvers<never>();
+  aborted.promise.catch(() => undefined); // it is thrown where a piece is awaited
+  const abort = () => aborted.reject(signal?.reason);
+  signal?.addEventListener('abort', abort, { once: true });
   let ended = false;
   try {
+    signal?.throwIfAborted();
     for (;;) {
-      const next = await untilAbort(source.next(), signal);
+      const next = await Promise.race([source.next(), aborted.promise]);
       if (next.done) break;
       yield next.value;
     }
@@ -111,20 +141,8 @@ async function* guarded(pieces: Pieces, signal: AbortSignal | undefined): AsyncG
     ended = true;
     throw new SourceFailure('the source failed', { cause });
   } finally {
+    signal?.removeEventListener('abort', abort);
     if (!ended) await source.return?.();
-  }
-}
-
-async function untilAbort<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (!signal) return promise;
-  signal.throwIfAborted();
-  const aborted = Promise.withResolvers<never>();
-  const abort = () => aborted.reject(signal.reason);
-  signal.addEventListener('abort', abort, { once: true });
-  try {
-    return await Promise.race([promise, aborted.promise]);
-  } finally {
-    signal.removeEventListener('abort', abort);
   }
 }
 
