@@ -11,7 +11,7 @@ import { KINDS, type Kind, writeStream } from './data.ts';
 import type { Measured } from './measure.ts';
 import { has, peersHere } from './peers.ts';
 import { type StoreChoice, startBenchStore } from './s3.ts';
-import { zkeep } from './zkeep.ts';
+import { bareRoad, zkeep } from './zkeep.ts';
 
 const { values } = parseArgs({
   options: {
@@ -49,8 +49,9 @@ async function bench(kind: Kind, store: StoreChoice | undefined): Promise<void> 
   const back = join(folder, 'back');
   await writeStream(stream, kind, size);
   const contenders = [
-    zkeep('zkeep, folder', folder),
-    ...(store ? [zkeep('zkeep, S3 (RGW)', folder, store)] : []),
+    bareRoad('zkeep, the road alone', folder),
+    zkeep('zkeep import, service with a folder', folder),
+    ...(store ? [zkeep('zkeep import, service with Ceph RGW', folder, store)] : []),
     ...peersHere(folder),
   ];
   const kept = new Map<string, Measured[]>();
@@ -91,14 +92,16 @@ async function benchSmall(): Promise<void> {
 }
 
 function print(bytes: number, kept: Map<string, Measured[]>, given: Map<string, Measured[]>): void {
-  const first = [...kept.values()][0] ?? [];
-  console.log('| | in MB/s | back MB/s | zkeep in, times as fast | in CPU s/GB | back CPU s/GB | peak MiB |');
+  const road = [...kept.values()][0] ?? [];
+  console.log(
+    '| | in MB/s | back MB/s | the road is so many times as fast | in CPU s/GB | back CPU s/GB | peak MiB |',
+  );
   console.log('|---|---|---|---|---|---|---|');
   for (const [name, runs] of kept) {
     const returns = given.get(name) ?? [];
     // Pair by pair: the two ran next to each other.
     const ratios = runs
-      .map((run, round) => run.seconds / (first[round]?.seconds ?? Number.NaN))
+      .map((run, round) => run.seconds / (road[round]?.seconds ?? Number.NaN))
       .sort((a, b) => a - b);
     const cells = [
       name,

@@ -1,6 +1,7 @@
 /** zkeep as a contender: the real service and the real command, a fresh repository for each round. */
-import { rmSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { House } from '../house.ts';
 import { cpuOf, type Measured, measure, peakOf } from './measure.ts';
 import type { Peer } from './peers.ts';
@@ -26,6 +27,21 @@ export function zkeep(name: string, folder: string, store?: StoreChoice): Peer {
       await house?.stop();
       rmSync(place, { recursive: true, force: true });
     },
+  };
+}
+
+/** The bare road, without service and command: what is left is checking, compressing, hashing and storing. */
+export function bareRoad(name: string, folder: string): Peer {
+  const place = join(folder, 'road');
+  const script = fileURLToPath(new URL('./road.ts', import.meta.url));
+  return {
+    name,
+    keep: async (stream) => {
+      mkdirSync(place);
+      return await measure({ argv: [process.execPath, script, 'keep', place], stdin: stream });
+    },
+    back: (file) => measure({ argv: [process.execPath, script, 'back', place], stdout: file }),
+    clean: () => rmSync(place, { recursive: true, force: true }),
   };
 }
 
