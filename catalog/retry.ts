@@ -43,7 +43,10 @@ export function isUnavailable(thrown: unknown): boolean {
  * @throws what the last try threw, or the signal's reason.
  * @example await retry((attempt) => put(key, body), { signal })
  */
-export async function retry<T>(work: (attempt: number) => Promise<T>, options: RetryOptions = {}): Promise<T> {
+export async function retry<T>(
+  work: (attempt: number) => Promise<T>,
+  options: RetryOptions = {},
+): Promise<T> {
   const { policy = REQUEST_RETRIES, clock = systemClock, signal, isPassing = isUnavailable } = options;
   const deadline = clock.now() + policy.budget;
   for (let attempt = 1; ; attempt++) {
