@@ -4,12 +4,13 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { childOf, eventually, must } from './parts/command.ts';
-import { assertClean, assertWhole, errorOf, Lab, segmentStored } from './parts/lab.ts';
+import { assertClean, assertWhole, errorOf, Lab } from './parts/lab.ts';
+import { startToTheMiddle } from './parts/midway.ts';
 import { holdsOf, makeFilesystem, property, snapshotsOf } from './parts/pool.ts';
-import { fillRandom, treeOf } from './parts/tree.ts';
+import { fillRandom, fillText, treeOf } from './parts/tree.ts';
 
-/** Four segments, MiB. */
-const LARGE = 60;
+/** Five segments, MiB. */
+const LARGE = 80;
 /** A disk of its own for the service, so that it can be full. */
 const DISK = '/run/service-disk';
 
@@ -23,27 +24,27 @@ after(async () => {
 before(async () => {
   await lab.pool('tank');
   await lab.pool('fresh');
-  const folder = await makeFilesystem('tank/fs');
-  await fillRandom(join(folder, 'file'), LARGE);
+  await fillText(join(await makeFilesystem('tank/fs', '-o', 'compression=off'), 'file'), LARGE);
+  await fillRandom(join(await makeFilesystem('tank/random'), 'file'), 48);
 });
 
 test('a store that is full says so, and nothing is left of the backup', async () => {
-  const ended = await lab.zkeep(['backup', 'tank/fs', '--json']);
+  const ended = await lab.zkeep(['backup', 'tank/random', '--json']);
   assert.deepEqual([ended.exit, errorOf(ended).kind], [9, 'full'], ended.stderr);
-  assert.deepEqual(await lab.service.snapshots('tank/fs'), []);
-  assert.deepEqual([await snapshotsOf('tank/fs'), await holdsOf('tank/fs')], [[], []]);
+  assert.deepEqual(await lab.service.snapshots('tank/random'), []);
+  assert.deepEqual([await snapshotsOf('tank/random'), await holdsOf('tank/random')], [[], []]);
   await assertWhole(lab);
   await must('mount', '-o', 'remount,size=900m', DISK);
 });
 
 test('a service that is stopped and later killed midway, and started again each time, gets the whole backup', async () => {
-  let { length } = await lab.service.keys('segments/');
-  const agent = lab.start(['backup', 'tank/fs', '--json']);
-  for (const signal of ['SIGTERM', 'SIGKILL'] as const) {
-    length = await segmentStored(lab, length);
-    await lab.service.stop(signal);
-    await lab.service.start();
-  }
+  const { agent, oneMore, goOn } = await startToTheMiddle(lab, 'tank/fs');
+  await lab.service.stop('SIGTERM');
+  await lab.service.start();
+  await oneMore();
+  await lab.service.stop('SIGKILL');
+  await lab.service.start();
+  goOn();
   const { exit, stdout, stderr } = await agent.ended;
   assert.equal(exit, 0, `${stdout} ${stderr}`);
   assert.deepEqual(await lab.service.snapshots('tank/fs'), await snapshotsOf('tank/fs'));

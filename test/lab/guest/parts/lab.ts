@@ -6,7 +6,7 @@ import { basename, join } from 'node:path';
 import type { Static, TSchema } from 'typebox';
 import { segmentKey } from '../../../../catalog/repository/names.ts';
 import { CLONE, ENVIRONMENT } from './clone.ts';
-import { type CommandOptions, type Ended, eventually, type Running, start } from './command.ts';
+import { type CommandOptions, type Ended, type Running, start } from './command.ts';
 import {
   BackupDocument,
   type ErrorWords,
@@ -147,12 +147,4 @@ export async function assertClean(lab: Lab): Promise<void> {
   const { problems, backups } = await lab.json(VerifyDocument, 'verify', '--deep');
   assert.deepEqual(problems, []);
   assert.equal(backups, (await lab.service.keys('backups/')).length);
-}
-
-/** Waits until the store holds more segments than `before`: a backup is in the middle of its work. */
-export async function segmentStored(lab: Lab, before: number): Promise<number> {
-  return eventually('a segment in the store', async () => {
-    const { length } = await lab.service.keys('segments/');
-    return length > before && length;
-  });
 }

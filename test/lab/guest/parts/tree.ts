@@ -80,6 +80,18 @@ export async function fillRandom(file: string, mebibytes: number): Promise<void>
   await must('sync', '-f', file);
 }
 
+/** Writes numbered lines, which compress well, flushed to the pool. */
+export async function fillText(file: string, mebibytes: number): Promise<void> {
+  for (let n = 0; n < mebibytes; n++) {
+    await writeFile(
+      file,
+      `this is mebibyte ${String(n).padStart(6)} of it\n`.repeat(32_768).slice(0, 1024 * 1024),
+      { flag: 'a' },
+    );
+  }
+  await must('sync', '-f', file);
+}
+
 async function describe(folder: string, entry: string): Promise<string> {
   const path = join(folder, entry);
   const facts = await lstat(path, { bigint: true });
