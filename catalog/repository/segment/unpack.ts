@@ -97,7 +97,7 @@ async function* segmentsAhead(
   let next = 0;
   const startWhatFits = () => {
     for (let segment = manifest.segments[next]; segment; segment = manifest.segments[next]) {
-      const leave = gate.tryEnter(segment.size);
+      const leave = gate.tryEnter(segment.size + segment.stored);
       if (!leave) return;
       const opened = open(next++, segment);
       opened.catch(() => {}); // it is thrown where the segment is awaited
