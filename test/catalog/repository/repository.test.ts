@@ -91,7 +91,7 @@ test('attributes are stored once per content, and checked when read', async () =
   await assert.rejects(repository.attributes(digest), { kind: 'damaged' });
 });
 
-test('the page on leaving names the commands that restore, for plain and for encrypted', async () => {
+test('the page on leaving names the commands that restore', async () => {
   const store = emptyStore();
   await createRepository(store, { recipients: [] });
   const page = readFileSync(join(folder, String(count - 1), 'README.txt'), 'utf8');
