@@ -1,7 +1,7 @@
 /**
- * The places where segments are put together: shared memory that workers write
- * compressed frames into, that is closed up and hashed where it lies, sent from
- * there, and used again. Nothing of a segment becomes garbage.
+ * The places where segments are put together and taken apart: shared memory that
+ * the workers write to, that is hashed, sent or read where it lies, and used
+ * again. Nothing of a segment becomes garbage.
  */
 import { compressBound, encodeSeekTable, FRAME_SIZE } from './frames.ts';
 
@@ -15,13 +15,13 @@ const AGE_SHARE = 4096;
 export class Arenas {
   readonly #free: SharedArrayBuffer[] = [];
 
-  /** @param room raw bytes that the segment may hold. */
-  take(room: number): SharedArrayBuffer {
+  /** @param size bytes that are needed at least. */
+  take(size: number): SharedArrayBuffer {
     const free = this.#free.pop();
-    if (free && free.byteLength >= arenaSize(room)) return free;
+    if (free && free.byteLength >= size) return free;
     // Segments only grow: smaller ones are of no use any more.
     this.#free.length = 0;
-    return new SharedArrayBuffer(arenaSize(room));
+    return new SharedArrayBuffer(size);
   }
 
   give(arena: SharedArrayBuffer): void {
@@ -29,7 +29,8 @@ export class Arenas {
   }
 }
 
-function arenaSize(room: number): number {
+/** Bytes in which any segment of `room` raw bytes can be put together. */
+export function packingRoom(room: number): number {
   const frames = Math.ceil(room / FRAME_SIZE);
   const table = encodeSeekTable(Array.from({ length: frames }, () => ({ stored: 0, raw: 0 }))).length;
   const object = frames * FRAME_STRIDE + table;

@@ -3,7 +3,6 @@
  * closed by a seek table, so that stock `zstd -d` reads the whole object and we
  * read any frame of it (zstd's contrib/seekable_format, version 0.1).
  */
-import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { ZkeepError } from '../../errors.ts';
 
 /** Raw bytes in a frame; the last frame of a segment may hold fewer. */
@@ -28,41 +27,6 @@ const MAX_FRAMES = 4096;
 /** The most bytes that zstd makes of `raw` bytes (zstd.h, ZSTD_COMPRESSBOUND). */
 export function compressBound(raw: number): number {
   return raw + (raw >>> 8) + (raw < 128 * 1024 ? (128 * 1024 - raw) >>> 11 : 0) + 64;
-}
-
-/**
- * One frame, with content size and content checksum, of at most {@link FRAME_SIZE} raw bytes.
- *
- * @param level zstd's level, 1 to 19.
- */
-export function compressFrame(raw: Uint8Array, level: number): Buffer {
-  return zstdCompressSync(raw, {
-    params: {
-      [constants.ZSTD_c_compressionLevel]: level,
-      [constants.ZSTD_c_checksumFlag]: 1,
-      [constants.ZSTD_c_contentSizeFlag]: 1,
-    },
-    pledgedSrcSize: raw.length,
-    chunkSize: compressBound(raw.length),
-  });
-}
-
-/**
- * The raw bytes of one frame.
- *
- * @param size the raw size that the seek table promises, bytes.
- * @throws {ZkeepError} `damaged` when zstd refuses it or gives another size.
- */
-export function decompressFrame(frame: Uint8Array, size: number): Buffer {
-  let raw: Buffer;
-  try {
-    // One byte more than promised, so that a longer frame is an error and not silently cut.
-    raw = zstdDecompressSync(frame, { maxOutputLength: size + 1, chunkSize: Math.max(size + 1, 64) });
-  } catch (cause) {
-    throw damaged(`zstd cannot decode a frame of ${frame.length} bytes`, cause);
-  }
-  if (raw.length !== size) throw damaged(`a frame holds ${raw.length} bytes where ${size} were promised`);
-  return raw;
 }
 
 /** The skippable frame that closes a segment. */
@@ -90,30 +54,32 @@ export function encodeSeekTable(frames: readonly FrameSizes[]): Buffer {
  * @throws {ZkeepError} `damaged` when the table is none or does not add up to the object.
  */
 export function decodeSeekTable(segment: Buffer): FrameSizes[] {
-  if (segment.length < SKIPPABLE_HEADER + SEEK_FOOTER) throw damaged('it is too short for a seek table');
+  if (segment.length < SKIPPABLE_HEADER + SEEK_FOOTER) throw malformed('it is too short for a seek table');
   if (segment.readUInt32LE(segment.length - 4) !== SEEKABLE_MAGIC)
-    throw damaged('it ends without a seek table');
+    throw malformed('it ends without a seek table');
   const count = segment.readUInt32LE(segment.length - SEEK_FOOTER);
   const content = count * SEEK_ENTRY + SEEK_FOOTER;
   const start = segment.length - SKIPPABLE_HEADER - content;
-  if (count > MAX_FRAMES || start < 0) throw damaged(`its seek table claims ${count} frames`);
-  if (segment.readUInt8(segment.length - 5) !== 0) throw damaged('its seek table has an unknown descriptor');
+  if (count > MAX_FRAMES || start < 0) throw malformed(`its seek table claims ${count} frames`);
+  if (segment.readUInt8(segment.length - 5) !== 0)
+    throw malformed('its seek table has an unknown descriptor');
   if (segment.readUInt32LE(start) !== SKIPPABLE_MAGIC || segment.readUInt32LE(start + 4) !== content) {
-    throw damaged('its seek table has no header');
+    throw malformed('its seek table has no header');
   }
   const frames: FrameSizes[] = [];
   let stored = 0;
   for (let at = start + SKIPPABLE_HEADER; at < segment.length - SEEK_FOOTER; at += SEEK_ENTRY) {
     const frame = { stored: segment.readUInt32LE(at), raw: segment.readUInt32LE(at + 4) };
-    if (frame.raw > FRAME_SIZE) throw damaged(`its seek table has a frame of ${frame.raw} raw bytes`);
+    if (frame.raw > FRAME_SIZE) throw malformed(`its seek table has a frame of ${frame.raw} raw bytes`);
     stored += frame.stored;
     frames.push(frame);
   }
-  if (stored !== start) throw damaged(`its frames end at ${stored}, its seek table begins at ${start}`);
+  if (stored !== start) throw malformed(`its frames end at ${stored}, its seek table begins at ${start}`);
   return frames;
 }
 
-function damaged(what: string, cause?: unknown): ZkeepError {
+/** The error for bytes that are no segment of ours. */
+export function malformed(what: string, cause?: unknown): ZkeepError {
   return new ZkeepError('damaged', 'segment.malformed', `the segment is not what zkeep writes: ${what}`, {
     advice: 'zkeep verify --deep names every damaged backup',
     cause,

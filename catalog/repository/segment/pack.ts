@@ -7,7 +7,7 @@ import { StreamReader } from '../../stream/reader.ts';
 import type { Begin, EntryPoint, ReaderState, StreamSummary } from '../../stream/state.ts';
 import { parseDigest } from '../../words.ts';
 import type { Segment } from '../manifest.ts';
-import { Arenas, FRAME_STRIDE } from './arenas.ts';
+import { Arenas, FRAME_STRIDE, packingRoom } from './arenas.ts';
 import { ByteGate, MOST_IN_FLIGHT, SEGMENT_BUDGET } from './bounds.ts';
 import { DEFAULT_LEVEL, FRAME_SIZE, type FrameSizes } from './frames.ts';
 import { WorkerPool } from './pool.ts';
@@ -167,7 +167,7 @@ class Packer {
     const leave = await this.#gate.enter(room);
     const state = this.#reader.save();
     this.#reader.entryFrom = state.at;
-    const arena = this.#arenas.take(room);
+    const arena = this.#arenas.take(packingRoom(room));
     return { number, offset: state.at, room, state, leave, arena, frames: [], size: 0, entry: null };
   }
 

@@ -4,8 +4,11 @@ import { ZkeepError } from '../../errors.ts';
 import { StreamReader } from '../../stream/reader.ts';
 import type { ReaderState } from '../../stream/state.ts';
 import type { Manifest, Segment } from '../manifest.ts';
+import { Arenas } from './arenas.ts';
 import { ByteGate, MOST_IN_FLIGHT, SEGMENT_BUDGET } from './bounds.ts';
+import { FRAME_SIZE } from './frames.ts';
 import { WorkerPool } from './pool.ts';
+import { LARGEST_SEGMENT } from './sizes.ts';
 import type { OpenJob } from './worker-jobs.ts';
 
 /** How often a segment is fetched whose digest is wrong, before the object itself is called damaged. */
@@ -27,7 +30,8 @@ export interface UnpackOptions {
  * The raw stream of a backup, in order. Segments are fetched and decoded ahead,
  * within {@link SEGMENT_BUDGET}. Every object's digest, every frame's checksum,
  * the reader's state at every segment and every record are checked; whoever
- * reads to the end has the very stream that was sent.
+ * reads to the end has the very stream that was sent. A piece is only good until
+ * the next one is asked for.
  *
  * @param fetch gives the stored bytes of segment `number`; it retries by itself.
  * @throws {ZkeepError} `damaged` at the first byte that is wrong, or what `fetch` throws.
@@ -46,7 +50,8 @@ export async function* unpackStream(
   try {
     for await (const { segment, raw } of segmentsAhead(manifest, fetch, pool, options, signal)) {
       checkState(segment, reader.save());
-      for (const bytes of raw) {
+      for (let at = 0; at < raw.length; at += FRAME_SIZE) {
+        const bytes = raw.subarray(at, at + FRAME_SIZE);
         reader.write(bytes);
         yield bytes;
       }
@@ -68,7 +73,7 @@ export async function* unpackStream(
 
 interface OpenedSegment {
   readonly segment: Segment;
-  readonly raw: readonly Uint8Array[];
+  readonly raw: Uint8Array;
 }
 
 /** Fetches and decodes ahead of who reads; gives the segments in order. */
@@ -80,12 +85,14 @@ async function* segmentsAhead(
   signal: AbortSignal,
 ): AsyncGenerator<OpenedSegment> {
   const gate = new ByteGate(SEGMENT_BUDGET, MOST_IN_FLIGHT);
-  const open = async (number: number, segment: Segment): Promise<OpenedSegment> => {
+  const arenas = new Arenas();
+  const open = async (number: number, segment: Segment, arena: SharedArrayBuffer): Promise<OpenedSegment> => {
     for (let left = FETCHES - 1; ; left--) {
       const stored = ownBuffer(await fetch(number, signal));
       try {
-        const job = openJob(manifest, segment, stored, options);
-        return { segment, raw: (await pool.run(job, [stored.buffer])).raw };
+        const job = openJob(manifest, segment, stored, arena, options);
+        const { size } = await pool.run(job, [stored.buffer]);
+        return { segment, raw: new Uint8Array(arena, 0, size) };
       } catch (thrown) {
         // A bit that flipped on the way arrives as a good answer (seen on every store tried); ask again.
         const wayOrStore = thrown instanceof ZkeepError && thrown.code === 'segment.digest';
@@ -97,11 +104,19 @@ async function* segmentsAhead(
   let next = 0;
   const startWhatFits = () => {
     for (let segment = manifest.segments[next]; segment; segment = manifest.segments[next]) {
+      checkSize(segment);
       const leave = gate.tryEnter(segment.size + segment.stored);
       if (!leave) return;
-      const opened = open(next++, segment);
+      const arena = arenas.take(segment.size);
+      const opened = open(next++, segment, arena);
       opened.catch(() => {}); // it is thrown where the segment is awaited
-      ahead.push({ opened, leave });
+      ahead.push({
+        opened,
+        leave: () => {
+          arenas.give(arena);
+          leave();
+        },
+      });
     }
   };
   for (startWhatFits(); ahead[0]; startWhatFits()) {
@@ -124,6 +139,7 @@ function openJob(
   manifest: Manifest,
   segment: Segment,
   stored: Uint8Array<ArrayBuffer>,
+  arena: SharedArrayBuffer,
   { identities = [], secondOpinion = 0 }: UnpackOptions,
 ): OpenJob {
   const { sha256, size } = segment;
@@ -132,10 +148,25 @@ function openJob(
     stored,
     sha256,
     size,
+    arena,
     encrypted: manifest.encryption !== null,
     identities,
     secondOpinion,
   };
+}
+
+/** What a manifest says of a size is believed only as far as there is memory for it. */
+function checkSize({ offset, size }: Segment): void {
+  if (size <= LARGEST_SEGMENT) return;
+  throw new ZkeepError(
+    'damaged',
+    'segment.size',
+    `the segment at byte ${offset} is said to hold ${size} raw bytes`,
+    {
+      advice: `no segment holds more than ${LARGEST_SEGMENT}: the manifest is not one that zkeep wrote`,
+      facts: { position: offset, size },
+    },
+  );
 }
 
 function checkState(segment: Segment, found: ReaderState): void {

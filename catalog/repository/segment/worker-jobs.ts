@@ -27,7 +27,10 @@ export interface OpenJob {
   readonly do: 'open';
   readonly stored: Uint8Array<ArrayBuffer>;
   readonly sha256: string;
+  /** Raw bytes of the segment. */
   readonly size: number;
+  /** Where they are put, from its start. */
+  readonly arena: SharedArrayBuffer;
   readonly encrypted: boolean;
   readonly identities: readonly string[];
   /** Decode every so many-th frame with the second, independent decoder too; 0: none. */
@@ -46,8 +49,8 @@ export interface SealResult {
   readonly sha256: string;
 }
 export interface OpenResult {
-  /** The raw frames, in order. */
-  readonly raw: readonly Uint8Array<ArrayBuffer>[];
+  /** Raw bytes in the arena. */
+  readonly size: number;
 }
 
 /** The result that belongs to a job. */

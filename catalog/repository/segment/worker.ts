@@ -1,9 +1,9 @@
-/** One worker thread: does one job at a time, synchronously, and hands the bytes over without a copy. */
+/** One worker thread: does one job at a time, from shared memory to shared memory. */
 import { hash } from 'node:crypto';
 import { parentPort } from 'node:worker_threads';
 import { messageOf, ZkeepError } from '../../errors.ts';
 import { FRAME_STRIDE } from './arenas.ts';
-import { compressFrame, decodeSeekTable, decompressFrame, encodeSeekTable } from './frames.ts';
+import { decodeSeekTable, encodeSeekTable, malformed } from './frames.ts';
 import type {
   CompressJob,
   CompressResult,
@@ -13,17 +13,14 @@ import type {
   SealJob,
   SealResult,
 } from './worker-jobs.ts';
-
-/** Bytes from which on no buffer shares memory with others (`Buffer.poolSize` and far above). */
-const SURELY_OWN = 128 * 1024;
+import { FrameCompressor, FrameDecompressor } from './zstd.ts';
 
 const port = parentPort;
 if (!port) throw new Error('worker.ts runs in a worker thread only');
 
 port.on('message', async (job: Job) => {
   try {
-    const { result, transfer } = await perform(job);
-    port.postMessage({ result }, transfer);
+    port.postMessage({ result: await perform(job) });
   } catch (thrown) {
     // Class instances do not survive the way between threads: send the fields.
     port.postMessage({
@@ -35,12 +32,7 @@ port.on('message', async (job: Job) => {
   }
 });
 
-interface Performed {
-  readonly result: CompressResult | SealResult | OpenResult;
-  readonly transfer: ArrayBuffer[];
-}
-
-async function perform(job: Job): Promise<Performed> {
+async function perform(job: Job): Promise<CompressResult | SealResult | OpenResult> {
   switch (job.do) {
     case 'compress':
       return compress(job);
@@ -51,13 +43,18 @@ async function perform(job: Job): Promise<Performed> {
   }
 }
 
-function compress(job: CompressJob): Performed {
-  const frame = compressFrame(new Uint8Array(job.memory, job.offset, job.length), job.level);
-  new Uint8Array(job.arena).set(frame, job.at);
-  return { result: { stored: frame.length }, transfer: [] };
+/** By level; nearly always there is one. */
+const compressors = new Map<number, FrameCompressor>();
+const decompressor = new FrameDecompressor();
+
+function compress({ memory, offset, length, level, arena, at }: CompressJob): CompressResult {
+  const compressor = compressors.get(level) ?? new FrameCompressor(level);
+  compressors.set(level, compressor);
+  const raw = new Uint8Array(memory, offset, length);
+  return { stored: compressor.compress(raw, new Uint8Array(arena, at, FRAME_STRIDE)) };
 }
 
-async function seal(job: SealJob): Promise<Performed> {
+async function seal(job: SealJob): Promise<SealResult> {
   const arena = Buffer.from(job.arena);
   let length = 0;
   for (const [index, { stored }] of job.frames.entries()) {
@@ -73,10 +70,10 @@ async function seal(job: SealJob): Promise<Performed> {
     arena.set(sealed);
     length = sealed.length;
   }
-  return { result: { length, sha256: hash('sha256', arena.subarray(0, length)) }, transfer: [] };
+  return { length, sha256: hash('sha256', arena.subarray(0, length)) };
 }
 
-async function open(job: OpenJob): Promise<Performed> {
+async function open(job: OpenJob): Promise<OpenResult> {
   const stored = Buffer.from(job.stored.buffer, job.stored.byteOffset, job.stored.length);
   const sha256 = hash('sha256', stored);
   if (sha256 !== job.sha256) {
@@ -86,22 +83,22 @@ async function open(job: OpenJob): Promise<Performed> {
     });
   }
   const plain = job.encrypted ? await (await import('./age.ts')).decrypt(stored, job.identities) : stored;
-  const raw: Uint8Array<ArrayBuffer>[] = [];
+  const arena = Buffer.from(job.arena, 0, job.size);
   let at = 0;
   let size = 0;
   for (const [index, frame] of decodeSeekTable(plain).entries()) {
-    const bytes = plain.subarray(at, at + frame.stored);
-    const decoded = decompressFrame(bytes, frame.raw);
+    if (size + frame.raw > job.size) throw malformed(`it has more than the ${job.size} raw bytes promised`);
+    const raw = arena.subarray(size, size + frame.raw);
+    decompressor.decompress(plain.subarray(at), frame, raw);
     if (job.secondOpinion > 0 && index % job.secondOpinion === 0) {
-      await (await import('./second-decoder.ts')).compareDecoders(bytes, decoded);
+      const { compareDecoders } = await import('./second-decoder.ts');
+      await compareDecoders(plain.subarray(at, at + frame.stored), raw);
     }
-    // A small buffer lies in Node's pool, which cannot be handed over: it is copied.
-    raw.push(decoded.length < SURELY_OWN ? new Uint8Array(decoded) : (decoded as Uint8Array<ArrayBuffer>));
     at += frame.stored;
     size += frame.raw;
   }
   if (size !== job.size) {
     throw new ZkeepError('damaged', 'segment.size', `a segment holds ${size} raw bytes, not ${job.size}`);
   }
-  return { result: { raw }, transfer: [...new Set(raw.map((frame) => frame.buffer))] };
+  return { size };
 }

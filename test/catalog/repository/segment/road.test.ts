@@ -68,7 +68,7 @@ async function pack(source: AsyncIterable<Uint8Array>, options: Partial<PackOpti
 async function unpack({ manifest, bodies }: Packed, identities: string[] = []): Promise<Buffer> {
   const raw: Uint8Array[] = [];
   const fetch = async (number: number) => Uint8Array.from(bodies[number] ?? []);
-  for await (const bytes of unpackStream(manifest, fetch, { pool, identities })) raw.push(bytes);
+  for await (const bytes of unpackStream(manifest, fetch, { pool, identities })) raw.push(Buffer.from(bytes));
   return Buffer.concat(raw);
 }
 
