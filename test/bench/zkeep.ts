@@ -34,13 +34,17 @@ export function zkeep(name: string, folder: string, store?: StoreChoice): Peer {
 export function bareRoad(name: string, folder: string): Peer {
   const place = join(folder, 'road');
   const script = fileURLToPath(new URL('./road.ts', import.meta.url));
+  // As the launchers have it.
+  const env = {
+    NODE_COMPILE_CACHE: fileURLToPath(new URL('../../node_modules/.cache/zkeep', import.meta.url)),
+  };
   return {
     name,
     keep: async (stream) => {
       mkdirSync(place);
-      return await measure({ argv: [process.execPath, script, 'keep', place], stdin: stream });
+      return await measure({ argv: [process.execPath, script, 'keep', place], stdin: stream, env });
     },
-    back: (file) => measure({ argv: [process.execPath, script, 'back', place], stdout: file }),
+    back: (file) => measure({ argv: [process.execPath, script, 'back', place], stdout: file, env }),
     clean: () => rmSync(place, { recursive: true, force: true }),
   };
 }
