@@ -2,6 +2,8 @@
  * A stream into the repository, by way of the service: open, put segments by
  * grants, commit; or, when anything fails before the commit, abandon.
  */
+
+import type { Attributes } from '../../catalog/attributes/attributes.ts';
 import { systemClock } from '../../catalog/clock.ts';
 import { ZkeepError } from '../../catalog/errors.ts';
 import {
@@ -11,7 +13,6 @@ import {
   type OpenRequest,
   type RepositoryInfo,
 } from '../../catalog/protocol/protocol.ts';
-import type { Attributes } from '../../catalog/repository/attributes.ts';
 import { DEFAULT_LEVEL, FRAME_SIZE } from '../../catalog/repository/segment/frames.ts';
 import { type PackedSegment, packStream } from '../../catalog/repository/segment/pack.ts';
 import { putByGrant } from '../../catalog/repository/store/transfer.ts';

@@ -1,7 +1,7 @@
 /** `zkeep show`: one backup, its manifest, its attributes. */
 import type { Command } from 'commander';
+import type { Attributes } from '../../catalog/attributes/attributes.ts';
 import type { BackupSummary } from '../../catalog/protocol/protocol.ts';
-import type { Attributes } from '../../catalog/repository/attributes.ts';
 import type { Manifest } from '../../catalog/repository/manifest.ts';
 import { parseBackupId } from '../../catalog/words.ts';
 import type { CommonOptions } from '../settings.ts';

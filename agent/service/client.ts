@@ -1,4 +1,6 @@
 /** The calls of PROTOCOL.md as functions: what is asked and what is answered, both checked by the schemas. */
+
+import { type Attributes, parseAttributes } from '../../catalog/attributes/attributes.ts';
 import { ZkeepError } from '../../catalog/errors.ts';
 import {
   AliveAnswerSchema,
@@ -31,7 +33,6 @@ import {
   type RestorePlan,
   RestorePlanSchema,
 } from '../../catalog/protocol/protocol.ts';
-import { type Attributes, parseAttributes } from '../../catalog/repository/attributes.ts';
 import { type Manifest, parseManifest } from '../../catalog/repository/manifest.ts';
 import type { Grant } from '../../catalog/repository/store/store.ts';
 import { checker } from '../../catalog/schema.ts';

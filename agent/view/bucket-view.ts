@@ -1,9 +1,10 @@
 /** What is kept, as the bucket alone tells it: no service, an index in memory made from all manifests. */
+
+import type { Attributes } from '../../catalog/attributes/attributes.ts';
 import { messageOf, ZkeepError } from '../../catalog/errors.ts';
 import type { CatalogIndex } from '../../catalog/index/catalog-index.ts';
 import type { DatasetsQuery } from '../../catalog/protocol/pages.ts';
 import type { BackupSummary, Dataset, PlanRequest, RestorePlan } from '../../catalog/protocol/protocol.ts';
-import type { Attributes } from '../../catalog/repository/attributes.ts';
 import type { Manifest } from '../../catalog/repository/manifest.ts';
 import { openRepository, type Repository } from '../../catalog/repository/repository.ts';
 import { openStore, parseLocation } from '../../catalog/repository/store/location.ts';

@@ -1,7 +1,8 @@
 /** What is kept, as the service tells it; the segments come straight from the store, by grants. */
+
+import type { Attributes } from '../../catalog/attributes/attributes.ts';
 import type { DatasetsQuery } from '../../catalog/protocol/pages.ts';
 import type { BackupSummary, Dataset, PlanRequest, RestorePlan } from '../../catalog/protocol/protocol.ts';
-import type { Attributes } from '../../catalog/repository/attributes.ts';
 import type { Manifest } from '../../catalog/repository/manifest.ts';
 import { getByGrant } from '../../catalog/repository/store/transfer.ts';
 import type { VerifyOptions, VerifyReport } from '../../catalog/repository/verify.ts';

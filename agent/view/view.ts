@@ -1,7 +1,8 @@
 /** What is kept, as a command sees it: through the service, or in the bucket alone. */
+
+import type { Attributes } from '../../catalog/attributes/attributes.ts';
 import type { DatasetsQuery } from '../../catalog/protocol/pages.ts';
 import type { BackupSummary, Dataset, PlanRequest, RestorePlan } from '../../catalog/protocol/protocol.ts';
-import type { Attributes } from '../../catalog/repository/attributes.ts';
 import type { Manifest } from '../../catalog/repository/manifest.ts';
 import type { VerifyOptions, VerifyReport } from '../../catalog/repository/verify.ts';
 import type { BackupId, Digest, Guid } from '../../catalog/words.ts';

@@ -3,8 +3,8 @@
  * them: what a stream does not carry. Nothing is interpreted here.
  */
 
+import { type Attributes, type CommandOutput, MAX_ATTRIBUTES } from '../../catalog/attributes/attributes.ts';
 import { ZkeepError } from '../../catalog/errors.ts';
-import { type Attributes, type CommandOutput, MAX_ATTRIBUTES } from '../../catalog/repository/attributes.ts';
 import { failureOf } from './failure.ts';
 import { poolOf } from './names.ts';
 import { outputOf } from './run.ts';
@@ -39,7 +39,7 @@ export async function captureAttributes(
     const some = questions.slice(at, at + AT_ONCE);
     outputs.push(...(await Promise.all(some.map((question) => ask(question, signal)))));
   }
-  return { format: 1, dataset, outputs };
+  return { format: 1, dataset, outputs, parsed: null };
 }
 
 /**

@@ -5,10 +5,10 @@
 import { hash } from 'node:crypto';
 import { promisify } from 'node:util';
 import { constants, zstdCompress, zstdDecompress } from 'node:zlib';
+import { type Attributes, MAX_ATTRIBUTES, parseAttributes } from '../attributes/attributes.ts';
 import { systemClock } from '../clock.ts';
 import { messageOf, ZkeepError } from '../errors.ts';
 import { type BackupId, type Digest, type Guid, newUuid7, parseDigest } from '../words.ts';
-import { type Attributes, MAX_ATTRIBUTES, parseAttributes } from './attributes.ts';
 import { type Manifest, parseManifest } from './manifest.ts';
 import { FORMAT, leavingPage, type Marker, parseMarker } from './marker.ts';
 import {

@@ -1,4 +1,6 @@
 /** The way of a backup through the service: open, grant, commit, or abandon. */
+
+import type { Attributes } from '../../catalog/attributes/attributes.ts';
 import { ZkeepError } from '../../catalog/errors.ts';
 import type {
   BackupSummary,
@@ -7,7 +9,6 @@ import type {
   OpenRequest,
   Part,
 } from '../../catalog/protocol/protocol.ts';
-import type { Attributes } from '../../catalog/repository/attributes.ts';
 import type { Grant } from '../../catalog/repository/store/store.ts';
 import { type BackupId, type Digest, newUuid7, parseBackupId } from '../../catalog/words.ts';
 import type { OpenBackupState } from '../state/open-backups.ts';

@@ -1,6 +1,6 @@
 /** Attribute manifests. */
 import { Type } from 'typebox';
-import { AttributesSchema } from '../../catalog/repository/attributes.ts';
+import { AttributesSchema } from '../../catalog/attributes/attributes.ts';
 import { DigestSchema } from '../../catalog/schema.ts';
 import type { App, Service } from '../service.ts';
 

@@ -1,5 +1,6 @@
 /** The way of a backup from its opening to its commit. */
 import { Type } from 'typebox';
+import { AttributesSchema, MAX_ATTRIBUTES } from '../../catalog/attributes/attributes.ts';
 import {
   AliveAnswerSchema,
   AttributesAnswerSchema,
@@ -13,7 +14,6 @@ import {
   OpenRequestSchema,
   WriteGrantsRequestSchema,
 } from '../../catalog/protocol/protocol.ts';
-import { AttributesSchema, MAX_ATTRIBUTES } from '../../catalog/repository/attributes.ts';
 import { BackupIdSchema } from '../../catalog/schema.ts';
 import { tokenOf } from '../http/access.ts';
 import type { App, Service } from '../service.ts';

@@ -2,13 +2,13 @@
 import assert from 'node:assert/strict';
 import { type Static, type TSchema, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
+import { AttributesSchema } from '../../../catalog/attributes/attributes.ts';
 import {
   BackupSummarySchema,
   DatasetSchema,
   ErrorAnswerSchema,
   RestorePlanSchema,
 } from '../../../catalog/protocol/protocol.ts';
-import { AttributesSchema } from '../../../catalog/repository/attributes.ts';
 import { ManifestSchema } from '../../../catalog/repository/manifest.ts';
 import { BackupIdSchema, BytesSchema, GuidSchema, Nullable } from '../../../catalog/schema.ts';
 

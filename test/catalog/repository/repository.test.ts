@@ -82,9 +82,12 @@ test('attributes are stored once per content, and checked when read', async () =
     output: 'tab\tnew\nline "quotes"',
     encoding: 'utf8' as const,
   };
-  const attributes = { format: 1 as const, dataset: 'tank/a b', outputs: [output] };
+  const attributes = { format: 1 as const, dataset: 'tank/a b', outputs: [output], parsed: null };
   const digest = await repository.putAttributes(attributes);
-  assert.equal(await repository.putAttributes({ outputs: [output], dataset: 'tank/a b', format: 1 }), digest);
+  assert.equal(
+    await repository.putAttributes({ outputs: [output], dataset: 'tank/a b', parsed: null, format: 1 }),
+    digest,
+  );
   assert.deepEqual(await repository.attributes(digest), attributes);
   const path = join(folder, String(count - 1), 'attributes', `${digest}.json.zst`);
   writeFileSync(path, readFileSync(path).subarray(0, -3));

@@ -4,7 +4,7 @@ import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { gunzipSync } from 'node:zlib';
-import { parseAttributes } from '../../../catalog/repository/attributes.ts';
+import { parseAttributes } from '../../../catalog/attributes/attributes.ts';
 import { type Guid, guidOfDecimal } from '../../../catalog/words.ts';
 import { CLONE } from './parts/clone.ts';
 import { must, shell } from './parts/command.ts';

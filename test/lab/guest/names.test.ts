@@ -1,7 +1,7 @@
 /** Names and properties that hold what they may hold: spaces, colons, dots; tabs, newlines, quotes. */
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
-import { parseAttributes } from '../../../catalog/repository/attributes.ts';
+import { parseAttributes } from '../../../catalog/attributes/attributes.ts';
 import { must } from './parts/command.ts';
 import { ListDocument, ShowDocument } from './parts/documents.ts';
 import { assertClean, Lab } from './parts/lab.ts';

@@ -1,6 +1,7 @@
 /** Pools of file vdevs, and what ZFS says of them. */
 import { mkdir, rm, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type Guid, guidOfDecimal } from '../../../../catalog/words.ts';
 import { must, run, shell } from './command.ts';
 
@@ -104,7 +105,18 @@ export async function withSnapshot<T>(snapshot: string, look: (folder: string) =
   try {
     return await look(folder);
   } finally {
-    await must('umount', folder);
+    await unmount(folder);
+  }
+}
+
+/** On a slow host something (udev, a child that is just ending) may still look at what was mounted. */
+async function unmount(folder: string): Promise<void> {
+  for (let left = 40; ; left--) {
+    const { exit, stderr } = await run(['umount', folder]);
+    if (exit === 0) return;
+    if (left === 0 || !stderr.includes('busy'))
+      throw new Error(`umount ${folder} ended with ${exit}: ${stderr}`);
+    await sleep(250);
   }
 }
 
