@@ -10,9 +10,9 @@ import type { StoreAbilities } from '../../catalog/repository/store/store.ts';
 import { putByGrant } from '../../catalog/repository/store/transfer.ts';
 import { failure, putText, storeConformance, textOf } from '../catalog/repository/store/conformance.ts';
 import { faultConformance } from '../catalog/repository/store/fault-conformance.ts';
-import { fetchByAws } from './aws-command.ts';
 import { makeBucket, openBucket, ownerOf, resolveHere } from './buckets.ts';
 import { type Ceph, startCeph } from './ceph.ts';
+import { serverConformance } from './server-conformance.ts';
 
 const abilities: StoreAbilities = { conditionalPut: true, checksOnPut: true };
 const RETRIES = { tries: 2, firstPause: 1, longestPause: 1, budget: 1000 };
@@ -50,6 +50,8 @@ faultConformance(
   async () => ({ port: ceph.port, location: await makeBucket(ceph), cleanup: async () => {} }),
   { abilities, stall: 1000 },
 );
+
+serverConformance('Ceph RGW', () => ceph, { abilities, hides: true });
 
 describe('Ceph RGW', () => {
   it('ignores conditions in a versioned bucket, which is found out, and nothing is replaced', async (t) => {
@@ -89,23 +91,6 @@ describe('Ceph RGW', () => {
     await assert.rejects(owner.get('granted', { maxBytes: 100 }), failure('denied', 'store.denied'));
   });
 
-  it('denies who has no right, a wrong secret and a wrong clock, in words', async (t) => {
-    const location = await makeBucket(ceph);
-    const stranger = new S3Store({ ...location, ...ceph.other }, { abilities });
-    const forger = new S3Store({ ...location, secret_access_key: 'wrong' }, { abilities });
-    const owner = new S3Store(location, { abilities });
-    t.after(() => Promise.all([stranger.close(), forger.close(), owner.close()]));
-    for (const store of [stranger, forger]) {
-      await assert.rejects(putText(store, 'key', 'x'), failure('denied', 'store.denied'));
-      await assert.rejects(store.get('key', { maxBytes: 9 }), failure('denied', 'store.denied'));
-      await assert.rejects(store.stat('key'), failure('denied', 'store.denied'));
-      await assert.rejects(store.list('').next(), failure('denied', 'store.denied'));
-    }
-    t.mock.timers.enable({ apis: ['Date'], now: Date.now() + 60 * 60_000 });
-    for (let turn = 0; turn < 2; turn++)
-      await assert.rejects(putText(owner, 'key', 'x'), failure('denied', 'store.clock'));
-  });
-
   it('says that a quota is full', async (t) => {
     const location = await makeBucket(ceph);
     const quota = ['--quota-scope=bucket', `--bucket=${location.bucket}`];
@@ -135,20 +120,6 @@ describe('Ceph RGW', () => {
     const store = await openStore(location, { retries: RETRIES, abilities });
     t.after(() => store.close());
     await assert.rejects(store.get('key', { maxBytes: 1 }), failure('unavailable', 'store.unavailable'));
-  });
-
-  it('gives the AWS command line the same objects', async (t) => {
-    const location = { ...(await makeBucket(ceph)), prefix: 'a/b' };
-    const store = new S3Store(location);
-    t.after(() => store.close());
-    const large = randomBytes(3_000_000);
-    await putText(store, 'zkeep.json', '{}', true);
-    const grant = await new S3Granter(store).grantPut('segments/1', large.length, digestOf(large));
-    await putByGrant(grant, large);
-    const found = await fetchByAws(location);
-    assert.deepEqual([...found.keys()], ['a/b/segments/1', 'a/b/zkeep.json']);
-    assert.equal(String(found.get('a/b/zkeep.json')), '{}');
-    assert.ok(found.get('a/b/segments/1')?.equals(large));
   });
 });
 

@@ -6,11 +6,11 @@ import { S3Granter } from '../../catalog/repository/store/s3-grants.ts';
 import { S3Store } from '../../catalog/repository/store/s3-store.ts';
 import type { StoreAbilities } from '../../catalog/repository/store/store.ts';
 import { putByGrant } from '../../catalog/repository/store/transfer.ts';
-import { failure, putText, storeConformance, textOf } from '../catalog/repository/store/conformance.ts';
+import { putText, storeConformance, textOf } from '../catalog/repository/store/conformance.ts';
 import { faultConformance } from '../catalog/repository/store/fault-conformance.ts';
-import { fetchByAws } from './aws-command.ts';
 import { makeBucket, openBucket, resolveHere } from './buckets.ts';
 import type { S3Server } from './daemons.ts';
+import { serverConformance } from './server-conformance.ts';
 import { startSwift } from './swift.ts';
 
 const abilities: StoreAbilities = { conditionalPut: false, checksOnPut: true };
@@ -41,6 +41,8 @@ faultConformance(
   { abilities, stall: 1000 },
 );
 
+serverConformance("Swift's s3api", () => swift, { abilities, hides: false });
+
 describe("Swift's s3api", () => {
   it('is reached by the host of the bucket too', async (t) => {
     const endpoint = `http://${swift.domain}:${swift.port}`;
@@ -53,36 +55,5 @@ describe("Swift's s3api", () => {
     assert.match(grant.url, new RegExp(`^http://[^/]*\\.${swift.domain}:`));
     await putByGrant(grant, body);
     assert.ok((await store.get('c', { maxBytes: 1000 })).equals(body));
-  });
-
-  it('denies who has no right, a wrong secret and a wrong clock, in words', async (t) => {
-    const location = await makeBucket(swift);
-    const stranger = new S3Store({ ...location, ...swift.other }, { abilities });
-    const forger = new S3Store({ ...location, secret_access_key: 'wrong' }, { abilities });
-    const owner = new S3Store(location, { abilities });
-    t.after(() => Promise.all([stranger.close(), forger.close(), owner.close()]));
-    // Of an object that is not there, Swift tells a stranger just that.
-    await putText(owner, 'key', 'private');
-    for (const store of [stranger, forger]) {
-      await assert.rejects(putText(store, 'key', 'x'), failure('denied', 'store.denied'));
-      await assert.rejects(store.get('key', { maxBytes: 9 }), failure('denied', 'store.denied'));
-    }
-    t.mock.timers.enable({ apis: ['Date'], now: Date.now() + 60 * 60_000 });
-    for (let turn = 0; turn < 2; turn++)
-      await assert.rejects(putText(owner, 'key', 'x'), failure('denied', 'store.clock'));
-  });
-
-  it('gives the AWS command line the same objects', async (t) => {
-    const location = await makeBucket(swift);
-    const store = new S3Store(location);
-    t.after(() => store.close());
-    const large = randomBytes(3_000_000);
-    await putText(store, 'zkeep.json', '{}', true);
-    const grant = await new S3Granter(store).grantPut('segments/1', large.length, digestOf(large));
-    await putByGrant(grant, large);
-    const found = await fetchByAws(location);
-    assert.deepEqual([...found.keys()], ['segments/1', 'zkeep.json']);
-    assert.equal(String(found.get('zkeep.json')), '{}');
-    assert.ok(found.get('segments/1')?.equals(large));
   });
 });
