@@ -8,6 +8,7 @@ import type { ServiceClient } from '../service/client.ts';
 import { captureAttributes } from '../zfs/capture.ts';
 import { estimateSend, sendCommand, sendStream } from '../zfs/send.ts';
 import { bookmark, bookmarkCommand, release, snapshotOf } from '../zfs/snapshot.ts';
+import { SUSPENDED } from '../zfs/stall.ts';
 import { type BackupPlan, type DatasetPlan, sendingOf } from './plan.ts';
 import { failedResult, type StoredResult } from './results.ts';
 import { setsOf, type Taken, takeSnapshots, undoSnapshot } from './snapshots.ts';
@@ -160,7 +161,9 @@ async function failed(
   { signal, progress }: BackupTools,
 ): Promise<DatasetResult> {
   const mayBeStored = thrown instanceof ZkeepError && thrown.code === 'backup.commit-unknown';
-  if (item.kind !== 'already' && !mayBeStored) await undoSnapshot(item, progress);
+  // On a suspended pool nothing can be undone; it would only be waited for.
+  const suspended = thrown instanceof ZkeepError && thrown.code === SUSPENDED;
+  if (item.kind !== 'already' && !mayBeStored && !suspended) await undoSnapshot(item, progress);
   const failure: unknown = signal.aborted ? signal.reason : thrown;
   return { ...failedResult({ ...labelsOf(item), seconds }, failure), ...reasonOf(item, set) };
 }

@@ -1,7 +1,9 @@
 /** `zfs send`: its arguments, its estimate, and its stream. */
 import { addAbortSignal } from 'node:stream';
 import type { DatasetFacts } from './list.ts';
+import { poolOf } from './names.ts';
 import { run } from './run.ts';
+import { checkPool, watchStream } from './stall.ts';
 import { endOf, startChild, stopChild } from './stream-child.ts';
 
 /** What is sent, and on which base. */
@@ -56,7 +58,8 @@ export async function* sendStream(
   const stdout = signal ? addAbortSignal(signal, started.child.stdout) : started.child.stdout;
   let ended = false;
   try {
-    for await (const chunk of stdout) yield chunk;
+    const pool = poolOf(command.at(-1) ?? '');
+    for await (const chunk of watchStream(stdout, () => checkPool(pool))) yield chunk;
     await endOf(started);
     ended = true;
   } catch (thrown) {
