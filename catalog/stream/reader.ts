@@ -21,6 +21,8 @@ export type { RecordView };
 export interface ReaderOptions {
   /** Told of each record when its header was checked, before its payload. The view is only good during the call. */
   readonly onRecord?: (record: RecordView) => void;
+  /** Told of the payload of the record last told of, piece by piece; a piece is only good during the call. */
+  readonly onPayload?: (piece: Uint8Array) => void;
   /** Told of each entry point at or after {@link StreamReader.entryFrom}. */
   readonly onEntryPoint?: (entry: EntryPoint) => void;
   /** Where to work: buffers that lie in this memory are not copied for the checksum. Default: a memory of its own. */
@@ -30,7 +32,7 @@ export interface ReaderOptions {
 }
 
 /**
- * Reads one send stream. Payloads are not kept. After an error it only throws
+ * Reads one send stream. Payloads are not kept, and not proven before the next header. After an error it only throws
  * the same error again.
  *
  * @example
@@ -64,7 +66,8 @@ export class StreamReader {
 
   constructor(options: ReaderOptions = {}) {
     this.#options = options;
-    this.#framing = new Framing(options.room, (at, position) => this.#takeHeader(at, position));
+    const { room, onPayload } = options;
+    this.#framing = new Framing(room, (at, position) => this.#takeHeader(at, position), onPayload);
   }
 
   /**

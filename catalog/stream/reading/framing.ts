@@ -18,6 +18,8 @@ export class Framing {
   readonly fletcher: Fletcher4;
   /** Takes a header: its address, and its position in the stream. Gives the bytes of its payload, or LAST_RECORD. */
   readonly #take: (at: number, position: number) => number;
+  /** Shown each piece of a payload. */
+  readonly #show: ((piece: Uint8Array) => void) | undefined;
   #position = 0;
   /** Bytes of a header that wait at `fletcher.spare` for the rest of it. They are not summed yet. */
   #torn = 0;
@@ -26,9 +28,14 @@ export class Framing {
   /** Bytes of the buffer at hand before this address are summed. */
   #summed = 0;
 
-  constructor(room: Fletcher4Room | undefined, take: (at: number, position: number) => number) {
+  constructor(
+    room: Fletcher4Room | undefined,
+    take: (at: number, position: number) => number,
+    show?: (piece: Uint8Array) => void,
+  ) {
     this.fletcher = new Fletcher4('little', room);
     this.#take = take;
+    this.#show = show;
   }
 
   /** Bytes taken so far. */
@@ -95,6 +102,7 @@ export class Framing {
     while (!this.#closed && at < end) {
       if (this.#left > 0) {
         const step = Math.min(this.#left, end - at);
+        if (this.#show) this.#show(this.fletcher.bytes.subarray(at, at + step));
         at += step;
         this.#left -= step;
       } else if (end - at < RECORD_SIZE) {

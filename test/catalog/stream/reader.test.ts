@@ -165,3 +165,28 @@ test('memory does not grow with payloads, announced or real', () => {
   assert.ok(process.memoryUsage().heapUsed - heapUsed < 4 * 1024 * 1024);
   assert.equal(reader.position, 624 + most);
 });
+
+test('each payload is shown after its header, whatever buffers it comes in', () => {
+  const stream = putTogether(SMALL_STREAM);
+  const wanted = SMALL_STREAM.filter(({ payload }) => payload.length > 0).map(({ record, payload }) => [
+    record.name,
+    Buffer.from(payload).toString('hex'),
+  ]);
+  for (const size of [1, 7, 313, stream.length]) {
+    const shown: [string, string][] = [];
+    let type = '';
+    const reader = new StreamReader({
+      onRecord: (record) => {
+        type = record.type;
+        if (record.length > 0) shown.push([type, '']);
+      },
+      onPayload: (piece) => {
+        const last = shown.at(-1);
+        if (last) last[1] += Buffer.from(piece).toString('hex');
+      },
+    });
+    for (let at = 0; at < stream.length; at += size) reader.write(stream.subarray(at, at + size));
+    reader.end();
+    assert.deepEqual(shown, wanted, `pieces of ${size} bytes`);
+  }
+});
