@@ -1,7 +1,9 @@
 /** `zfs receive`: its arguments, and how a stream is fed to it. */
 import { pipeline } from 'node:stream/promises';
 import { ZkeepError } from '../../catalog/errors.ts';
+import { poolOf } from './names.ts';
 import { outputOf } from './run.ts';
+import { checkPool, SILENCE } from './stall.ts';
 import { endOf, startChild, stopChild } from './stream-child.ts';
 
 /** What is to be received, and how. */
@@ -47,45 +49,59 @@ export function parseToken(printed: string): bigint | undefined {
  * Feeds a stream to the command, no faster than it takes it, and waits for its end.
  *
  * @param onTaken told the bytes of each chunk that the command took.
- * @throws {ZkeepError} what the source threw; else what the command said, when it ended early or badly.
+ * @throws {ZkeepError} what the source threw; else what the command said, when it ended early or badly;
+ *   `unavailable` when the target's pool is suspended.
  */
 export async function receiveStream(
   command: readonly string[],
   source: AsyncIterable<Uint8Array>,
   options: { signal?: AbortSignal; onTaken?: (bytes: number) => void } = {},
 ): Promise<void> {
-  const started = startChild(command, options.signal);
+  const stalled = new AbortController();
+  const signal = options.signal ? AbortSignal.any([options.signal, stalled.signal]) : stalled.signal;
+  const started = startChild(command, signal);
   started.child.stdout.resume();
   const ended = endOf(started);
-  const watched = watch(source, options.onTaken);
+  const look = () => checkPool(poolOf(command.at(-1) ?? '')).catch((thrown) => stalled.abort(thrown));
+  const watched = watch(source, options.onTaken, look);
   const [fed, end] = await Promise.allSettled([
     // A child that ends early closes its standard input, which ends the feeding too.
-    pipeline(watched.chunks, started.child.stdin, options.signal ? { signal: options.signal } : {}).catch(
-      async (thrown: unknown) => {
-        await stopChild(started);
-        throw thrown;
-      },
-    ),
+    pipeline(watched.chunks, started.child.stdin, { signal }).catch(async (thrown: unknown) => {
+      await stopChild(started);
+      throw thrown;
+    }),
     ended,
   ]);
-  options.signal?.throwIfAborted();
+  signal.throwIfAborted();
   if (watched.failure) throw watched.failure.thrown;
   if (end.status === 'rejected') throw end.reason;
   if (fed.status === 'rejected') throw endedEarly(command, fed.reason);
 }
 
-/** The source, with what it threw kept apart from what the child's end makes of the feeding. */
-function watch(source: AsyncIterable<Uint8Array>, onTaken: ((bytes: number) => void) | undefined) {
+/**
+ * The source, with what it threw kept apart from what the child's end makes of
+ * the feeding. A chunk that is not taken for long has `look` look for the reason.
+ */
+function watch(
+  source: AsyncIterable<Uint8Array>,
+  onTaken: ((bytes: number) => void) | undefined,
+  look: () => Promise<void>,
+) {
   const watched = { failure: undefined as { thrown: unknown } | undefined, chunks: chunks() };
   async function* chunks(): AsyncGenerator<Uint8Array> {
+    let waiting: NodeJS.Timeout | undefined;
     try {
       for await (const chunk of source) {
+        waiting = setInterval(look, SILENCE);
         yield chunk;
+        clearInterval(waiting);
         onTaken?.(chunk.length);
       }
     } catch (thrown) {
       watched.failure = { thrown };
       throw thrown;
+    } finally {
+      clearInterval(waiting);
     }
   }
   return watched;

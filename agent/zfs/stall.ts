@@ -3,7 +3,7 @@ import { ZkeepError } from '../../catalog/errors.ts';
 import { outputOf, within } from './run.ts';
 
 /** A stream that gave nothing for so long, milliseconds, has its pool looked at. */
-const SILENCE = 60_000;
+export const SILENCE = 60_000;
 /** How long the look may take, milliseconds. */
 const LOOK = 30_000;
 
