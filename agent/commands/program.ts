@@ -7,6 +7,7 @@ import { exitCodeOf, tellFailure } from './command.ts';
 import { addExport } from './export.ts';
 import { addImport } from './import.ts';
 import { addList } from './list.ts';
+import { addLustre } from './lustre.ts';
 import { addPlan } from './plan.ts';
 import { addRestore } from './restore.ts';
 import { addShow } from './show.ts';
@@ -24,7 +25,7 @@ export async function runProgram(args: readonly string[]): Promise<number> {
   });
   const json = args.includes('--json');
   if (json) program.configureOutput({ writeErr: () => undefined });
-  for (const command of program.commands) command.copyInheritedSettings(program);
+  inherit(program);
   try {
     await program.parseAsync(args, { from: 'user' });
     return exit;
@@ -49,10 +50,28 @@ export function makeProgram(exit: (code: number) => void): Command {
       'after',
       '\nExit codes: 0 done, 2 usage, 3 missing, 4 refused, 5 damaged, 6 busy, 7 some failed,\n8 denied, 9 full, 10 unavailable, 130 interrupted, 1 anything else',
     );
-  for (const add of [addBackup, addRestore, addImport, addExport, addList, addShow, addPlan, addVerify]) {
+  for (const add of [
+    addBackup,
+    addRestore,
+    addImport,
+    addExport,
+    addList,
+    addShow,
+    addPlan,
+    addVerify,
+    addLustre,
+  ]) {
     add(program, exit);
   }
   return program;
+}
+
+/** Commands below commands, too, take the settings of the one above. */
+function inherit(above: Command): void {
+  for (const command of above.commands) {
+    command.copyInheritedSettings(above);
+    inherit(command);
+  }
 }
 
 function usageFailure(thrown: CommanderError): ZkeepError {

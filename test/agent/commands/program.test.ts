@@ -1,16 +1,25 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import type { Command } from 'commander';
 import { makeProgram } from '../../../agent/commands/program.ts';
 import { wantedBy } from '../../../agent/view/wanted.ts';
 import { ZkeepError } from '../../../catalog/errors.ts';
 
+/** The commands that do something, with the words that name them. */
+function leavesOf(above: Command, before: readonly string[] = []): { command: Command; words: string }[] {
+  return above.commands.flatMap((command) => {
+    const words = [...before, command.name()];
+    return command.commands.length > 0 ? leavesOf(command, words) : [{ command, words: words.join(' ') }];
+  });
+}
+
 describe('every command', () => {
-  for (const command of makeProgram(() => undefined).commands) {
-    it(`has help with an example: ${command.name()}`, () => {
+  for (const { command, words } of leavesOf(makeProgram(() => undefined))) {
+    it(`has help with an example: ${words}`, () => {
       const told: string[] = [];
       command.configureOutput({ writeOut: (text) => void told.push(text) }).outputHelp();
       const help = told.join('');
-      assert.match(help, new RegExp(`Example:\\n {2}(zkeep|zfs send .* zkeep) ${command.name()}`));
+      assert.match(help, new RegExp(`Example:\\n {2}(zkeep|zfs send .* zkeep) ${words}`));
       for (const option of ['--service', '--token-file', '--json', '--quiet', '--help'])
         assert.ok(help.includes(option));
     });
