@@ -62,8 +62,14 @@ export async function receiveStream(
   const started = startChild(command, signal);
   started.child.stdout.resume();
   const ended = endOf(started);
-  const look = () => checkPool(poolOf(command.at(-1) ?? '')).catch((thrown) => stalled.abort(thrown));
-  const watched = watch(source, options.onTaken, look);
+  const pool = poolOf(command.at(-1) ?? '');
+  const look = () => checkPool(pool).catch((thrown) => stalled.abort(thrown));
+  let watching = setInterval(look, SILENCE);
+  const watched = watch(source, (bytes) => {
+    clearInterval(watching);
+    watching = setInterval(look, SILENCE);
+    options.onTaken?.(bytes);
+  });
   const [fed, end] = await Promise.allSettled([
     // A child that ends early closes its standard input, which ends the feeding too.
     pipeline(watched.chunks, started.child.stdin, { signal }).catch(async (thrown: unknown) => {
@@ -72,36 +78,25 @@ export async function receiveStream(
     }),
     ended,
   ]);
+  clearInterval(watching);
   signal.throwIfAborted();
   if (watched.failure) throw watched.failure.thrown;
   if (end.status === 'rejected') throw end.reason;
   if (fed.status === 'rejected') throw endedEarly(command, fed.reason);
 }
 
-/**
- * The source, with what it threw kept apart from what the child's end makes of
- * the feeding. A chunk that is not taken for long has `look` look for the reason.
- */
-function watch(
-  source: AsyncIterable<Uint8Array>,
-  onTaken: ((bytes: number) => void) | undefined,
-  look: () => Promise<void>,
-) {
+/** The source, with what it threw kept apart from what the child's end makes of the feeding. */
+function watch(source: AsyncIterable<Uint8Array>, onTaken: (bytes: number) => void) {
   const watched = { failure: undefined as { thrown: unknown } | undefined, chunks: chunks() };
   async function* chunks(): AsyncGenerator<Uint8Array> {
-    let waiting: NodeJS.Timeout | undefined;
     try {
       for await (const chunk of source) {
-        waiting = setInterval(look, SILENCE);
         yield chunk;
-        clearInterval(waiting);
-        onTaken?.(chunk.length);
+        onTaken(chunk.length);
       }
     } catch (thrown) {
       watched.failure = { thrown };
       throw thrown;
-    } finally {
-      clearInterval(waiting);
     }
   }
   return watched;
