@@ -11,7 +11,7 @@ import { bookmark, bookmarkCommand, release, snapshotOf } from '../zfs/snapshot.
 import { SUSPENDED } from '../zfs/stall.ts';
 import { type BackupPlan, type DatasetPlan, sendingOf } from './plan.ts';
 import { failedResult, type StoredResult } from './results.ts';
-import { setsOf, type Taken, takeSnapshots, undoSnapshot } from './snapshots.ts';
+import { type Moment, type Taken, takeSnapshots, undoSnapshot } from './snapshots.ts';
 import { type HostFacts, sourceOf } from './sources.ts';
 import { uploadStream } from './upload.ts';
 
@@ -28,6 +28,8 @@ export interface BackupTools {
   readonly host: HostFacts;
   readonly progress: Progress;
   readonly signal: AbortSignal;
+  /** What makes one set of snapshots of several pools and hosts. */
+  readonly moment?: Moment | undefined;
 }
 
 /**
@@ -38,8 +40,7 @@ export interface BackupTools {
  * @throws {ZkeepError} when not even the snapshots could be taken.
  */
 export async function runBackup(plan: BackupPlan, tools: BackupTools): Promise<DatasetResult[]> {
-  const taken = await takeSnapshots(plan, tools);
-  const sets = setsOf(taken);
+  const { taken, sets } = await takeSnapshots(plan, tools);
   const results: DatasetResult[] = [];
   let hopeless: unknown;
   for (const item of plan.datasets) {

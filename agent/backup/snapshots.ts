@@ -12,29 +12,52 @@ import { type BackupPlan, type DatasetPlan, isOwn } from './plan.ts';
 /** A snapshot that is there and held. */
 export type Taken = Pick<PointFacts, 'dataset' | 'guid' | 'createtxg'>;
 
+/** The snapshots of a run, and which of them were taken at one moment, both by dataset. */
+export interface TakenTogether {
+  readonly taken: ReadonlyMap<string, Taken>;
+  readonly sets: ReadonlyMap<string, SetId>;
+}
+
+/**
+ * Makes one moment of what `take` takes, over several pools and hosts.
+ *
+ * @throws {ZkeepError} when it was not one; then nothing that was taken counts.
+ */
+export type Moment = (take: () => Promise<void>) => Promise<SetId>;
+
+interface TakingTools {
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+  /** Without one, what one pool took in one transaction was taken at one moment. */
+  readonly moment?: Moment | undefined;
+}
+
 /**
  * Takes the snapshots that the plan says and holds all that it needs. What is
  * not there afterwards is not in the answer.
  *
- * @returns by dataset.
- * @throws {ZkeepError} when a command fails; what the ones before it took is destroyed again.
+ * @throws {ZkeepError} when a command fails, or the moment; what was taken before is destroyed again.
  */
 export async function takeSnapshots(
   plan: BackupPlan,
-  { progress, signal }: { progress: Progress; signal: AbortSignal },
-): Promise<Map<string, Taken>> {
+  { progress, signal, moment }: TakingTools,
+): Promise<TakenTogether> {
   const wanted = plan.datasets.filter(({ kind }) => kind !== 'already');
   const done = new Set<string>();
-  try {
+  const take = async () => {
     for (const { pool, command } of plan.take) {
       signal.throwIfAborted();
       // Not interrupted: half done, nobody would know whether the snapshots are there.
       await run(command);
       done.add(pool);
     }
+  };
+  try {
+    const set = moment ? await moment(take) : await take();
     const found = await listSnapshots(wanted.map(fullName), signal);
     await hold(found.map(fullName), signal);
-    return new Map(found.map((facts) => [facts.dataset, facts]));
+    const taken = new Map(found.map((facts) => [facts.dataset, facts]));
+    return { taken, sets: set ? new Map([...taken.keys()].map((dataset) => [dataset, set])) : setsOf(taken) };
   } catch (thrown) {
     for (const item of wanted) {
       if (item.guid !== null || done.has(poolOf(item.dataset))) await undoSnapshot(item, progress);
