@@ -1,6 +1,6 @@
 /** `zkeep show`: one backup, its manifest, its attributes. */
 import type { Command } from 'commander';
-import type { Attributes } from '../../catalog/attributes/attributes.ts';
+import type { Attributes, CommandOutput } from '../../catalog/attributes/attributes.ts';
 import type { BackupSummary } from '../../catalog/protocol/protocol.ts';
 import type { Manifest } from '../../catalog/repository/manifest.ts';
 import { parseBackupId } from '../../catalog/words.ts';
@@ -12,10 +12,12 @@ import { withView } from './connect.ts';
 interface ShowOptions extends CommonOptions {
   readonly host?: string;
   readonly attributes?: boolean;
+  readonly raw?: boolean;
 }
 
 const EXAMPLE = `zkeep show tank/home                   the newest snapshot
 zkeep show tank/home@daily-1 --attributes
+zkeep show tank/home --attributes --raw
 zkeep show 01980c4e-7f3a-7c11-9d3e-5b1f2a6c8e90 --json`;
 
 export function addShow(program: Command, exit: (code: number) => void): void {
@@ -23,7 +25,8 @@ export function addShow(program: Command, exit: (code: number) => void): void {
     .command('show')
     .description('show one backup')
     .argument('<what>', 'the id of a backup, or dataset[@snapshot]')
-    .option('--attributes', 'with what zfs and zpool told about dataset and pool')
+    .option('--attributes', 'with the attributes of dataset, snapshot, pool and host')
+    .option('--raw', 'with --attributes: as the commands printed them')
     .option('--host <name>', 'the host that it is from, where several have a dataset of that name');
   common(fromRepository(command), EXAMPLE).action(async (what: string, options: ShowOptions) => {
     exit(await perform('show', options, async (surroundings) => await show(what, surroundings)));
@@ -37,7 +40,9 @@ async function show(what: string, surroundings: Surroundings<ShowOptions>): Prom
     const manifest = await view.manifest(backup);
     const digest = options.attributes === true ? backup.attributes : null;
     const attributes = digest === null ? null : await view.attributes(digest);
-    return { document: { backup, manifest, attributes }, text: await inWords(backup, manifest, attributes) };
+    const told = attributes === null ? '' : await attributesText(attributes, backup, options.raw === true);
+    const text = [await inWords(backup, manifest), ...(told === '' ? [] : [told])].join('\n\n');
+    return { document: { backup, manifest, attributes }, text };
   });
 }
 
@@ -60,11 +65,7 @@ async function backupMeant(
   return newest;
 }
 
-async function inWords(
-  backup: BackupSummary,
-  manifest: Manifest,
-  attributes: Attributes | null,
-): Promise<string> {
+async function inWords(backup: BackupSummary, manifest: Manifest): Promise<string> {
   const { momentInWords, printable, sizeInWords } = await import('../output/words.ts');
   const { begin, records } = manifest.stream;
   const rows: [string, string][] = [
@@ -95,16 +96,28 @@ async function inWords(
     ['lineage', backup.lineage],
     ['attributes', backup.attributes ?? 'none'],
   ];
-  const lines = rows.map(([name, value]) => `${name.padEnd(11)} ${printable(value)}`);
-  const outputs = (attributes?.outputs ?? []).flatMap(({ command, output, encoding, error }) => [
-    '',
-    `$ ${printable(command.join(' '))}`,
-    ...(encoding === 'utf8' ? output : '(not text: see --json)').trimEnd().split('\n').map(tabbed),
-    ...(error === undefined ? [] : [`failed: ${printable(error)}`]),
-  ]);
-  return [...lines, ...outputs].join('\n');
+  return rows.map(([name, value]) => `${name.padEnd(11)} ${printable(value)}`).join('\n');
+}
 
-  function tabbed(line: string): string {
-    return line.split('\t').map(printable).join('\t');
-  }
+/** Taken apart, unless nothing could be, or the outputs themselves are asked for. */
+async function attributesText(
+  { dataset, outputs, parsed }: Attributes,
+  { name }: BackupSummary,
+  raw: boolean,
+): Promise<string> {
+  if (parsed === null || raw) return await outputsInWords(outputs);
+  const { attributesInWords } = await import('../output/attributes.ts');
+  return attributesInWords(parsed, `${dataset}@${name}`);
+}
+
+async function outputsInWords(outputs: readonly CommandOutput[]): Promise<string> {
+  const { printable } = await import('../output/words.ts');
+  const tabbed = (line: string) => line.split('\t').map(printable).join('\t');
+  return outputs
+    .map(({ command, exit, output, encoding, error }) => {
+      const lines = (encoding === 'utf8' ? output : '(not text: see --json)').trimEnd().split('\n');
+      const note = error === undefined ? [] : [`${exit === 0 ? 'note' : 'failed'}: ${printable(error)}`];
+      return [`$ ${printable(command.join(' '))}`, ...lines.map(tabbed), ...note].join('\n');
+    })
+    .join('\n\n');
 }

@@ -1,0 +1,124 @@
+/** Attributes as people read them: what somebody set comes first. */
+import type {
+  HostAttributes,
+  LustreHost,
+  ObjectAttributes,
+  ParsedAttributes,
+  PoolAttributes,
+  Property,
+  PropertySource,
+  Vdev,
+} from '../../catalog/attributes/attributes.ts';
+import { table } from './table.ts';
+import { printable, sizeInWords } from './words.ts';
+
+/** What somebody decided stands before what follows from it, and that before what only is so. */
+const ORDER: readonly PropertySource[] = ['local', 'received', 'temporary', 'inherited', 'default', 'none'];
+/** A longer value is cut; `--json` has it whole. */
+const MAX_VALUE = 200;
+
+/**
+ * Dataset, snapshot, pool and host, each with a heading and a table.
+ *
+ * @param snapshot `pool/dataset@name` of the backup; other snapshots and bookmarks are only counted.
+ */
+export function attributesInWords(parsed: ParsedAttributes, snapshot: string | undefined): string {
+  const { objects, pool, host } = parsed;
+  const shown = objects.filter(({ name, kind }) => isDataset(kind) || name === snapshot);
+  const others = objects.length - shown.length;
+  return [
+    ...shown.map(objectInWords),
+    ...(others > 0
+      ? [`and ${others} other ${others === 1 ? 'snapshot or bookmark' : 'snapshots and bookmarks'}`]
+      : []),
+    ...(pool ? [poolInWords(pool)] : []),
+    ...(host ? [hostInWords(host)] : []),
+  ].join('\n\n');
+}
+
+/** The rows of a property table: local and received first, each group by name. */
+export function propertyRows(properties: Readonly<Record<string, Property>>): string[][] {
+  return Object.entries(properties)
+    .toSorted(
+      ([name, one], [otherName, other]) =>
+        ORDER.indexOf(one.source) - ORDER.indexOf(other.source) || (name < otherName ? -1 : 1),
+    )
+    .map(([name, property]) => [name, valueInWords(property.value), sourceInWords(property)]);
+}
+
+/** Where a value comes from, as `zfs get` says it, and the received value that a local one hides. */
+export function sourceInWords({ source, from, received, value }: Property): string {
+  const words = source === 'none' ? '-' : from === undefined ? source : `inherited from ${from}`;
+  return received === undefined || received === value
+    ? words
+    : `${words}, received ${valueInWords(received)}`;
+}
+
+/** A value on one line: what is not text shows as the bytes that it is. */
+export function valueInWords(value: string): string {
+  const bytes = value.replace(/[\udc80-\udcff]/g, (half, at: number) =>
+    isHighHalf(value.charCodeAt(at - 1)) ? half : `\\x${(half.charCodeAt(0) - 0xdc00).toString(16)}`,
+  );
+  return bytes.length > MAX_VALUE ? `${bytes.slice(0, MAX_VALUE)}...` : bytes;
+}
+
+function isHighHalf(code: number): boolean {
+  return code >= 0xd800 && code < 0xdc00;
+}
+
+function isDataset(kind: ObjectAttributes['kind']): boolean {
+  return kind === 'filesystem' || kind === 'volume';
+}
+
+const PROPERTY_COLUMNS = ['property', 'value', 'source'].map((title) => ({ title }));
+
+function objectInWords({ name, kind, properties }: ObjectAttributes): string {
+  return `${printable(name)}, a ${kind === 'filesystem' ? 'file system' : kind}\n${table(PROPERTY_COLUMNS, propertyRows(properties))}`;
+}
+
+function poolInWords({ name, guid, health, properties, vdevs }: PoolAttributes): string {
+  const facts = [guid === null ? [] : `GUID ${guid}`, health === null ? [] : health].flat();
+  const heading = [`pool ${printable(name)}`, ...facts.map(printable)].join(', ');
+  return [
+    `${heading}\n${table(PROPERTY_COLUMNS, propertyRows(properties))}`,
+    ...(vdevs.length > 0 ? [`vdevs of ${printable(name)}\n${vdevTable(vdevs)}`] : []),
+  ].join('\n\n');
+}
+
+function vdevTable(vdevs: readonly Vdev[]): string {
+  const columns = ['vdev', 'type', 'for', 'state', 'size', 'ashift'].map((title) => ({ title }));
+  const rows = vdevs.map(({ level, name, type, role, state, size, ashift }) => [
+    `${'  '.repeat(level)}${name}`,
+    type,
+    role,
+    state ?? '-',
+    size === null ? '-' : sizeInWords(Number(size)),
+    ashift === null ? '-' : String(ashift),
+  ]);
+  return table(columns, rows);
+}
+
+function hostInWords({ name, os, kernel, zfs, hostid, parameters, lustre }: HostAttributes): string {
+  const rows: [string, string | null][] = [
+    ['system', os],
+    ['kernel', kernel],
+    ['zfs', zfs.userland],
+    ['zfs module', zfs.module],
+    ['hostid', hostid ?? 'none'],
+    ...Object.entries(parameters).toSorted(([one], [other]) => (one < other ? -1 : 1)),
+    ...(lustre ? lustreRows(lustre) : []),
+  ];
+  const told = rows.map(([what, value]) => [what, valueInWords(value ?? '-')]);
+  return `host ${printable(name)}\n${table([{ title: 'fact' }, { title: 'value' }], told)}`;
+}
+
+function lustreRows({ version, nids, mounts }: LustreHost): [string, string | null][] {
+  return [
+    ['lustre', version],
+    ...nids.map((nid): [string, string] => ['lustre nid', nid]),
+    ...mounts.map(({ device, mountpoint }): [string, string] => [
+      'lustre mount',
+      `${device} on ${mountpoint}`,
+    ]),
+  ];
+}
