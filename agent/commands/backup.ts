@@ -5,6 +5,7 @@ import { ZkeepError } from '../../catalog/errors.ts';
 import { parseBackupId } from '../../catalog/words.ts';
 import type { BackupPlan, DatasetPlan } from '../backup/plan.ts';
 import type { DatasetResult } from '../backup/run.ts';
+import type { PreparedSet } from '../lustre/backup.ts';
 import type { ServiceClient } from '../service/client.ts';
 import type { CommonOptions } from '../settings.ts';
 import { common, exitCodeOf, failureDocument, type Outcome, perform, type Surroundings } from './command.ts';
@@ -16,11 +17,18 @@ interface BackupOptions extends CommonOptions {
   readonly full?: boolean;
   readonly dryRun?: boolean;
   readonly abandon?: string;
+  readonly lustre?: string;
+  readonly barrier: boolean;
+  readonly barrierTimeout?: string;
+  readonly join?: boolean;
+  readonly wait?: string;
 }
 
 const EXAMPLE = `zkeep backup tank/home tank/mail        two datasets, at one moment
 zkeep backup -r tank --dry-run          what would be done to all of a pool
-zkeep backup tank/home --snapshot daily-1`;
+zkeep backup tank/home --snapshot daily-1
+zkeep backup --lustre lustrefs          MGT and all MDTs, at one moment
+zkeep backup --lustre lustrefs --join   the same, on hosts that have MDTs of it and not its MGS`;
 
 export function addBackup(program: Command, exit: (code: number) => void): void {
   const command = program
@@ -31,6 +39,11 @@ export function addBackup(program: Command, exit: (code: number) => void): void 
     .option('--snapshot <name>', 'use this snapshot, which is there already')
     .option('--full', 'store a full stream, although there is a base')
     .option('--dry-run', 'print what would be done')
+    .option('--lustre <fsname>', 'MGT and MDTs of this Lustre file system, at one moment, as one set')
+    .option('--barrier-timeout <seconds>', 'changes of its metadata are held back no longer (default 30)')
+    .option('--no-barrier', 'set no barrier: the file system is stopped')
+    .option('--join', 'take part in the set that the host of the MGS opens')
+    .option('--wait <seconds>', 'wait so long for the other hosts of the set (default 120)')
     .option('--abandon <id>', 'end an open backup whose writer is gone, and do nothing else');
   common(command, EXAMPLE).action(async (datasets: string[], options: BackupOptions) => {
     exit(await perform('backup', options, async (surroundings) => await backup(datasets, surroundings)));
@@ -44,8 +57,9 @@ async function backup(
   const { abandon } = surroundings.options;
   return await withClient(surroundings, async (client) => {
     if (abandon !== undefined) return await abandonOpen(abandon, client, surroundings);
+    if (surroundings.options.lustre !== undefined) return await lustreSet(datasets, client, surroundings);
     if (datasets.length === 0) throw nothingNamed();
-    return await backUp(datasets, client, surroundings);
+    return await backUp({ datasets, now: systemClock.now() }, client, surroundings);
   });
 }
 
@@ -55,8 +69,28 @@ async function abandonOpen(text: string, client: ServiceClient, { signal }: Surr
   return { document: { abandoned: id }, text: `backup ${id} is not open any more` };
 }
 
-async function backUp(
+async function lustreSet(
   datasets: readonly string[],
+  client: ServiceClient,
+  surroundings: Surroundings<BackupOptions>,
+): Promise<Outcome> {
+  const { prepareSet } = await import('../lustre/backup.ts');
+  const { askedFor } = await import('../lustre/options.ts');
+  const asked = askedFor(datasets, surroundings.options);
+  return await backUp(await prepareSet(asked, { client, ...surroundings }), client, surroundings);
+}
+
+/** What is to be backed up. */
+interface Wanted {
+  readonly datasets: readonly string[];
+  /** Names the snapshot, milliseconds since 1970. */
+  readonly now: number;
+  /** Of a Lustre file system: what makes one moment of the snapshots. */
+  readonly lustre?: PreparedSet['lustre'];
+}
+
+async function backUp(
+  { datasets, now, lustre }: Wanted,
   client: ServiceClient,
   { options, progress, signal }: Surroundings<BackupOptions>,
 ): Promise<Outcome> {
@@ -72,16 +106,21 @@ async function backUp(
   ]);
   const { host, roots, sources } = looked;
   const known = await knownOf(sources, client, signal);
-  const request = { snapshot, full: options.full === true, now: systemClock.now() };
+  const request = { snapshot, full: options.full === true, now };
   const plan = planBackup({ sources, roots, recursive, known, request });
   for (const dataset of plan.leftOut) progress.note(`${dataset} has no snapshot @${snapshot}: left out`);
-  if (options.dryRun) return await planOutcome(plan);
+  if (lustre) for (const words of lustre.about(sources, known)) progress.note(words);
+  if (options.dryRun) return await planOutcome(plan, lustre?.around);
   const { runBackup } = await import('../backup/run.ts');
-  const results = await runBackup(plan, { client, repository, host, progress, signal });
+  const moment = lustre?.moment;
+  const results = await runBackup(plan, { client, repository, host, progress, signal, moment });
   return await resultOutcome(results, plan.leftOut, signal);
 }
 
-async function planOutcome(plan: BackupPlan): Promise<Outcome> {
+async function planOutcome(
+  plan: BackupPlan,
+  around: { before: string[][]; after: string[][] } = { before: [], after: [] },
+): Promise<Outcome> {
   const { commandsOf } = await import('../backup/plan.ts');
   const { showCommand } = await import('../zfs/failure.ts');
   const rows = plan.datasets.map((item) => ({
@@ -92,7 +131,7 @@ async function planOutcome(plan: BackupPlan): Promise<Outcome> {
     snapshot: item.snapshot,
     commands: commandsOf(item),
   }));
-  const first = plan.take.map(({ command }) => [...command]);
+  const first = [...around.before, ...plan.take.map(({ command }) => [...command]), ...around.after];
   const lines = plan.datasets.flatMap((item) => [
     `# ${item.dataset}: ${inWords(item)}`,
     ...commandsOf(item).map(showCommand),

@@ -1,0 +1,82 @@
+/** The backup of a Lustre file system's MGT and MDTs as one set: what is looked at before it is planned. */
+import { systemClock } from '../../catalog/clock.ts';
+import { ZkeepError } from '../../catalog/errors.ts';
+import type { KnownSnapshot } from '../../catalog/protocol/protocol.ts';
+import { newUuid7, type SetId } from '../../catalog/words.ts';
+import type { Moment } from '../backup/snapshots.ts';
+import type { Progress } from '../output/progress.ts';
+import type { ServiceClient } from '../service/client.ts';
+import type { SourceFacts } from '../zfs/list.ts';
+import { underBarrier } from './barrier.ts';
+import { lctl, liveCommand, parseLive } from './lctl.ts';
+import type { Asked } from './options.ts';
+import { commandsAround, type LustrePlan, leftBehind, planSet } from './plan.ts';
+import { lookAtTargets } from './targets.ts';
+
+/** What the backup of the set's datasets needs. */
+export interface PreparedSet {
+  readonly datasets: readonly string[];
+  /** Names the snapshots, on all hosts: milliseconds since 1970. */
+  readonly now: number;
+  readonly lustre: {
+    readonly moment: Moment;
+    /** The commands before and after those that take the snapshots. */
+    readonly around: { before: string[][]; after: string[][] };
+    /** What should be said before anything is done. */
+    about(sources: readonly SourceFacts[], known: readonly KnownSnapshot[]): string[];
+  };
+}
+
+export interface SetTools {
+  readonly client: ServiceClient;
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Finds the targets of a file system on this host, and how one moment is made of their snapshots.
+ *
+ * @throws {ZkeepError} what `planSet` throws, and the commands that are asked.
+ */
+export async function prepareSet(asked: Asked, tools: SetTools): Promise<PreparedSet> {
+  const here = await lookAtTargets(tools.signal);
+  const live = asked.barrier === null ? [] : await liveTargets(asked.fsname, tools);
+  const plan = planSet(here, live, asked);
+  return prepared(plan, systemClock.now(), alone(plan, tools));
+}
+
+function prepared(plan: LustrePlan, now: number, moment: Moment): PreparedSet {
+  return {
+    datasets: plan.datasets,
+    now,
+    lustre: {
+      moment,
+      around: commandsAround(plan),
+      about: (sources, known) => [
+        ...plan.notes,
+        ...leftBehind(sources, known).map(
+          (snapshot) => `${snapshot} is not stored: a run that was killed left it, if none is at it now`,
+        ),
+      ],
+    },
+  };
+}
+
+/** All targets are on this host: their snapshots are taken under one barrier. */
+function alone({ barrier }: LustrePlan, { progress, signal }: SetTools): Moment {
+  return async (take) => {
+    if (barrier === null) await take();
+    else await underBarrier(barrier, take, { progress, signal });
+    return newUuid7(systemClock.now()) as SetId;
+  };
+}
+
+/** What the MGS knows; an older one may not tell it so, and then ldev.conf has to. */
+async function liveTargets(fsname: string, { signal }: SetTools): Promise<string[]> {
+  try {
+    return parseLive(await lctl(liveCommand(fsname), { signal }), fsname);
+  } catch (thrown) {
+    if (!(thrown instanceof ZkeepError) || thrown.code !== 'lustre.lctl-failed') throw thrown;
+    return [];
+  }
+}
