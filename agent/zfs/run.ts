@@ -96,7 +96,8 @@ export const CHILD_OPTIONS = {
   forceKillAfterDelay: 5_000,
 } as const;
 
-function tooSlow(command: readonly string[], timeout: number): ZkeepError {
+/** The error for a command that does not end. */
+export function tooSlow(command: readonly string[], timeout: number): ZkeepError {
   const seconds = Math.round(timeout / 1000);
   return new ZkeepError(
     'unavailable',
