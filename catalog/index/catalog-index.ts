@@ -5,6 +5,7 @@
 import type { ChainFlags, SnapshotNode } from '../chain/graph.ts';
 import type { Selection } from '../chain/select.ts';
 import { ZkeepError } from '../errors.ts';
+import type { HistoryAnswer, HistoryQuery, SettingsAnswer } from '../protocol/history.ts';
 import type {
   BackupsAnswer,
   DatasetsAnswer,
@@ -22,18 +23,22 @@ import type {
   RestorePlan,
 } from '../protocol/protocol.ts';
 import type { Manifest } from '../repository/manifest.ts';
-import type { BackupId, Guid, LineageId } from '../words.ts';
+import type { BackupId, Digest, Guid, LineageId } from '../words.ts';
 import { chooseSnapshot } from './answers/choose.ts';
 import { type BackupsRequest, listBackups, listSnapshots } from './answers/entries.ts';
+import { listHistory } from './answers/history.ts';
 import { findLineage, listDatasets, listLineages } from './answers/lists.ts';
 import { planIn } from './answers/plan.ts';
+import { settingsAt } from './answers/settings.ts';
 import { dump } from './dump.ts';
 import { Inventory } from './inventory.ts';
 import { addBackup } from './tables/add.ts';
 import { backupOf, findRow, type KeptBackup, requireRow, rowsTo, summaryOf } from './tables/backup.ts';
 import { waysTo } from './tables/chains.ts';
 import { type DatabaseOptions, IndexDatabase } from './tables/database.ts';
+import { learnSettings, unreadAttributes } from './tables/learn.ts';
 import { removeBackups } from './tables/remove.ts';
+import type { ReadAttributes } from './tables/settings.ts';
 
 /**
  * An opened index. Its content depends on the set of backups in it alone, not on
@@ -61,13 +66,15 @@ export class CatalogIndex {
   /**
    * Adds a backup; nothing happens when it is there.
    *
+   * @param read what its attribute manifest says, if that was read; else {@link CatalogIndex.learn} can tell later.
    * @returns what {@link CatalogIndex.backup} answers from now on.
    * @throws {ZkeepError} `damaged` (`index.conflict`) when another backup has its id.
    */
-  add(backup: Manifest | KeptBackup): BackupSummary {
+  add(backup: Manifest | KeptBackup, read?: ReadAttributes): BackupSummary {
     const kept = 'format' in backup ? backupOf(backup) : backup;
     return this.#db.transaction(() => {
       addBackup(this.#db, kept);
+      if (read) learnSettings(this.#db, read);
       return summaryOf(requireRow(this.#db, kept.backup));
     });
   }
@@ -93,6 +100,23 @@ export class CatalogIndex {
       }
       return added;
     });
+  }
+
+  /** Takes in what attribute manifests say, for the backups that have them and lack it. */
+  learn(read: Iterable<ReadAttributes>): void {
+    this.#db.transaction(() => {
+      for (const one of read) learnSettings(this.#db, one);
+    });
+  }
+
+  /**
+   * Digests of attribute manifests whose content backups lack, each once, in their order.
+   *
+   * @param after the last one of the part before; absent: from the first.
+   * @param dataset only those of backups of datasets called so.
+   */
+  unread(limit: number, after = '', dataset?: string): Digest[] {
+    return unreadAttributes(this.#db, { limit, after, dataset });
   }
 
   /**
@@ -194,6 +218,24 @@ export class CatalogIndex {
    */
   plan(request: PlanRequest): RestorePlan {
     return planIn(this.#db, request);
+  }
+
+  /**
+   * The settings of a dataset at a snapshot, or at the last one until a moment of which they are known.
+   *
+   * @throws {ZkeepError} as {@link CatalogIndex.select}; `missing` (`settings.unknown`) when none are known.
+   */
+  settings(wanted: Selection): SettingsAnswer {
+    return settingsAt(this.#db, wanted);
+  }
+
+  /**
+   * The backups of a dataset at which its settings changed, host by host, the newest snapshot first.
+   *
+   * @throws {ZkeepError} as {@link CatalogIndex.select}.
+   */
+  history(query: HistoryQuery): HistoryAnswer {
+    return listHistory(this.#db, query);
   }
 
   /** Every fact as a line of JSON, the same for the same set of backups. Nothing may be added meanwhile. */

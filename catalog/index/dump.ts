@@ -25,4 +25,15 @@ const TABLES: readonly (readonly [table: string, sql: string])[] = [
      FROM tally t JOIN dataset d ON d.id = t.dataset JOIN lineage l ON l.id = t.lineage
      ORDER BY d.dataset, d.host, l.lineage`,
   ],
+  [
+    'settings',
+    `SELECT b.backup, s.digest FROM backup b INDEXED BY sqlite_autoindex_backup_1 JOIN settings s ON s.id = b.settings
+     ORDER BY b.backup`,
+  ],
+  ['kept settings', 'SELECT digest FROM settings WHERE id > 0 ORDER BY digest'],
+  [
+    'change',
+    `SELECT d.dataset, d.host, c.created, c.backup, c.scope, c.name, c.property, c.before, c.after
+     FROM change c JOIN dataset d ON d.id = c.dataset ORDER BY c.backup, c.scope, c.name, c.property`,
+  ],
 ];

@@ -5,11 +5,13 @@ import type { Manifest } from '../repository/manifest.ts';
 import { manifestKey } from '../repository/names.ts';
 import type { BackupId, Guid } from '../words.ts';
 import type { CatalogIndex } from './catalog-index.ts';
+import { inBatches, inOrder } from './in-order.ts';
 import type { Inventory, ManifestName } from './inventory.ts';
+import { type AttributesSource, readAttributes } from './read-attributes.ts';
 import { backupOf, type KeptBackup } from './tables/backup.ts';
 
 /** Where manifests are read from: the repository. */
-export interface ManifestSource {
+export interface ManifestSource extends AttributesSource {
   /** The manifests that are there, by a listing alone. */
   manifests(signal?: AbortSignal): AsyncIterable<ManifestName>;
   /** Reads one. Throws `damaged` or `refused` when it cannot be used, `missing` when it is gone. */
@@ -24,10 +26,12 @@ export interface RefreshProgress {
   readonly read: number;
   readonly added: number;
   readonly removed: number;
+  /** Attribute manifests read. */
+  readonly attributes: number;
   readonly problems: number;
 }
 
-/** A manifest that could not be taken in. The next refresh tries it again. */
+/** A manifest, or an attribute manifest, that could not be taken in. The next refresh tries it again. */
 export interface RefreshProblem {
   readonly key: string;
   readonly error: ZkeepError;
@@ -44,6 +48,8 @@ export interface RefreshOptions {
   readonly signal?: AbortSignal;
   /** Manifests read at once. */
   readonly concurrency?: number;
+  /** `false`: attribute manifests are left unread; {@link readAttributes} can read them later. */
+  readonly attributes?: boolean;
 }
 
 /** Names noted, and manifests added, in one transaction. */
@@ -90,7 +96,7 @@ async function compare(
   source: ManifestSource,
   inventory: Inventory,
   run: Run,
-  { signal, concurrency = CONCURRENCY }: RefreshOptions,
+  { signal, concurrency = CONCURRENCY, attributes = true }: RefreshOptions,
 ): Promise<RefreshReport> {
   for await (const names of inBatches(source.manifests(signal), LISTED_AT_ONCE)) {
     inventory.note(names);
@@ -102,6 +108,7 @@ async function compare(
   }
   const found = inOrder(inventory.lacking(), (name) => readManifest(source, name, signal), concurrency);
   for await (const batch of inBatches(found, BATCH)) run.take(batch);
+  if (attributes) await run.readAttributes(source);
   return run.report();
 }
 
@@ -116,7 +123,7 @@ interface Reading {
 class Run {
   readonly #index: CatalogIndex;
   readonly #options: RefreshOptions;
-  readonly #counts = { listed: 0, read: 0, added: 0, removed: 0 };
+  readonly #counts = { listed: 0, read: 0, added: 0, removed: 0, attributes: 0 };
   readonly #problems: RefreshProblem[] = [];
 
   constructor(index: CatalogIndex, options: RefreshOptions) {
@@ -143,6 +150,16 @@ class Run {
       this.#meet(manifestKey(to, backup), error);
     });
     this.#tell();
+  }
+
+  async readAttributes(source: AttributesSource): Promise<void> {
+    const { signal, concurrency } = this.#options;
+    const onRead = (count: number, problems: readonly RefreshProblem[]) => {
+      this.#counts.attributes += count;
+      this.#problems.push(...problems);
+      this.#tell();
+    };
+    await readAttributes(source, this.#index, { onRead, signal, concurrency });
   }
 
   report(): RefreshReport {
@@ -183,30 +200,4 @@ function misplaced({ key }: ManifestName): ZkeepError {
     advice: 'somebody copied or renamed it in the bucket; put it back where its "to" and "backup" say',
     facts: { key },
   });
-}
-
-/** Works on some at once, and gives the results in the order of the items. */
-async function* inOrder<T, R>(
-  items: Iterable<T>,
-  work: (item: T) => Promise<R>,
-  concurrency: number,
-): AsyncGenerator<R> {
-  const running: Promise<R>[] = [];
-  for (const item of items) {
-    running.push(work(item));
-    const first = running.length >= concurrency ? running.shift() : undefined;
-    if (first) yield await first;
-  }
-  for (const rest of running) yield await rest;
-}
-
-async function* inBatches<T>(items: AsyncIterable<T>, size: number): AsyncGenerator<T[]> {
-  let batch: T[] = [];
-  for await (const item of items) {
-    batch.push(item);
-    if (batch.length < size) continue;
-    yield batch;
-    batch = [];
-  }
-  if (batch.length > 0) yield batch;
 }

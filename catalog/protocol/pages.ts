@@ -2,14 +2,21 @@
 import { type Static, type TSchema, Type } from 'typebox';
 import { SnapshotNodeSchema } from '../chain/graph.ts';
 import { DigestSchema, GuidSchema, LineageIdSchema, Nullable, TimeSchema } from '../schema.ts';
-import { BackupSummarySchema, DatasetSchema, LineageSchema, OpenBackupSchema } from './protocol.ts';
+import {
+  BackupSummarySchema,
+  DatasetSchema,
+  DriftSchema,
+  LineageSchema,
+  OpenBackupSchema,
+} from './protocol.ts';
 
 /** Most rows in one page. */
 export const MAX_PAGE = 1000;
 /** Rows in a page when nothing else is said. */
 export const DEFAULT_PAGE = 200;
 
-const page = {
+/** What a query for a list may say of its page. */
+export const page = {
   /** `next` of the page before. */
   after: Type.Optional(Type.String({ minLength: 1, maxLength: 1000 })),
   limit: Type.Optional(Type.Integer({ minimum: 1, maximum: MAX_PAGE })),
@@ -44,7 +51,10 @@ export const DatasetsAnswerSchema = Type.Object({ datasets: rows(DatasetSchema),
 export type DatasetsAnswer = Static<typeof DatasetsAnswerSchema>;
 export const LineagesAnswerSchema = Type.Object({ lineages: rows(LineageSchema), next });
 export type LineagesAnswer = Static<typeof LineagesAnswerSchema>;
-export const SnapshotsAnswerSchema = Type.Object({ snapshots: rows(SnapshotNodeSchema), next });
+/** A snapshot in a list. */
+export const SnapshotRowSchema = Type.Object({ ...SnapshotNodeSchema.properties, drift: DriftSchema });
+export type SnapshotRow = Static<typeof SnapshotRowSchema>;
+export const SnapshotsAnswerSchema = Type.Object({ snapshots: rows(SnapshotRowSchema), next });
 export type SnapshotsAnswer = Static<typeof SnapshotsAnswerSchema>;
 export const BackupsAnswerSchema = Type.Object({ backups: rows(BackupSummarySchema), next });
 export type BackupsAnswer = Static<typeof BackupsAnswerSchema>;

@@ -137,6 +137,12 @@ export const CommitRequestSchema = Type.Object({
 });
 export type CommitRequest = Static<typeof CommitRequestSchema>;
 
+/**
+ * In how many settings a backup differs from the one before it of the same dataset, by
+ * the creation of their snapshots; `null`: its settings or those before it are not known.
+ */
+export const DriftSchema = Nullable(Type.Integer({ minimum: 0 }));
+
 /** A committed backup without its list of segments. */
 export const BackupSummarySchema = Type.Object({
   ...BackupEdgeSchema.properties,
@@ -151,6 +157,7 @@ export const BackupSummarySchema = Type.Object({
   attributes: Nullable(DigestSchema),
   segments: Type.Integer({ minimum: 1 }),
   encrypted: Type.Boolean(),
+  drift: DriftSchema,
 });
 export type BackupSummary = Static<typeof BackupSummarySchema>;
 

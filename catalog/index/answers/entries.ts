@@ -29,7 +29,7 @@ export function listBackups(db: IndexDatabase, request: BackupsRequest): Backups
  */
 export function listSnapshots(db: IndexDatabase, request: SnapshotsQuery): SnapshotsAnswer {
   const { items, next } = listRows(db, request, 'newest');
-  return { snapshots: items.map(nodeOf), next };
+  return { snapshots: items.map((row) => ({ ...nodeOf(row), drift: row.drift })), next };
 }
 
 /** The snapshot that a backup leads to. */

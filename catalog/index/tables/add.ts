@@ -31,7 +31,7 @@ export function addBackup(db: IndexDatabase, backup: KeptBackup): boolean {
 }
 
 function refuseOther(known: BackupRow, backup: KeptBackup): void {
-  const { lineage: _, ...same } = summaryOf(known);
+  const { lineage: _lineage, drift: _drift, ...same } = summaryOf(known);
   if (isDeepStrictEqual({ ...same, base_name: known.base_name }, { ...backup })) return;
   throw new ZkeepError(
     'damaged',

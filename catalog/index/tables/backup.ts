@@ -7,7 +7,7 @@ import type { BackupId, Guid } from '../../words.ts';
 import type { IndexDatabase } from './database.ts';
 
 /** All that the index takes from a manifest. */
-export interface KeptBackup extends Omit<BackupSummary, 'lineage'> {
+export interface KeptBackup extends Omit<BackupSummary, 'lineage' | 'drift'> {
   /** Name of the base, a snapshot or a bookmark; `null`: full, or unknown. */
   readonly base_name: string | null;
 }
@@ -49,7 +49,7 @@ export function backupOf(manifest: Manifest): KeptBackup {
 export const BACKUP_COLUMNS = `
   b.backup, b.base AS "from", b.base_name, b.snapshot AS "to", b.raw, b.large_blocks, b.bytes, b.stored,
   b.committed, b.set_id AS "set", d.host, d.dataset, b.name, b.created, b.attributes, b.segments, b.encrypted,
-  l.lineage`;
+  l.lineage, b.drift`;
 export const BACKUP_TABLES = `
   backup b CROSS JOIN dataset d ON d.id = b.dataset CROSS JOIN lineage l ON l.id = b.lineage`;
 

@@ -12,7 +12,7 @@ export interface DatabaseOptions {
 }
 
 /** What a statement may be given. */
-export type Value = string | number | null;
+export type Value = string | number | Buffer | null;
 
 /** How long another process may hold the file before a statement is `busy`, milliseconds. */
 const BUSY_MILLISECONDS = 5000;

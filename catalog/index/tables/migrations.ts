@@ -61,6 +61,33 @@ const STEPS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX tally_by_lineage ON tally (lineage);
   `,
+  `
+  CREATE TABLE settings (
+    id INTEGER PRIMARY KEY,
+    digest TEXT NOT NULL UNIQUE,
+    content BLOB NOT NULL
+  ) STRICT;
+  INSERT INTO settings (id, digest, content) VALUES (0, '', x'');
+
+  ALTER TABLE backup ADD COLUMN settings INTEGER REFERENCES settings;
+  ALTER TABLE backup ADD COLUMN drift INTEGER;
+  CREATE INDEX backup_unread ON backup (attributes) WHERE attributes IS NOT NULL AND settings IS NULL;
+  CREATE INDEX backup_known ON backup (dataset, created, backup) WHERE settings > 0;
+  CREATE INDEX backup_by_settings ON backup (settings) WHERE settings > 0;
+
+  CREATE TABLE change (
+    dataset INTEGER NOT NULL REFERENCES dataset,
+    created INTEGER NOT NULL,
+    backup TEXT NOT NULL,
+    scope TEXT NOT NULL,
+    name TEXT NOT NULL,
+    property TEXT NOT NULL,
+    before TEXT,
+    after TEXT,
+    PRIMARY KEY (dataset, created, backup, scope, name, property)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX change_of_property ON change (dataset, property, created, backup);
+  `,
 ];
 
 /** `zkee`: tells our files from other programs' (sqlite.org/pragma.html#pragma_application_id). */
@@ -110,7 +137,7 @@ function versionOf(db: Database.Database): number {
 
 /** Children before the tables that they refer to. */
 function dropAll(db: Database.Database): void {
-  for (const table of ['tally', 'backup', 'lineage', 'dataset']) {
+  for (const table of ['change', 'tally', 'backup', 'lineage', 'dataset', 'settings']) {
     db.exec(`DROP TABLE IF EXISTS ${table}`);
   }
   db.pragma('user_version = 0');

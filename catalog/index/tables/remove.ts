@@ -2,6 +2,8 @@
 import type { BackupId } from '../../words.ts';
 import { edgesOfLineage, remakeChains } from './chains.ts';
 import type { IndexDatabase } from './database.ts';
+import { type DriftPlace, dropDrift, remakeAfter } from './drift.ts';
+import { dropUnused } from './learn.ts';
 import { splitLineage } from './lineages.ts';
 
 /**
@@ -16,7 +18,15 @@ export function removeBackups(db: IndexDatabase, backups: Iterable<BackupId>): n
   for (const lineage of lineages) {
     db.run('DELETE FROM tally WHERE lineage = ?', lineage);
   }
-  for (const { id } of doomed) db.run('DELETE FROM backup WHERE id = ?', id);
+  for (const row of doomed) {
+    dropDrift(db, row);
+    db.run('DELETE FROM backup WHERE id = ?', row.id);
+  }
+  for (const row of doomed) if (row.settings) remakeAfter(db, row);
+  dropUnused(
+    db,
+    doomed.flatMap(({ settings }) => settings ?? []),
+  );
   for (const lineage of lineages) remake(db, lineage);
   for (const dataset of new Set(doomed.map((row) => row.dataset))) {
     db.run(
@@ -28,13 +38,13 @@ export function removeBackups(db: IndexDatabase, backups: Iterable<BackupId>): n
   return doomed.length;
 }
 
-interface Doomed {
+interface Doomed extends DriftPlace {
   readonly id: number;
   readonly lineage: number;
-  readonly dataset: number;
+  readonly settings: number | null;
 }
 
-const FIND = 'SELECT id, lineage, dataset FROM backup WHERE backup = ?';
+const FIND = 'SELECT id, lineage, dataset, created, backup, settings FROM backup WHERE backup = ?';
 
 function remake(db: IndexDatabase, lineage: number): void {
   const edges = edgesOfLineage(db, lineage);

@@ -29,6 +29,7 @@ function stream(from: number | null, stored: number): BackupSummary {
     attributes: null,
     segments: 1,
     encrypted: false,
+    drift: null,
   };
 }
 

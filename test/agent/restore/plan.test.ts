@@ -27,6 +27,7 @@ function step(from: number | null, to: number): BackupSummary {
     attributes: null,
     segments: 1,
     encrypted: false,
+    drift: null,
   };
 }
 

@@ -1,17 +1,20 @@
 /** Made manifests for the tests of this room, and a bucket that holds them. */
 import fc from 'fast-check';
+import type { Attributes } from '../../../catalog/attributes/attributes.ts';
 import { ZkeepError } from '../../../catalog/errors.ts';
 import type { ManifestName } from '../../../catalog/index/inventory.ts';
 import type { ManifestSource } from '../../../catalog/index/refresh.ts';
 import { buildManifest, type Manifest } from '../../../catalog/repository/manifest.ts';
-import { manifestKey } from '../../../catalog/repository/names.ts';
+import { attributesKey, manifestKey } from '../../../catalog/repository/names.ts';
 import { StreamReader } from '../../../catalog/stream/reader.ts';
 import {
   type BackupId,
+  type Digest,
   type Guid,
   guidOf,
   newUuid7,
   parseBackupId,
+  parseDigest,
   parseGuid,
 } from '../../../catalog/words.ts';
 
@@ -45,6 +48,8 @@ export interface Draft {
   /** Number that orders the commits; by default that of the backup. */
   readonly committed?: number;
   readonly set?: number;
+  /** Number of the attribute manifest; see {@link attributesOf}. */
+  readonly attributes?: number | null;
 }
 
 /** The manifest of a backup with one segment. */
@@ -76,7 +81,7 @@ export function manifestOf(draft: Draft): Manifest {
     send_flags: ['-L', '-c'],
     compression: { method: 'zstd', level: 3, frame: 1 << 20 },
     encryption: null,
-    attributes: null,
+    attributes: typeof draft.attributes !== 'number' ? null : digestOf(draft.attributes),
     segments: [
       {
         offset: 0,
@@ -104,10 +109,34 @@ export const drafts = fc
       name: fc.constantFrom('a', 'b', 'c'),
       created: fc.integer({ min: 1, max: 5 }),
       committed: fc.integer({ min: 1, max: 20 }),
+      attributes: fc.option(fc.integer({ min: 0, max: 11 }), { nil: null, freq: 5 }),
     }),
     { maxLength: 12 },
   )
   .map((all) => all.map((draft, number): Draft => ({ ...draft, number })));
+
+/** The digest under which the bucket has an attribute manifest. */
+export function digestOf(number: number): Digest {
+  return parseDigest(number.toString(16).padStart(64, '0'));
+}
+
+/** Attribute manifests by number: 0 and 6, 1 and 7, 2 and 8 say the same; nothing could be made of number 3. */
+export function attributesOf(number: number): Attributes {
+  const dataset = 'tank/fs';
+  const property = (value: string) => ({ value, source: 'local' as const });
+  const properties = {
+    recordsize: property(String(131072 << (number % 3))),
+    compression: property(number % 2 === 0 ? 'lz4' : 'zstd'),
+    ...(number > 8 ? { 'org:note': property('a "note"\n') } : {}),
+  };
+  const objects = [{ name: dataset, kind: 'filesystem' as const, properties }];
+  return {
+    format: 1,
+    dataset,
+    outputs: [],
+    parsed: number === 3 ? null : { objects, pool: null, host: null },
+  };
+}
 
 /** The items in an order that chance gives. */
 export function shuffled<T>(items: readonly T[], chance: fc.Stream<number>): T[] {
@@ -124,6 +153,9 @@ export class Bucket implements ManifestSource {
   onRead: (key: string) => unknown = () => undefined;
   reading = 0;
   mostAtOnce = 0;
+  /** In the order of the reads. */
+  readonly attributesRead: Digest[] = [];
+  readonly spoiltAttributes = new Map<Digest, ZkeepError>();
 
   constructor(manifests: readonly Manifest[] = []) {
     for (const manifest of manifests) this.put(manifest);
@@ -148,14 +180,25 @@ export class Bucket implements ManifestSource {
     }
   }
 
+  async attributes(digest: Digest): Promise<Attributes> {
+    this.attributesRead.push(digest);
+    return await this.#read(attributesKey(digest), () => {
+      return this.spoiltAttributes.get(digest) ?? attributesOf(Number.parseInt(digest, 16));
+    });
+  }
+
   async manifest(to: Guid, backup: BackupId): Promise<Manifest> {
     const key = manifestKey(to, backup);
+    return await this.#read(key, () => this.objects.get(key));
+  }
+
+  async #read<T>(key: string, find: () => T | ZkeepError | undefined): Promise<T> {
     this.reading += 1;
     this.mostAtOnce = Math.max(this.mostAtOnce, this.reading);
     try {
       await this.onRead(key);
       await new Promise((resolve) => setImmediate(resolve));
-      const object = this.objects.get(key) ?? new ZkeepError('missing', 'store.none', `there is no ${key}`);
+      const object = find() ?? new ZkeepError('missing', 'store.none', `there is no ${key}`);
       if (object instanceof ZkeepError) throw object;
       return object;
     } finally {

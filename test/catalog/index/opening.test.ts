@@ -68,7 +68,7 @@ test('the index of a newer zkeep is refused and stays as it was', () => {
   assert.throws(() => new CatalogIndex(path), {
     kind: 'refused',
     code: 'index.newer',
-    facts: { path, version: 1000, known: 1 },
+    facts: { path, version: 1000, known: 2 },
   });
   assert.deepEqual(readFileSync(path), before);
 });

@@ -4,8 +4,10 @@ import fc from 'fast-check';
 import { ZkeepError } from '../../../catalog/errors.ts';
 import { CatalogIndex } from '../../../catalog/index/catalog-index.ts';
 import { type RefreshProgress, rebuild, refresh } from '../../../catalog/index/refresh.ts';
+import { type ReadAttributes, settingsIn } from '../../../catalog/index/tables/settings.ts';
+import type { Manifest } from '../../../catalog/repository/manifest.ts';
 import { manifestKey } from '../../../catalog/repository/names.ts';
-import { Bucket, backupId, drafts, guid, manifestOf } from './manifests.ts';
+import { attributesOf, Bucket, backupId, drafts, guid, manifestOf } from './manifests.ts';
 
 let index: CatalogIndex;
 
@@ -89,7 +91,7 @@ test('reads no more manifests at once than it may, and says how far it is', asyn
   const seen: RefreshProgress[] = [];
   await refresh(bucket, index, { concurrency: 4, onProgress: (progress) => seen.push(progress) });
   assert.equal(bucket.mostAtOnce, 4);
-  assert.deepEqual(seen.at(-1), { listed: 60, read: 60, added: 60, removed: 0, problems: 0 });
+  assert.deepEqual(seen.at(-1), { listed: 60, read: 60, added: 60, removed: 0, attributes: 0, problems: 0 });
 });
 
 test('what is gone from the bucket goes from the index, and what is there is not read again', async () => {
@@ -154,7 +156,7 @@ test('rebuilt from the bucket, the index is equal to the one that grew with it',
       const grown = new CatalogIndex(':memory:');
       for (const manifest of all.map(manifestOf)) {
         bucket.put(manifest);
-        grown.add(manifest);
+        grown.add(manifest, readOf(manifest));
         if (!choice.next().value) continue;
         bucket.drop(manifest);
         grown.remove(manifest.backup);
@@ -173,3 +175,9 @@ test('rebuilt from the bucket, the index is equal to the one that grew with it',
     { numRuns: 60 },
   );
 });
+
+/** What the service has read of a backup's attributes when it is added. */
+function readOf({ attributes }: Manifest): ReadAttributes | undefined {
+  if (attributes === null) return undefined;
+  return settingsIn(attributes, attributesOf(Number.parseInt(attributes, 16)));
+}
