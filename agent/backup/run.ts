@@ -1,11 +1,13 @@
 /** Does what `plan.ts` decided: snapshots, then one dataset after the other. */
+import type { Attributes } from '../../catalog/attributes/attributes.ts';
 import { systemClock } from '../../catalog/clock.ts';
 import { ZkeepError } from '../../catalog/errors.ts';
 import type { BackupSummary, RepositoryInfo } from '../../catalog/protocol/protocol.ts';
 import type { BackupId, SetId } from '../../catalog/words.ts';
+import { Ahead } from '../capture/ahead.ts';
+import { Capture } from '../capture/capture.ts';
 import type { Progress } from '../output/progress.ts';
 import type { ServiceClient } from '../service/client.ts';
-import { captureAttributes } from '../zfs/capture.ts';
 import { estimateSend, sendCommand, sendStream } from '../zfs/send.ts';
 import { bookmark, bookmarkCommand, release, snapshotOf } from '../zfs/snapshot.ts';
 import { SUSPENDED } from '../zfs/stall.ts';
@@ -32,6 +34,18 @@ export interface BackupTools {
   readonly moment?: Moment | undefined;
 }
 
+/** What one dataset's backup is made of, besides its plan. */
+interface Piece {
+  /** `undefined` when it is not there. */
+  readonly snapshot: Taken | undefined;
+  readonly set: SetId | null;
+  /** Asks for the attributes, or waits for what was asked ahead. */
+  readonly attributes: () => Promise<Attributes>;
+}
+
+/** So many datasets' attributes are captured before their turn comes: properties may change while others are sent. */
+const CAPTURED_AHEAD = 32;
+
 /**
  * Runs a plan. A dataset that fails does not keep the others from being stored;
  * what it leaves is undone: its open backup, its hold, and its snapshot if this
@@ -41,14 +55,44 @@ export interface BackupTools {
  */
 export async function runBackup(plan: BackupPlan, tools: BackupTools): Promise<DatasetResult[]> {
   const { taken, sets } = await takeSnapshots(plan, tools);
+  const over = new AbortController();
+  const attributes = captureAhead(plan.datasets, AbortSignal.any([tools.signal, over.signal]));
+  try {
+    const pieceOf = (item: DatasetPlan) => ({
+      snapshot: taken.get(item.dataset),
+      set: sets.get(item.dataset) ?? null,
+      attributes: () => attributes(item),
+    });
+    return await backUpAll(plan.datasets, pieceOf, tools);
+  } finally {
+    over.abort();
+  }
+}
+
+/** Captures the attributes of all that will be sent, in their order. */
+function captureAhead(datasets: readonly DatasetPlan[], signal: AbortSignal) {
+  const sent = datasets.filter(({ kind }) => kind !== 'already');
+  const capture = new Capture({ signal });
+  const ahead = new Ahead(
+    sent.map((item) => async () => await capture.of(item.dataset, sendingOf(item).to)),
+    CAPTURED_AHEAD,
+  );
+  return async (item: DatasetPlan) => await ahead.at(sent.indexOf(item));
+}
+
+async function backUpAll(
+  datasets: readonly DatasetPlan[],
+  pieceOf: (item: DatasetPlan) => Piece,
+  tools: BackupTools,
+): Promise<DatasetResult[]> {
   const results: DatasetResult[] = [];
   let hopeless: unknown;
-  for (const item of plan.datasets) {
-    const set = sets.get(item.dataset) ?? null;
+  for (const item of datasets) {
+    const piece = pieceOf(item);
     const result =
       hopeless === undefined
-        ? await backUp(item, taken.get(item.dataset), set, tools)
-        : await failed(item, set, hopeless, 0, tools);
+        ? await backUp(item, piece, tools)
+        : await failed(item, piece.set, hopeless, 0, tools);
     if (tools.signal.aborted) hopeless ??= tools.signal.reason;
     else if (isLost(result.failure)) hopeless ??= result.failure;
     results.push(result);
@@ -63,8 +107,7 @@ function isLost(failure: unknown): boolean {
 
 async function backUp(
   item: DatasetPlan,
-  snapshot: Taken | undefined,
-  set: SetId | null,
+  { snapshot, set, attributes }: Piece,
   tools: BackupTools,
 ): Promise<DatasetResult> {
   const started = systemClock.now();
@@ -72,7 +115,7 @@ async function backUp(
   try {
     if (item.kind === 'already') return await alreadyStored(item, await storedBackup(item, tools), tools);
     if (!snapshot) throw vanished(item);
-    const summary = await send(item, snapshot, set, tools);
+    const summary = await send(item, { snapshot, set, attributes }, tools);
     await settle(item, tools);
     const { backup, to, bytes, stored } = summary;
     const labels = { ...labelsOf(item), ...reasonOf(item, set), outcome: 'stored' as const };
@@ -88,8 +131,7 @@ async function backUp(
 /** Send, check, cut, compress, store, commit. */
 async function send(
   item: DatasetPlan,
-  snapshot: Taken,
-  set: SetId | null,
+  piece: Piece & { readonly snapshot: Taken },
   tools: BackupTools,
 ): Promise<BackupSummary> {
   const { client, repository, host, progress, signal } = tools;
@@ -104,14 +146,14 @@ async function send(
       total = bytes;
     });
   }
-  const attributes = captureAttributes(dataset, sending.to, signal);
+  const attributes = piece.attributes();
   // It is awaited before the commit, unless something else fails before.
   attributes.catch(() => undefined);
   const upload = {
     source: sourceOf(dataset, host),
-    set,
+    set: piece.set,
     from: from && { guid: from.guid, name: from.name },
-    to: { guid: snapshot.guid, name: item.snapshot },
+    to: { guid: piece.snapshot.guid, name: item.snapshot },
     send_flags: [...flags],
   };
   return await uploadStream(sendStream(sendCommand(sending), signal), upload, {

@@ -3,7 +3,7 @@
  * stream does not carry, as the commands print it and taken apart.
  */
 import { type Attributes, type CommandOutput, MAX_ATTRIBUTES } from '../../catalog/attributes/attributes.ts';
-import { parseOutputs } from '../../catalog/attributes/parsing/outputs.ts';
+import { doubtfulIn, parseOutputs } from '../../catalog/attributes/parsing/outputs.ts';
 import { poolOf } from '../zfs/names.ts';
 import {
   knowsJson,
@@ -13,7 +13,6 @@ import {
   questionsAboutProperty,
 } from '../zfs/questions.ts';
 import { askAll } from './ask.ts';
-import { doubtfulIn } from './doubtful.ts';
 import { hostOutputs } from './host.ts';
 
 /** Properties at most that are asked for one by one. */
@@ -61,10 +60,11 @@ export class Capture {
       this.#ofPool(dataset, json),
       askAll(questionsAboutDataset(dataset, snapshot, how), signal),
     ]);
-    const again = doubtfulIn(told).slice(0, MAX_DOUBTFUL);
-    const single = again.flatMap(({ name, property }) =>
-      questionsAboutProperty(property, name, this.#options.patience),
-    );
+    // What looks like a line about something else is a part of a value.
+    const doubtful = doubtfulIn(told).filter(({ name }) => name === dataset || name === snapshot);
+    const single = doubtful
+      .slice(0, MAX_DOUBTFUL)
+      .flatMap(({ name, property }) => questionsAboutProperty(property, name, this.#options.patience));
     const outputs = [...told, ...(await askAll(single, signal)), ...pool, ...host];
     return fitting({ format: 1, dataset, outputs, parsed: parseOutputs(dataset, outputs) });
   }

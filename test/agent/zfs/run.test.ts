@@ -1,7 +1,6 @@
 /** Real children stand in for zfs: what is tested is how children are run, not what zfs does. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { questionsAbout } from '../../../agent/zfs/capture.ts';
 import { receiveStream } from '../../../agent/zfs/receive.ts';
 import { outputOf, run } from '../../../agent/zfs/run.ts';
 import { sendStream } from '../../../agent/zfs/send.ts';
@@ -118,12 +117,5 @@ describe('a stream into a command', () => {
     const stop = new AbortController();
     setTimeout(() => stop.abort(new Error('enough')), 100);
     await assert.rejects(receiveStream(shell('sleep 30'), chunks(30), { signal: stop.signal }), /enough/);
-  });
-});
-
-describe('the attributes', () => {
-  it('are asked for with names as single arguments', () => {
-    const words = questionsAbout('tank/a b', 'tank/a b@c d').flatMap(({ command }) => command);
-    assert.ok(words.includes('tank/a b') && words.includes('tank/a b@c d') && words.includes('tank'));
   });
 });
