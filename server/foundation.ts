@@ -120,8 +120,8 @@ async function openIndex(
   try {
     const report = await (anew ? rebuild(repository, index) : refresh(repository, index));
     for (const { key, error } of report.problems) log.error({ err: error, key }, 'a manifest cannot be used');
-    const { listed, added, removed } = report;
-    log.info({ listed, added, removed }, 'the index is up to date');
+    const { listed, added, removed, attributes } = report;
+    log.info({ listed, added, removed, attributes }, 'the index is up to date');
     return { index, report };
   } catch (thrown) {
     index.close();

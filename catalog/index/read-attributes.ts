@@ -7,6 +7,8 @@ import type { CatalogIndex } from './catalog-index.ts';
 import { inBatches, inOrder } from './in-order.ts';
 import { type ReadAttributes, settingsIn } from './tables/settings.ts';
 
+export type { ReadAttributes } from './tables/settings.ts';
+
 /** Where attribute manifests are read from: the repository. */
 export interface AttributesSource {
   /** Reads one. Throws `missing`, `damaged` or `refused` when it cannot be used. */

@@ -6,6 +6,7 @@
 import { hash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { ZkeepError } from '../../catalog/errors.ts';
+import { type ReadAttributes, readOneOf } from '../../catalog/index/read-attributes.ts';
 import type { BackupSummary, CommitRequest } from '../../catalog/protocol/protocol.ts';
 import { buildManifest, type Manifest } from '../../catalog/repository/manifest.ts';
 import { attributesKey, manifestKey, segmentKey, segmentsOf } from '../../catalog/repository/names.ts';
@@ -30,6 +31,7 @@ export async function commitOpen(
     throw differentCommit(opened.backup);
   }
   const { backup, committing = { request, at: clock.now() } } = opened;
+  const attributes = await readAttributes(surroundings, opened, request);
   let manifest = opened.committing && (await writtenManifest(surroundings, opened));
   if (!manifest) {
     const parts = open.parts(backup);
@@ -38,7 +40,7 @@ export async function commitOpen(
     if (!open.beginCommit(backup, committing)) throw notOpen(backup);
     await repository.commit(manifest);
   }
-  const summary = index.add(manifest);
+  const summary = index.add(manifest, attributes);
   open.close(backup);
   return summary;
 }
@@ -57,6 +59,24 @@ export async function commitAgain(
   const committed = { stream, attributes, segments: segments.length };
   if (!isDeepStrictEqual(committed, request)) throw differentCommit(summary.backup);
   return summary;
+}
+
+/** What the index is to know of the attributes. It can learn that later as well, so nothing here fails a commit. */
+async function readAttributes(
+  { repository, log }: Surroundings,
+  { backup }: OpenBackupState,
+  { attributes }: CommitRequest,
+): Promise<ReadAttributes | undefined> {
+  if (attributes === null) return undefined;
+  try {
+    return await readOneOf(repository, attributes);
+  } catch (thrown) {
+    log.warn(
+      { err: thrown, backup, attributes },
+      'the attributes cannot be read: the next start tries again',
+    );
+    return undefined;
+  }
 }
 
 async function writtenManifest(

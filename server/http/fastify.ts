@@ -8,6 +8,7 @@ import { attributesRoutes } from '../routes/attributes.ts';
 import { backupRoutes } from '../routes/backups.ts';
 import { datasetRoutes } from '../routes/datasets.ts';
 import { healthRoutes } from '../routes/health.ts';
+import { historyRoutes } from '../routes/history.ts';
 import { lineageRoutes } from '../routes/lineages.ts';
 import { objectRoutes } from '../routes/objects.ts';
 import { openBackupRoutes } from '../routes/open-backups.ts';
@@ -67,6 +68,7 @@ const ROUTES = [
   snapshotRoutes,
   lineageRoutes,
   attributesRoutes,
+  historyRoutes,
   planRoutes,
 ];
 

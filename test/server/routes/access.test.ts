@@ -19,6 +19,8 @@ const CALLS: readonly [scope: Scope, method: string, path: string, body?: unknow
   ['reader', 'GET', '/v1/lineages'],
   ['reader', 'GET', `/v1/lineages/${id}`],
   ['reader', 'GET', `/v1/attributes/${'0'.repeat(64)}`],
+  ['reader', 'POST', '/v1/settings', { wanted: {} }],
+  ['reader', 'GET', '/v1/history'],
   ['reader', 'POST', '/v1/plans', { wanted: {}, have: [], rollback: false }],
   ['agent', 'POST', '/v1/backups', {}],
   ['agent', 'POST', `/v1/backups/${id}/alive`],
