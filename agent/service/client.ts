@@ -3,6 +3,14 @@
 import { type Attributes, parseAttributes } from '../../catalog/attributes/attributes.ts';
 import { ZkeepError } from '../../catalog/errors.ts';
 import {
+  type HistoryAnswer,
+  HistoryAnswerSchema,
+  type HistoryPoint,
+  type HistoryQuery,
+  type SettingsAnswer,
+  SettingsAnswerSchema,
+} from '../../catalog/protocol/history.ts';
+import {
   AliveAnswerSchema,
   AttributesAnswerSchema,
   type BackupsAnswer,
@@ -32,6 +40,7 @@ import {
   RepositoryInfoSchema,
   type RestorePlan,
   RestorePlanSchema,
+  type Wanted,
 } from '../../catalog/protocol/protocol.ts';
 import { type Manifest, parseManifest } from '../../catalog/repository/manifest.ts';
 import type { Grant } from '../../catalog/repository/store/store.ts';
@@ -49,6 +58,8 @@ const readDatasets = checker(DatasetsAnswerSchema, 'the answer');
 const readBackups = checker(BackupsAnswerSchema, 'the answer');
 const readGrantsAnswer = checker(GrantsAnswerSchema, 'the answer');
 const readPlan = checker(RestorePlanSchema, 'the answer');
+const readSettings = checker(SettingsAnswerSchema, 'the answer');
+const readHistory = checker(HistoryAnswerSchema, 'the answer');
 
 /** A commit looks at every segment in the store: it may take long. */
 const COMMIT_TIMEOUT = 15 * 60_000;
@@ -154,6 +165,21 @@ export class ServiceClient {
   async attributes(digest: Digest, signal?: AbortSignal): Promise<Attributes> {
     const path = `/v1/attributes/${digest}`;
     return parseAttributes(await this.#exchange.ask({ method: 'GET', path, signal, maxBytes: MAX_MANIFEST }));
+  }
+
+  /** What was set as of a snapshot or a moment. */
+  async settings(wanted: Wanted, signal?: AbortSignal): Promise<SettingsAnswer> {
+    const question = { method: 'POST' as const, path: '/v1/settings', body: { wanted }, signal };
+    return await this.#ask(readSettings, question);
+  }
+
+  async *history(query: HistoryQuery, signal?: AbortSignal): AsyncGenerator<HistoryPoint> {
+    for (let after: string | null | undefined = query.after; after !== null; ) {
+      const question = { method: 'GET' as const, path: '/v1/history', query: pageOf(query, after), signal };
+      const page: HistoryAnswer = await this.#ask(readHistory, question);
+      yield* page.points;
+      after = page.next;
+    }
   }
 
   async plan(body: PlanRequest, signal?: AbortSignal): Promise<RestorePlan> {

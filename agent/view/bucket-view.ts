@@ -3,14 +3,22 @@
 import type { Attributes } from '../../catalog/attributes/attributes.ts';
 import { messageOf, ZkeepError } from '../../catalog/errors.ts';
 import type { CatalogIndex } from '../../catalog/index/catalog-index.ts';
+import type { RefreshProblem } from '../../catalog/index/refresh.ts';
+import type { HistoryPoint, SettingsAnswer } from '../../catalog/protocol/history.ts';
 import type { DatasetsQuery } from '../../catalog/protocol/pages.ts';
-import type { BackupSummary, Dataset, PlanRequest, RestorePlan } from '../../catalog/protocol/protocol.ts';
+import type {
+  BackupSummary,
+  Dataset,
+  PlanRequest,
+  RestorePlan,
+  Wanted,
+} from '../../catalog/protocol/protocol.ts';
 import type { Manifest } from '../../catalog/repository/manifest.ts';
 import { openRepository, type Repository } from '../../catalog/repository/repository.ts';
 import { openStore, parseLocation } from '../../catalog/repository/store/location.ts';
 import type { VerifyOptions, VerifyReport } from '../../catalog/repository/verify.ts';
 import type { BackupId, Digest } from '../../catalog/words.ts';
-import type { BackupsMeant, CatalogView, ViewOptions } from './view.ts';
+import type { BackupsMeant, CatalogView, HistoryMeant, ViewOptions } from './view.ts';
 
 /**
  * Opens the repository at a place.
@@ -32,6 +40,8 @@ class BucketView implements CatalogView {
   readonly #repository: Repository;
   readonly #viewing: ViewOptions;
   #made: Promise<CatalogIndex> | undefined;
+  /** Datasets whose attribute manifests are read; `undefined`: all. */
+  readonly #read = new Map<string | undefined, Promise<void>>();
 
   constructor(repository: Repository, viewing: ViewOptions) {
     this.#repository = repository;
@@ -51,8 +61,8 @@ class BucketView implements CatalogView {
     }
   }
 
-  async *backups(meant: BackupsMeant): AsyncGenerator<BackupSummary> {
-    const index = await this.#index();
+  async *backups({ drift = false, ...meant }: BackupsMeant): AsyncGenerator<BackupSummary> {
+    const index = await (drift ? this.#indexWith(meant.dataset) : this.#index());
     for (let after: string | null | undefined; after !== null; ) {
       const page = index.backups({ ...meant, ...(after === undefined ? {} : { after }) });
       yield* page.backups;
@@ -81,6 +91,20 @@ class BucketView implements CatalogView {
     return await this.#repository.attributes(digest, this.#viewing.signal);
   }
 
+  async settings(wanted: Wanted): Promise<SettingsAnswer> {
+    const { dataset } = wanted.dataset === undefined ? (await this.#index()).select(wanted) : wanted;
+    return (await this.#indexWith(dataset)).settings(wanted);
+  }
+
+  async *history(meant: HistoryMeant): AsyncGenerator<HistoryPoint> {
+    const index = await this.#indexWith(meant.dataset);
+    for (let after: string | null | undefined; after !== null; ) {
+      const page = index.history({ ...meant, ...(after === undefined ? {} : { after }) });
+      yield* page.points;
+      after = page.next;
+    }
+  }
+
   async segment(manifest: Manifest, number: number, signal = this.#viewing.signal): Promise<Uint8Array> {
     return await this.#repository.segment(manifest, number, signal);
   }
@@ -101,12 +125,35 @@ class BucketView implements CatalogView {
     return this.#made;
   }
 
+  /** The index with what the attribute manifests of a dataset say; those of all others are left unread. */
+  async #indexWith(dataset: string | undefined): Promise<CatalogIndex> {
+    const index = await this.#index();
+    const reading = this.#read.get(dataset) ?? this.#readAttributes(index, dataset);
+    this.#read.set(dataset, reading);
+    await reading;
+    return index;
+  }
+
+  async #readAttributes(index: CatalogIndex, dataset: string | undefined): Promise<void> {
+    const { readAttributes } = await import('../../catalog/index/read-attributes.ts');
+    await readAttributes(this.#repository, index, {
+      dataset,
+      signal: this.#viewing.signal,
+      onRead: (_count, problems) => this.#tell(problems),
+    });
+  }
+
   async #makeIndex(): Promise<CatalogIndex> {
     const { CatalogIndex } = await import('../../catalog/index/catalog-index.ts');
     const { rebuild } = await import('../../catalog/index/refresh.ts');
     const index = new CatalogIndex(':memory:');
-    const { problems } = await rebuild(this.#repository, index, { signal: this.#viewing.signal });
-    for (const { key, error } of problems) this.#viewing.onProblem(`${key} is left out: ${messageOf(error)}`);
+    const reading = { signal: this.#viewing.signal, attributes: false };
+    const { problems } = await rebuild(this.#repository, index, reading);
+    this.#tell(problems);
     return index;
+  }
+
+  #tell(problems: readonly RefreshProblem[]): void {
+    for (const { key, error } of problems) this.#viewing.onProblem(`${key} is left out: ${messageOf(error)}`);
   }
 }

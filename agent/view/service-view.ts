@@ -1,8 +1,15 @@
 /** What is kept, as the service tells it; the segments come straight from the store, by grants. */
 
 import type { Attributes } from '../../catalog/attributes/attributes.ts';
+import type { HistoryPoint, SettingsAnswer } from '../../catalog/protocol/history.ts';
 import type { DatasetsQuery } from '../../catalog/protocol/pages.ts';
-import type { BackupSummary, Dataset, PlanRequest, RestorePlan } from '../../catalog/protocol/protocol.ts';
+import type {
+  BackupSummary,
+  Dataset,
+  PlanRequest,
+  RestorePlan,
+  Wanted,
+} from '../../catalog/protocol/protocol.ts';
 import type { Manifest } from '../../catalog/repository/manifest.ts';
 import { getByGrant } from '../../catalog/repository/store/transfer.ts';
 import type { VerifyOptions, VerifyReport } from '../../catalog/repository/verify.ts';
@@ -11,7 +18,7 @@ import type { BackupId, Digest } from '../../catalog/words.ts';
 import { ServiceClient } from '../service/client.ts';
 import type { ServiceAccess } from '../service/exchange.ts';
 import { ReadGrants } from './read-grants.ts';
-import type { BackupsMeant, CatalogView } from './view.ts';
+import type { BackupsMeant, CatalogView, HistoryMeant } from './view.ts';
 
 export class ServiceView implements CatalogView {
   readonly #client: ServiceClient;
@@ -31,7 +38,7 @@ export class ServiceView implements CatalogView {
     return this.#client.datasets(meant, this.#signal);
   }
 
-  backups(meant: BackupsMeant): AsyncIterable<BackupSummary> {
+  backups({ drift: _, ...meant }: BackupsMeant): AsyncIterable<BackupSummary> {
     return this.#client.backups(meant, this.#signal);
   }
 
@@ -49,6 +56,14 @@ export class ServiceView implements CatalogView {
 
   async attributes(digest: Digest): Promise<Attributes> {
     return await this.#client.attributes(digest, this.#signal);
+  }
+
+  async settings(wanted: Wanted): Promise<SettingsAnswer> {
+    return await this.#client.settings(wanted, this.#signal);
+  }
+
+  history(meant: HistoryMeant): AsyncIterable<HistoryPoint> {
+    return this.#client.history(meant, this.#signal);
   }
 
   async segment(manifest: Manifest, number: number, signal = this.#signal): Promise<Uint8Array> {

@@ -1,8 +1,15 @@
 /** What is kept, as a command sees it: through the service, or in the bucket alone. */
 
 import type { Attributes } from '../../catalog/attributes/attributes.ts';
+import type { HistoryPoint, HistoryQuery, SettingsAnswer } from '../../catalog/protocol/history.ts';
 import type { DatasetsQuery } from '../../catalog/protocol/pages.ts';
-import type { BackupSummary, Dataset, PlanRequest, RestorePlan } from '../../catalog/protocol/protocol.ts';
+import type {
+  BackupSummary,
+  Dataset,
+  PlanRequest,
+  RestorePlan,
+  Wanted,
+} from '../../catalog/protocol/protocol.ts';
 import type { Manifest } from '../../catalog/repository/manifest.ts';
 import type { VerifyOptions, VerifyReport } from '../../catalog/repository/verify.ts';
 import type { BackupId, Digest, Guid } from '../../catalog/words.ts';
@@ -13,7 +20,12 @@ export interface BackupsMeant {
   readonly dataset?: string;
   readonly host?: string;
   readonly to?: Guid;
+  /** The drift of each is asked for: the repository alone tells it only after reading all their attributes. */
+  readonly drift?: boolean;
 }
+
+/** Whose history, and of what; absent: of all. */
+export type HistoryMeant = Pick<HistoryQuery, 'dataset' | 'host' | 'property' | 'scope'>;
 
 /** Everything that reads. All methods throw {@link ZkeepError}s. */
 export interface CatalogView {
@@ -26,6 +38,10 @@ export interface CatalogView {
   plan(request: PlanRequest): Promise<RestorePlan>;
   manifest(of: Pick<BackupSummary, 'backup' | 'to'>): Promise<Manifest>;
   attributes(digest: Digest): Promise<Attributes>;
+  /** What was set on a dataset as of a snapshot or a moment, and the backup that tells it. */
+  settings(wanted: Wanted): Promise<SettingsAnswer>;
+  /** Where the settings of a dataset changed, host by host, the newest first. */
+  history(meant: HistoryMeant): AsyncIterable<HistoryPoint>;
   /** The stored bytes of segment `number`; whoever decodes them checks their digest. */
   segment(manifest: Manifest, number: number, signal?: AbortSignal): Promise<Uint8Array>;
   verify(options: VerifyOptions): Promise<VerifyReport>;

@@ -1,10 +1,10 @@
 /** At which backups of a dataset its settings changed. */
 
+import type { Change, Scope, Setting } from '../../attributes/difference.ts';
 import type { HistoryAnswer, HistoryPoint, HistoryQuery } from '../../protocol/history.ts';
 import type { BackupId } from '../../words.ts';
 import { requireRow } from '../tables/backup.ts';
 import type { IndexDatabase } from '../tables/database.ts';
-import type { Change, Scope, Setting } from '../tables/difference.ts';
 import { settingsOfBackup, unpackSettings } from '../tables/settings.ts';
 import { chooseSnapshot } from './choose.ts';
 import { type DatasetRow, datasetRows } from './lists.ts';

@@ -4,8 +4,8 @@
  * a list need not compare and a history need not search.
  */
 
+import { type Change, compareSettings, type Setting } from '../../attributes/difference.ts';
 import type { IndexDatabase } from './database.ts';
-import { type Change, compareSettings, type Setting } from './difference.ts';
 import { settingsOfBackup, unpackSettings } from './settings.ts';
 
 /** A place in the order of a dataset's backups: by creation of the snapshot, then by id. */

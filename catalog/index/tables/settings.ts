@@ -2,9 +2,9 @@
 import { hash } from 'node:crypto';
 import { constants, zstdCompressSync, zstdDecompressSync } from 'node:zlib';
 import { type Attributes, MAX_ATTRIBUTES } from '../../attributes/attributes.ts';
+import { type Setting, settingsOf } from '../../attributes/difference.ts';
 import { canonicalJson } from '../../repository/repository.ts';
 import type { Digest } from '../../words.ts';
-import { type Setting, settingsOf } from './difference.ts';
 
 /** The settings of one attribute manifest, as they are kept. */
 export interface KeptSettings {
