@@ -1,5 +1,6 @@
 /** Streams that are already files, into the repository: packages are split, each stream becomes one backup. */
 import { hostname } from 'node:os';
+import type { Attributes } from '../../catalog/attributes/attributes.ts';
 import { systemClock } from '../../catalog/clock.ts';
 import { ZkeepError } from '../../catalog/errors.ts';
 import { type Substream, splitPackage } from '../../catalog/stream/package.ts';
@@ -16,6 +17,9 @@ export interface ImportNames {
   readonly host: string | undefined;
 }
 
+/** Gives the attributes that are kept beside a stream, by what its dataset is called there and here. */
+export type AttributesOf = (sent: string, kept: string) => Attributes | undefined;
+
 /**
  * Stores every stream that the source holds. A stream that is refused does not
  * keep the others of its package from being stored; one that is damaged does.
@@ -25,7 +29,7 @@ export interface ImportNames {
 export async function importStreams(
   source: AsyncIterable<Uint8Array>,
   names: ImportNames,
-  options: UploadOptions,
+  options: UploadOptions & { readonly attributesOf?: AttributesOf },
 ): Promise<StoredResult[]> {
   const results: StoredResult[] = [];
   const streams = splitPackage(source);
@@ -75,7 +79,7 @@ async function importOne(
   streams: AsyncIterator<Substream>,
   root: string,
   names: ImportNames,
-  options: UploadOptions,
+  options: UploadOptions & { readonly attributesOf?: AttributesOf },
 ): Promise<StoredResult> {
   const { begin } = stream;
   const started = systemClock.now();
@@ -91,7 +95,11 @@ async function importOne(
       to: { guid: begin.toGuid, name: snapshot },
       send_flags: null,
     };
-    const { backup, from, to, bytes, stored } = await uploadStream(bytesOf(stream, streams), upload, options);
+    const attributes = options.attributesOf?.(datasetIn(begin), dataset);
+    const { backup, from, to, bytes, stored } = await uploadStream(bytesOf(stream, streams), upload, {
+      ...options,
+      ...(attributes ? { attributes: Promise.resolve(attributes) } : {}),
+    });
     const seconds = (systemClock.now() - started) / 1000;
     return {
       dataset,

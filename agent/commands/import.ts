@@ -1,6 +1,7 @@
 /** `zkeep import`: keeps streams that are already files. */
 import type { Command } from 'commander';
 import { messageOf, ZkeepError } from '../../catalog/errors.ts';
+import type { AttributesOf } from '../backup/import.ts';
 import type { Amount } from '../output/progress.ts';
 import type { CommonOptions } from '../settings.ts';
 import { common, exitCodeOf, failureDocument, type Outcome, perform, type Surroundings } from './command.ts';
@@ -10,10 +11,14 @@ interface ImportOptions extends CommonOptions {
   readonly dataset: string;
   readonly host?: string;
   readonly file?: string;
+  readonly poolAttributes?: string;
+  readonly datasetAttributes?: string;
 }
 
 const EXAMPLE = `zkeep import --dataset tank/home < home.zfs
-zfs send -R tank/home@daily | zkeep import --dataset tank/home`;
+zfs send -R tank/home@daily | zkeep import --dataset tank/home
+zkeep import --dataset mgspool/mgt --file mgt.zfs \\
+    --pool-attributes mgspool.attr --dataset-attributes mgspool.mgt.attr`;
 
 export function addImport(program: Command, exit: (code: number) => void): void {
   const command = program
@@ -21,7 +26,9 @@ export function addImport(program: Command, exit: (code: number) => void): void 
     .description('store a stream that zfs send wrote; a package (-R, -I, -p) is split into its streams')
     .requiredOption('--dataset <name>', 'the name to keep it under; datasets below keep their place below')
     .option('--host <name>', 'the host to keep it under, instead of this one')
-    .option('--file <file>', 'read it from a file instead of standard input');
+    .option('--file <file>', 'read it from a file instead of standard input')
+    .option('--pool-attributes <file>', 'keep what "zpool get all POOL" printed into this file')
+    .option('--dataset-attributes <file>', 'keep what "zfs get -rHp all POOL" printed into this file');
   common(command, EXAMPLE).action(async (options: ImportOptions) => {
     exit(await perform('import', options, importStream));
   });
@@ -31,6 +38,7 @@ async function importStream(surroundings: Surroundings<ImportOptions>): Promise<
   const { options, progress, signal } = surroundings;
   const { parseDataset } = await import('../zfs/names.ts');
   const dataset = parseDataset(options.dataset);
+  const attributesOf = await handMade(options);
   const { stream, size } = await openSource(options.file, signal);
   const results = await withClient(surroundings, async (client) => {
     const repository = await client.repository(signal);
@@ -40,7 +48,7 @@ async function importStream(surroundings: Surroundings<ImportOptions>): Promise<
     return await importStreams(
       stream,
       { dataset, host: options.host },
-      { client, repository, onProgress, signal },
+      { client, repository, onProgress, signal, ...(attributesOf ? { attributesOf } : {}) },
     );
   });
   const { exitOf, failuresOf, resultDocument, storedInWords } = await import('../backup/results.ts');
@@ -55,6 +63,15 @@ async function importStream(surroundings: Surroundings<ImportOptions>): Promise<
     failures,
     exit: isDamaged(first?.failure) ? exitCodeOf(first?.failure) : exitOf(results, exitCodeOf),
   };
+}
+
+async function handMade({
+  poolAttributes: pool,
+  datasetAttributes: datasets,
+}: ImportOptions): Promise<AttributesOf | undefined> {
+  if (pool === undefined && datasets === undefined) return undefined;
+  const { readHandMade } = await import('../backup/hand-made.ts');
+  return await readHandMade({ pool, datasets });
 }
 
 /** What is read, and how long it is where that is known. */

@@ -17,7 +17,7 @@ export const CommandOutputSchema = Type.Object({
   /** Standard output; base64 when it is not UTF-8 (user properties are arbitrary bytes). */
   output: Type.String(),
   encoding: Type.Union([Type.Literal('utf8'), Type.Literal('base64')]),
-  /** Standard error, cut at 4,096 characters; there only when the command failed. */
+  /** Standard error, cut at 4,096 characters, when the command failed; when it did not, what was left out of its output. */
   error: Type.Optional(Type.String()),
 });
 export type CommandOutput = Static<typeof CommandOutputSchema>;

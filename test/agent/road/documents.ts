@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { type Static, type TSchema, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
-import { AttributesSchema } from '../../../catalog/attributes/attributes.ts';
+import { type Attributes, AttributesSchema } from '../../../catalog/attributes/attributes.ts';
 import {
   BackupSummarySchema,
   DatasetSchema,
@@ -94,6 +94,7 @@ export interface Document {
   readonly plan: Static<typeof RestorePlanSchema>;
   readonly problems: readonly Static<typeof ProblemSchema>[];
   readonly manifest: Static<typeof ManifestSchema>;
+  readonly attributes: Attributes | null;
   readonly segments: number;
   readonly bytes: number;
 }
