@@ -11,6 +11,7 @@ import { SelfGranter, type SelfGranterOptions } from './grants.ts';
 import { addRoutes, makeApp } from './http/fastify.ts';
 import { stderrLogger } from './logger.ts';
 import type { App, Service } from './service.ts';
+import { Sets } from './sets/sets.ts';
 import { OpenBackups } from './state/open-backups.ts';
 import { grantKey } from './state/state.ts';
 import { Tokens } from './state/tokens.ts';
@@ -69,7 +70,9 @@ async function buildOn(
   });
   const open = new OpenBackups(state, clock);
   const backups = new Backups({ repository, index, granter, open, clock, log, limit: limits.open_backups });
-  await addRoutes(app, tokens, { repository, index, granter, backups, clock, objects });
+  const sets = new Sets(state, clock);
+  sets.resume();
+  await addRoutes(app, tokens, { repository, index, granter, backups, sets, clock, objects });
   await app.ready();
   await backups.resume();
   return {

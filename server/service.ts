@@ -14,6 +14,7 @@ import type { DirectoryStore } from '../catalog/repository/store/directory-store
 import type { Granter } from '../catalog/repository/store/store.ts';
 import type { Backups } from './backup/backups.ts';
 import type { SelfGranter } from './grants.ts';
+import type { Sets } from './sets/sets.ts';
 
 /** Fastify, with types taken from TypeBox schemas. */
 export type App = FastifyInstance<
@@ -29,6 +30,7 @@ export interface Service {
   readonly index: CatalogIndex;
   readonly granter: Granter;
   readonly backups: Backups;
+  readonly sets: Sets;
   readonly clock: Clock;
   /** Set when the service itself takes the granted requests. */
   readonly objects: { readonly store: DirectoryStore; readonly granter: SelfGranter } | undefined;

@@ -14,6 +14,7 @@ import { objectRoutes } from '../routes/objects.ts';
 import { openBackupRoutes } from '../routes/open-backups.ts';
 import { planRoutes } from '../routes/plans.ts';
 import { repositoryRoutes } from '../routes/repository.ts';
+import { setRoutes } from '../routes/sets.ts';
 import { snapshotRoutes } from '../routes/snapshots.ts';
 import type { App, Service } from '../service.ts';
 import type { Tokens } from '../state/tokens.ts';
@@ -66,6 +67,7 @@ const ROUTES = [
   backupRoutes,
   datasetRoutes,
   snapshotRoutes,
+  setRoutes,
   lineageRoutes,
   attributesRoutes,
   historyRoutes,

@@ -60,6 +60,15 @@ const MIGRATIONS: readonly string[] = [
      token TEXT NOT NULL,
      expires INTEGER NOT NULL
    ) STRICT, WITHOUT ROWID;`,
+
+  `-- Sets that several hosts take together; those that are over for a day.
+   CREATE TABLE snapshot_set (
+     set_id TEXT PRIMARY KEY,
+     opened INTEGER NOT NULL,
+     phase TEXT NOT NULL,
+     document TEXT NOT NULL
+   ) STRICT, WITHOUT ROWID;
+   CREATE INDEX snapshot_set_by_phase ON snapshot_set (phase);`,
 ];
 
 /**
