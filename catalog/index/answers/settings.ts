@@ -2,11 +2,11 @@
 import type { Selection } from '../../chain/select.ts';
 import { ZkeepError } from '../../errors.ts';
 import type { SettingsAnswer } from '../../protocol/history.ts';
+import type { Guid } from '../../words.ts';
 import { BACKUP_COLUMNS, BACKUP_TABLES, type BackupRow, summaryOf } from '../tables/backup.ts';
 import type { IndexDatabase } from '../tables/database.ts';
 import { settingsOfBackup, unpackSettings } from '../tables/settings.ts';
 import { chooseSnapshot } from './choose.ts';
-import { Conditions } from './page.ts';
 
 /**
  * The settings of a dataset as they were at a snapshot; by time, or as the newest,
@@ -16,11 +16,10 @@ import { Conditions } from './page.ts';
  */
 export function settingsAt(db: IndexDatabase, wanted: Selection): SettingsAnswer {
   const { guid, dataset, host, name, created } = chooseSnapshot(db, wanted);
-  const here = () => new Conditions().add('d.dataset = ?', dataset).add('d.host = ?', host);
   const isExact = wanted.name !== undefined || wanted.guids !== undefined;
-  const found =
-    read(db, here().add('b.snapshot = ?', guid)) ??
-    (isExact ? undefined : readUntil(db, { dataset, host, created }));
+  const found = isExact
+    ? readOf(db, { dataset, host, guid })
+    : readUntil(db, { dataset, host, created: wanted.at ?? created });
   if (!found) throw unknown(dataset, name);
   const { content, ...row } = found;
   const backup = summaryOf(row);
@@ -30,11 +29,16 @@ export function settingsAt(db: IndexDatabase, wanted: Selection): SettingsAnswer
 type Found = BackupRow & { readonly content: Buffer };
 
 /** The last of several backups to a snapshot. */
-function read(db: IndexDatabase, conditions: Conditions): Found | undefined {
+function readOf(
+  db: IndexDatabase,
+  { dataset, host, guid }: { dataset: string; host: string; guid: Guid },
+): Found | undefined {
   return db.get<Found>(
     `SELECT ${BACKUP_COLUMNS}, s.content FROM ${BACKUP_TABLES} CROSS JOIN settings s ON s.id = b.settings
-     ${conditions.where} AND b.settings > 0 ORDER BY b.backup DESC LIMIT 1`,
-    ...conditions.values,
+     WHERE b.snapshot = ? AND d.dataset = ? AND d.host = ? AND b.settings > 0 ORDER BY b.backup DESC LIMIT 1`,
+    guid,
+    dataset,
+    host,
   );
 }
 

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import Database from 'better-sqlite3';
 import { CatalogIndex } from '../../../catalog/index/catalog-index.ts';
-import { backupId, guid, manifestOf } from './manifests.ts';
+import { settingsIn } from '../../../catalog/index/tables/settings.ts';
+import { attributesOf, backupId, guid, manifestOf } from './manifests.ts';
 
 /** A list without a filter walks an index from its end; a recursive step reads its own rows. */
 const MAY_SCAN = [
@@ -46,7 +47,20 @@ test('every statement of adding, removing, listing and planning finds its rows b
 
 function useAll(index: CatalogIndex): void {
   for (let number = 1; number < 9; number++) {
-    index.add(manifestOf({ number, from: number === 1 ? null : number - 1, to: number, set: 90 }));
+    const attributes = number % 4;
+    index.add(
+      manifestOf({ number, from: number === 1 ? null : number - 1, to: number, set: 90, attributes }),
+    );
+  }
+  for (let page = index.unread(2); page.length > 0; page = index.unread(2, page.at(-1))) {
+    index.learn(page.map((digest) => settingsIn(digest, attributesOf(Number.parseInt(digest, 16)))));
+  }
+  index.unread(2, '', 'tank/fs');
+  for (const wanted of [{}, { at: 1_700_000_300 }, { name: 's4' }]) {
+    index.settings({ dataset: 'tank/fs', ...wanted });
+  }
+  for (const filter of [{}, { property: 'recordsize' }, { scope: 'dataset' as const }]) {
+    page((after) => index.history({ dataset: 'tank/fs', ...filter, ...after, limit: 1 }));
   }
   index.add(manifestOf({ number: 20, from: null, to: 20 }));
   index.add(manifestOf({ number: 21, from: 21, to: 22, dataset: 'tank/other' }));
