@@ -1,9 +1,10 @@
 /** What a preflight judges: plain data, gathered by `gather.ts`, made up by tests. */
 import type { ZfsAbilities } from '../../../catalog/attributes/pool/abilities.ts';
-import type { VdevRole } from '../../../catalog/attributes/pool/layout.ts';
 import type { PoolPlan } from '../../../catalog/attributes/pool-plan.ts';
 import type { Begin } from '../../../catalog/stream/state.ts';
 import type { Guid } from '../../../catalog/words.ts';
+import type { AboveFacts, ImportablePool } from '../../zfs/pools.ts';
+import type { VdevFacts } from '../../zfs/vdevs.ts';
 import type { Target } from '../target.ts';
 
 /** One stream that will be received. */
@@ -26,30 +27,20 @@ export interface PlaceFacts extends Target {
   readonly above: AboveFacts | null;
 }
 
-/** The dataset into which something is received. */
-export interface AboveFacts {
-  readonly name: string;
-  /** It is the parent itself, not one further up. */
-  readonly parent: boolean;
-  /** Bytes that it may still take, quotas and reservations counted. */
-  readonly available: number | null;
-  readonly encrypted: boolean;
-  /** `available`, `unavailable`, or `null` where it is not encrypted. */
-  readonly keystatus: string | null;
-}
-
 /** What the stored properties say of the key of an encrypted dataset. */
 export interface KeyFacts {
   /** `passphrase`, `hex`, `raw`; `null` where the properties are not stored. */
   readonly format: string | null;
-  /** `prompt`, `file:///...`, `https://...`; `null` where the properties are not stored. */
+  /** `prompt`, `file:///...`, `https://...`; `null` where it is not stored, or that of another dataset. */
   readonly location: string | null;
+  /** The dataset whose key it uses, as it was called where it was; `null` where it had its own. */
+  readonly root: string | null;
   /** Whether a `file://` of it is there on this host; `null` where it is something else. */
   readonly present: boolean | null;
 }
 
 /** One dataset to be restored. */
-export interface DatasetFacts {
+export interface DatasetRestore {
   readonly place: PlaceFacts;
   /** In the order in which they are received. */
   readonly streams: readonly StreamFacts[];
@@ -60,13 +51,6 @@ export interface DatasetFacts {
   /** `referenced` of the wanted snapshot, bytes; `null` where its properties are not stored. */
   readonly referenced: number | null;
   readonly key: KeyFacts | null;
-}
-
-/** A pool that `zpool import` offers. */
-export interface ImportablePool {
-  readonly name: string;
-  /** Decimal digits. */
-  readonly id: string;
 }
 
 /** The pool that the restore goes to. */
@@ -90,44 +74,13 @@ export interface CreatingFacts {
   readonly trial: string | null;
 }
 
-/** One device or file of a pool to be created. `null`: nobody could tell. */
-export interface VdevFacts {
-  /** As it was named. */
-  readonly name: string;
-  readonly role: VdevRole;
-  /** Where it is; `null` where nothing of that name is. */
-  readonly path: string | null;
-  readonly kind: 'block' | 'file' | 'other' | 'missing';
-  /** Bytes. */
-  readonly size: number | null;
-  /** Bytes of a sector, as the device works and as it is spoken to. */
-  readonly sectors: { readonly physical: number; readonly logical: number } | null;
-  readonly readonly: boolean | null;
-  /** Where it or a part of it is mounted, or `[SWAP]`. */
-  readonly mounts: readonly string[];
-  /** What is built upon it: `lvm`, `raid1`, `crypt`, ... with their names. */
-  readonly holders: readonly string[];
-  /** File systems and the like that it or a part of it holds: `ext4`, `LVM2_member`, ... never `zfs_member`. */
-  readonly contents: readonly string[];
-  /** The imported pool that it belongs to. */
-  readonly pool: string | null;
-  /** The label that ZFS left on it. */
-  readonly label: VdevLabel | null;
-}
-
-/** A label, as `zdb -l` prints it. */
-export interface VdevLabel {
-  readonly pool: string;
-  readonly state: 'active' | 'exported' | 'destroyed' | 'spare' | 'cache' | 'other';
-}
-
 /** Everything. */
 export interface PreflightFacts {
   readonly abilities: ZfsAbilities;
-  /** 8 hex digits; `null` where there is none, or it is zero. */
-  readonly hostid: string | null;
+  /** 8 hex digits; `null` where there is none, or it is zero; `undefined` where nobody could tell. */
+  readonly hostid: string | null | undefined;
   readonly pool: PoolFacts;
-  readonly datasets: readonly DatasetFacts[];
+  readonly datasets: readonly DatasetRestore[];
   /** The administrator said that what is at the place may be lost (`--force`). */
   readonly force: boolean;
 }

@@ -1,6 +1,7 @@
 /** What is needed to read a raw stream once it is received. */
 import { hasFeature } from '../../../catalog/stream/features.ts';
-import type { DatasetFacts, KeyFacts, PreflightFacts } from './facts.ts';
+import { showCommand } from '../../zfs/failure.ts';
+import type { KeyFacts, PreflightFacts } from './facts.ts';
 import { type Finding, warn } from './finding.ts';
 
 /** A raw stream is received without its key, and the key is in no backup: so it is said before. */
@@ -9,34 +10,37 @@ export function findInKeys({ datasets }: PreflightFacts): Finding[] {
     // A dataset that goes on has its key already.
     const raw = streams.some(({ begin }) => hasFeature(begin, 'RAW'));
     if (!raw || base !== null) return [];
-    const message = `${place.target} comes back encrypted; the key is in no backup, and it is needed: ${wordsOf(key)}`;
     const { target } = place;
+    const message = `${target} comes back encrypted, and no backup holds the key. It takes ${wordsOf(key)}`;
     return [warn('key-needed', message, adviceFor(target, key), { target, ...factsOf(key) })];
   });
 }
 
-function wordsOf(key: DatasetFacts['key']): string {
+function wordsOf(key: KeyFacts | null): string {
+  if (key === null) return 'the key that it had';
+  const { format, location, root, present } = key;
   const what =
-    key?.format === 'passphrase' ? 'a passphrase' : key?.format ? `a key (${key.format})` : 'its key';
-  if (!key?.location) return what;
-  if (key.location === 'prompt') return `${what}, typed in`;
-  return key.present === false
-    ? `${what} from ${key.location}, which is not on this host`
-    : `${what} from ${key.location}`;
+    format === null ? 'the key' : format === 'passphrase' ? 'the passphrase' : `the key (${format})`;
+  const whose = root === null ? `${what} that it had` : `${what} of ${root}`;
+  if (location === null) return whose;
+  const where = location === 'prompt' ? 'typed in' : `from ${location}`;
+  return `${whose}, ${where}${present === false ? ', which is not on this host' : ''}`;
 }
 
-/** `zfs receive` cannot set keylocation=prompt, and gives a raw dataset `prompt`: so the place is named by hand. */
-function adviceFor(target: string, key: DatasetFacts['key']): string {
+/** A dataset that was received raw asks for its key (`keylocation=prompt`), wherever it came from before. */
+function adviceFor(target: string, key: KeyFacts | null): string {
   const location = key?.location;
-  if (!location || location === 'prompt') return `afterwards: zfs load-key ${target}`;
+  if (!location || location === 'prompt') return `afterwards: ${showCommand(['zfs', 'load-key', target])}`;
   const bring = key.present === false ? `bring ${location} to this host; ` : '';
-  return `${bring}afterwards: zfs load-key -L ${location} ${target}, and zfs set keylocation=${location} ${target}`;
+  const load = showCommand(['zfs', 'load-key', '-L', location, target]);
+  return `${bring}afterwards: ${load}, and ${showCommand(['zfs', 'set', `keylocation=${location}`, target])}`;
 }
 
 function factsOf(key: KeyFacts | null) {
   return {
     keyformat: key?.format ?? null,
     keylocation: key?.location ?? null,
+    encryptionroot: key?.root ?? null,
     present: key?.present ?? null,
   };
 }

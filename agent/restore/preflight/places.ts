@@ -1,5 +1,5 @@
 /** The places in the pool: what is there, and what would be lost. */
-import type { DatasetFacts, PreflightFacts } from './facts.ts';
+import type { DatasetRestore, PreflightFacts } from './facts.ts';
 import { type Finding, listOf, refuse, warn } from './finding.ts';
 
 export function findInPlaces({ datasets, pool, force }: PreflightFacts): Finding[] {
@@ -16,7 +16,7 @@ export function findInPlaces({ datasets, pool, force }: PreflightFacts): Finding
   ];
 }
 
-function findTwice(datasets: readonly DatasetFacts[]): Finding[] {
+function findTwice(datasets: readonly DatasetRestore[]): Finding[] {
   const byTarget = Map.groupBy(datasets, ({ place }) => place.target);
   return [...byTarget].flatMap(([target, { length }]) =>
     length < 2
@@ -33,7 +33,7 @@ function findTwice(datasets: readonly DatasetFacts[]): Finding[] {
 }
 
 /** A parent that is restored together with its child need not be there yet. */
-function findParent({ place }: DatasetFacts, coming: ReadonlySet<string>): Finding[] {
+function findParent({ place }: DatasetRestore, coming: ReadonlySet<string>): Finding[] {
   const { target, above, exists } = place;
   const parent = target.slice(0, Math.max(0, target.lastIndexOf('/')));
   if (exists || parent === '' || above?.parent || coming.has(parent)) return [];
@@ -42,7 +42,7 @@ function findParent({ place }: DatasetFacts, coming: ReadonlySet<string>): Findi
 }
 
 /** What an interrupted receive left: ours goes on or begins anew, that of others is left alone. */
-function findPartial({ place, streams }: DatasetFacts, force: boolean): Finding[] {
+function findPartial({ place, streams }: DatasetRestore, force: boolean): Finding[] {
   const { target, partial } = place;
   if (!partial || streams.length === 0) return [];
   const ours = streams.find(({ to }) => to === partial.to);
@@ -58,7 +58,7 @@ function findPartial({ place, streams }: DatasetFacts, force: boolean): Finding[
 }
 
 /** A full stream makes a new dataset: nothing may be in its place. */
-function findTaken({ place, streams, base }: DatasetFacts, force: boolean): Finding[] {
+function findTaken({ place, streams, base }: DatasetRestore, force: boolean): Finding[] {
   const { target, exists, snapshots, partial } = place;
   // A new dataset that was not received to its end goes with what is left of it.
   const leftover = partial !== undefined && snapshots.length === 0;
@@ -76,7 +76,7 @@ function findTaken({ place, streams, base }: DatasetFacts, force: boolean): Find
 }
 
 /** The place has something newer than what the first stream goes on from. */
-function findNewer({ place, base, rollback, streams }: DatasetFacts, force: boolean): Finding[] {
+function findNewer({ place, base, rollback, streams }: DatasetRestore, force: boolean): Finding[] {
   if (base === null || (streams.length === 0 && !rollback)) return [];
   const { target, snapshots, written } = place;
   const at = snapshots.findIndex(({ guid }) => guid === base);

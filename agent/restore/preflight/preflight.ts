@@ -2,12 +2,13 @@
  * What stands in the way of a restore, found before anything is created or
  * received. How it is used:
  *
- *     const abilities = await readAbilities(signal);                    // agent/zfs/abilities.ts
- *     const plan = planPool({ stored, name, vdevs, abilities, needed: neededFeatures(manifests) });
- *     const place = await lookAtPlace(target, signal);                  // ./gather.ts; a Target, for decideRestore too
+ *     const abilities = await readAbilities(signal);       // agent/zfs/abilities.ts
+ *     const place = await lookAtPlace(target, signal);     // gather.ts; a Target, for decideRestore too
+ *     const plan = planPool({ stored, name, vdevs, abilities, needed: neededFeatures(streams) });
+ *     const datasets = [{ place, streams, base, rollback, stored }];
  *     const facts = await gatherPreflight({ datasets, plan, abilities, force }, signal);
- *     const findings = preflight(facts);                                // pure; a dry run prints them
- *     refuseFindings(findings);                                         // throws one error that lists all
+ *     const findings = preflight(facts);                   // pure; a dry run prints them
+ *     refuseFindings(findings);                            // throws one error that lists all
  *
  * `plan` is `null` where the pool exists. Gathering asks only, it changes
  * nothing; so a dry run gathers, too. The findings that are left after
@@ -24,7 +25,7 @@ import { findInSpace } from './space.ts';
 import { findInStreams } from './streams.ts';
 import { findInVdevs } from './vdevs.ts';
 
-export type { DatasetFacts, PlaceFacts, PoolFacts, PreflightFacts, StreamFacts, VdevFacts } from './facts.ts';
+export type { DatasetRestore, PlaceFacts, PoolFacts, PreflightFacts, StreamFacts } from './facts.ts';
 export type { Finding } from './finding.ts';
 export { neededFeatures } from './streams.ts';
 

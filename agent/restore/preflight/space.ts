@@ -2,7 +2,8 @@
 import { type PoolLayout, toleranceOf, type VdevGroup } from '../../../catalog/attributes/pool/layout.ts';
 import { hasFeature } from '../../../catalog/stream/features.ts';
 import { sizeInWords } from '../../output/words.ts';
-import type { DatasetFacts, PreflightFacts, VdevFacts } from './facts.ts';
+import type { VdevFacts } from '../../zfs/vdevs.ts';
+import type { DatasetRestore, PreflightFacts } from './facts.ts';
 import { type Finding, refuse, warn } from './finding.ts';
 
 /** Part of the room from which on it is said: copy on write gets slow in a full pool. */
@@ -26,7 +27,7 @@ export function findInSpace(facts: PreflightFacts): Finding[] {
   return sums.flatMap((sum) => (sum.room === null ? [] : findTight(sum.where, sum.room, sum.datasets)));
 }
 
-function findTight(where: string, room: number, datasets: readonly DatasetFacts[]): Finding[] {
+function findTight(where: string, room: number, datasets: readonly DatasetRestore[]): Finding[] {
   const need = datasets.reduce((sum, dataset) => sum + spaceOf(dataset), 0);
   const facts = { where, need, room };
   const inWords = `${sizeInWords(need)} for ${datasets.length === 1 ? datasets[0]?.place.target : `${datasets.length} datasets`}`;
@@ -50,14 +51,14 @@ function findTight(where: string, room: number, datasets: readonly DatasetFacts[
  * What a dataset will take, bytes. One stream takes what its snapshot referenced
  * where it was; of several each keeps what it brings, in the snapshots.
  */
-export function spaceOf({ streams, referenced, base }: DatasetFacts): number {
+export function spaceOf({ streams, referenced, base }: DatasetRestore): number {
   const bytes = streams.reduce((sum, stream) => sum + stream.bytes, 0);
   if (base !== null || referenced === null || streams.length === 0) return bytes;
   return streams.length === 1 ? referenced : Math.max(referenced, bytes);
 }
 
 /** Blocks that travel as they are stored take as much as they have; others may compress on arrival. */
-function isExact({ streams, base, referenced }: DatasetFacts): boolean {
+function isExact({ streams, base, referenced }: DatasetRestore): boolean {
   if (base === null && referenced !== null && streams.length === 1) return true;
   return streams.every(({ begin }) => hasFeature(begin, 'COMPRESSED') || hasFeature(begin, 'RAW'));
 }

@@ -1,7 +1,7 @@
 /** What the streams ask of the ZFS and the pool that receive them. */
 import { nameOfZfs } from '../../../catalog/attributes/pool/abilities.ts';
 import { hasFeature, poolFeaturesOf, unreceivableFeatures } from '../../../catalog/stream/features.ts';
-import type { DatasetFacts, PoolFacts, PreflightFacts, StreamFacts } from './facts.ts';
+import type { DatasetRestore, PoolFacts, PreflightFacts, StreamFacts } from './facts.ts';
 import { type Finding, listOf, refuse, warn } from './finding.ts';
 
 /** What `zfs receive -s` itself asks for, whatever the stream (OpenZFS `dmu_recv.c`, `dmu_recv_begin_check`). */
@@ -40,7 +40,7 @@ function stateIn({ creating, properties }: PoolFacts, feature: string): string |
   return properties[`feature@${feature}`] ?? 'unknown';
 }
 
-function findUnreceivable({ place, streams }: DatasetFacts): Finding[] {
+function findUnreceivable({ place, streams }: DatasetRestore): Finding[] {
   return streams.flatMap(({ name, begin }) => {
     const flags = unreceivableFeatures(begin);
     if (flags.length === 0) return [];
@@ -103,7 +103,7 @@ export function isOlder(one: string, other: string): boolean {
 }
 
 /** A plain stream that begins a dataset below an encrypted one is encrypted anew: its key must be loaded. */
-function findUnloaded(datasets: readonly DatasetFacts[]): Finding[] {
+function findUnloaded(datasets: readonly DatasetRestore[]): Finding[] {
   return datasets.flatMap(({ place, streams, base }) => {
     const { above } = place;
     const [first] = streams;

@@ -1,5 +1,6 @@
 /** The devices of a pool to be made: there, large enough, and nobody else's. */
-import type { CreatingFacts, PreflightFacts, VdevFacts } from './facts.ts';
+import type { VdevFacts } from '../../zfs/vdevs.ts';
+import type { CreatingFacts, PreflightFacts } from './facts.ts';
 import { type Finding, listOf, refuse, warn } from './finding.ts';
 
 /** The smallest device that ZFS takes, bytes (`SPA_MINDEVSIZE`). */

@@ -55,13 +55,19 @@ export function parseLayout(text: string): PoolLayout {
   return { words, groups };
 }
 
-/** The groups of a stored pool; what is being replaced counts as one device. */
+/** The groups of a stored pool; what is being replaced counts as one device, what was removed as none. */
 export function groupsOf(vdevs: readonly Vdev[]): VdevGroup[] {
   const groups: { role: VdevRole; type: string; devices: string[] }[] = [];
+  let raid: string[] | undefined;
   for (const { level, role, type, name } of vdevs) {
-    if (level === 0)
-      groups.push({ role, type: isRaid(type) ? type : 'disk', devices: isRaid(type) ? [] : [name] });
-    else if (level === 1) groups.at(-1)?.devices.push(name);
+    if (level > 0) {
+      if (level === 1) raid?.push(name);
+      continue;
+    }
+    raid = isRaid(type) ? [] : undefined;
+    // The spares that a dRAID spreads over its disks are no disks of their own: `draid2-0-1`.
+    const none = type === 'indirect' || type === 'hole' || /^draid[123]-\d+-\d+$/.test(name);
+    if (!none) groups.push({ role, type: raid ? typeOf(type) : 'disk', devices: raid ?? [name] });
   }
   return groups;
 }
@@ -101,7 +107,7 @@ function groupWords(words: readonly string[]): VdevGroup[] {
       const from = at;
       while (at < words.length && !isKeyword(words[at] ?? '')) at++;
       const devices = words.slice(from, at).filter((name) => !PARTS.has(name));
-      if (passing === undefined) groups.push({ role, type: word, devices });
+      if (passing === undefined) groups.push({ role, type: typeOf(word), devices });
       else groups.push(...alone(passing, devices));
       if (passing !== undefined) role = 'data';
     }
@@ -112,6 +118,11 @@ function groupWords(words: readonly string[]): VdevGroup[] {
 function alone(role: VdevRole, devices: readonly string[]): VdevGroup[] {
   if (devices.length === 0) return [{ role, type: 'disk', devices }];
   return devices.map((device) => ({ role, type: 'disk', devices: [device] }));
+}
+
+/** As `zpool` names them once they are made: one parity where none is told. */
+function typeOf(word: string): string {
+  return word.replace(/^(?:raidz|draid)(?=$|:)/, (raid) => `${raid}1`);
 }
 
 function isKeyword(word: string): boolean {
