@@ -77,6 +77,12 @@ export function parseBackupId(text: string): BackupId {
   return text as BackupId;
 }
 
+/** Checks the id of a set. */
+export function parseSetId(text: string): SetId {
+  if (!UUID7.test(text)) throw notA('set id (UUIDv7)', text);
+  return text as SetId;
+}
+
 /** Checks a SHA-256 in hex. */
 export function parseDigest(text: string): Digest {
   if (!DIGEST.test(text)) throw notA('SHA-256', text);

@@ -4,6 +4,7 @@ import { ZkeepError } from '../../catalog/errors.ts';
 import type { BackupSummary } from '../../catalog/protocol/protocol.ts';
 import type { Manifest } from '../../catalog/repository/manifest.ts';
 import { unpackStream } from '../../catalog/repository/segment/unpack.ts';
+import { wrapStream } from '../../catalog/stream/wrap.ts';
 import type { BackupId, Guid } from '../../catalog/words.ts';
 import type { Progress } from '../output/progress.ts';
 import type { CatalogView } from '../view/view.ts';
@@ -11,6 +12,7 @@ import { listSource } from '../zfs/list.ts';
 import { receiveStream } from '../zfs/receive.ts';
 import { run } from '../zfs/run.ts';
 import type { RestoreActions, RestoreStep } from './plan.ts';
+import type { Wrap } from './settings.ts';
 
 /** One stream that was received. */
 export interface Received {
@@ -32,17 +34,22 @@ export interface RestoreTools {
  * Runs the commands and feeds the streams. After every step the target's newest
  * snapshot is the one that the step brings.
  *
+ * @param wraps properties that a stream is to bring as received ones.
  * @throws {ZkeepError} what ZFS, the service, the store or the stream was at fault for; what was
  *   received before stays, and the same restore goes on from there.
  */
-export async function runRestore(actions: RestoreActions, tools: RestoreTools): Promise<Received[]> {
+export async function runRestore(
+  actions: RestoreActions,
+  tools: RestoreTools,
+  wraps: ReadonlyMap<BackupId, Wrap> = new Map(),
+): Promise<Received[]> {
   const { target, before, steps } = actions;
   for (const command of before) await run(command, { signal: tools.signal });
   const received: Received[] = [];
   for (const [index, step] of steps.entries()) {
     tools.progress.begin(`${target} ${index + 1}/${steps.length} @${step.backup.name}`);
     const started = systemClock.now();
-    await receive(step, tools);
+    await receive(step, tools, wraps.get(step.backup.backup));
     await prove(target, step.backup.to, tools.signal);
     const { backup, to: guid, bytes } = step.backup;
     received.push({ backup, guid, bytes, seconds: (systemClock.now() - started) / 1000 });
@@ -99,10 +106,13 @@ export function checkIdentities(backups: readonly BackupSummary[], identities: r
   });
 }
 
-async function receive({ backup, command }: RestoreStep, tools: RestoreTools): Promise<void> {
+async function receive({ backup, command }: RestoreStep, tools: RestoreTools, wrap?: Wrap): Promise<void> {
   const manifest = await tools.view.manifest(backup);
+  const { toName: name, toGuid } = manifest.stream.begin;
+  const stream = streamOf(manifest, tools);
+  const guid = BigInt(`0x${toGuid}`);
   let bytes = 0;
-  await receiveStream(command, streamOf(manifest, tools), {
+  await receiveStream(command, wrap ? wrapStream(stream, { name, guid, ...wrap }) : stream, {
     signal: tools.signal,
     onTaken: (taken) => {
       bytes += taken;

@@ -1,0 +1,132 @@
+/** What `zkeep restore` says: what it would do, what it did, and what is not as it was. */
+import { ZkeepError } from '../../catalog/errors.ts';
+import type { RestoredItem } from '../restore/perform.ts';
+import type { Prepared } from '../restore/prepare.ts';
+import type { ProofDifference } from '../restore/proof.ts';
+import { allCommands, type RestoreItem } from '../restore/whole.ts';
+import { showCommand } from '../zfs/failure.ts';
+import { failureDocument, type Outcome } from './command.ts';
+
+/** What would be done; of a set, dataset by dataset. */
+export function previewOutcome({ whole, findings, poolStands }: Prepared, set: string | undefined): Outcome {
+  const commands = allCommands(whole);
+  const previews = whole.items.map(previewDocument);
+  const notes = [
+    ...findings.map(({ message, advice }) => `# ${message}; ${advice}`),
+    ...(poolStands ? [`# the pool ${whole.pool?.name} is there: an earlier try made it`] : []),
+    ...(whole.pool?.differences ?? [])
+      .filter(({ matters }) => !matters)
+      .map(({ what, why }) => `# ${what}: ${why}`),
+    ...whole.items.flatMap(notesOf),
+  ];
+  const document = { ...common(whole.pool, findings), commands };
+  const [single] = previews;
+  return {
+    document: set === undefined ? { ...single, ...document } : { set, ...document, restores: previews },
+    text: [...notes, ...(commands.length > 0 ? commands.map(showCommand) : [standsThere(whole.items)])].join(
+      '\n',
+    ),
+  };
+}
+
+/** What was done, and whether all that matters agrees. */
+export function restoredOutcome(
+  restored: readonly RestoredItem[],
+  { whole, findings }: Prepared,
+  set: string | undefined,
+): Outcome {
+  const documents = restored.map(restoredDocument);
+  const failures = restored.flatMap(failureOfProof);
+  const error = failures[0] ? { error: failureDocument(failures[0].failure) } : {};
+  const [single] = documents;
+  const document = { ...common(whole.pool, findings), ...error };
+  return {
+    document: set === undefined ? { ...single, ...document } : { set, ...document, restores: documents },
+    text: restored.flatMap(linesOf).join('\n'),
+    failures,
+    exit: failures.length > 0 ? 1 : 0,
+  };
+}
+
+function common(pool: Prepared['whole']['pool'], findings: Prepared['findings']) {
+  return {
+    pool: pool ? { name: pool.name, command: pool.command, differences: pool.differences } : null,
+    findings,
+  };
+}
+
+function previewDocument({ looked, actions, settings }: RestoreItem) {
+  return { plan: looked.plan, target: actions.target, skipped: settings.skipped };
+}
+
+function restoredDocument({ item, received, differences }: RestoredItem) {
+  const { plan, stored } = item.looked;
+  return {
+    plan,
+    target: item.actions.target,
+    received,
+    guid: plan.wanted.guid,
+    proof: { guid_matches: true, attributes: stored.dataset !== null, differences },
+  };
+}
+
+function failureOfProof({ item, differences }: RestoredItem): { what: string; failure: ZkeepError }[] {
+  const mattering = differences.filter(({ matters }) => matters);
+  if (mattering.length === 0) return [];
+  const { target } = item.actions;
+  const list = mattering.map(({ name, property, why }) => `${property} of ${name} (${why})`);
+  const message = `${target} holds the data of its snapshot, but not all is as it was: ${list.slice(0, 5).join('; ')}${list.length > 5 ? ` and ${list.length - 5} more` : ''}`;
+  const failure = new ZkeepError('failed', 'restore.proof', message, {
+    advice: 'see why, set it by hand with zfs set, or start the same command again',
+    facts: { target, properties: list },
+  });
+  return [{ what: target, failure }];
+}
+
+function linesOf({ item, received, differences }: RestoredItem): string[] {
+  const { plan, stored } = item.looked;
+  const { guid, name, dataset, host } = plan.wanted;
+  const { target } = item.actions;
+  const stands = `${target} stands at @${name} (GUID ${guid}), of ${dataset} on ${host}`;
+  const missing = stored.dataset
+    ? []
+    : ['  no attributes were stored with it: its properties are those of a new dataset'];
+  return [
+    received.length > 0 ? stands : `${target} stands there already`,
+    ...missing,
+    ...differences.map((difference) => `  ${differenceInWords(difference)}`),
+  ];
+}
+
+function differenceInWords({ name, property, stored, found, why }: ProofDifference): string {
+  const was = stored ? `was ${shown(stored.value)} (${stored.source})` : 'was not there';
+  const is = found ? `is ${shown(found.value)} (${found.source})` : 'is not there';
+  return `${name} ${property}: ${was}, ${is}: ${why}`;
+}
+
+function shown(value: string): string {
+  const text = JSON.stringify(value.length > 60 ? `${value.slice(0, 60)}...` : value);
+  return /^"[^\s"\\]+"$/.test(text) ? text.slice(1, -1) : text;
+}
+
+function notesOf({ actions, looked, settings }: RestoreItem): string[] {
+  const { target, lost } = actions;
+  return [
+    ...lost.map(({ name }) => `# ${target}@${name} will be lost`),
+    ...(looked.stored.dataset
+      ? []
+      : [`# no attributes were stored with ${looked.plan.wanted.dataset}@${looked.plan.wanted.name}`]),
+    ...settings.skipped.map(
+      ({ name, property, reason }) => `# ${property} of ${name} is left out: ${reason}`,
+    ),
+    ...[...settings.wraps.values()].flatMap(({ properties }) =>
+      properties.size > 0
+        ? [`# received with the last stream of ${target}: ${[...properties.keys()].join(', ')}`]
+        : [],
+    ),
+  ];
+}
+
+function standsThere(items: readonly RestoreItem[]): string {
+  return items.map(({ actions }) => `${actions.target} stands there already: nothing to do`).join('\n');
+}
