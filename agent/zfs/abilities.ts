@@ -11,17 +11,21 @@ const MAX_BYTES = 1024 * 1024;
 /** Where `zpool` looks for the files that the property `compatibility` names (`zpool-features(7)`). */
 const COMPATIBILITY_FOLDERS = ['/etc/zfs/compatibility.d', '/usr/share/zfs/compatibility.d'];
 
+/** How the commands are asked. */
+export interface AbilitiesOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Of the files that `compatibility` may name; others in tests. */
+  readonly folders?: readonly string[];
+}
+
 /**
  * Asks the commands what they and the module know.
  *
- * @param folders of the files that `compatibility` may name; others in tests.
  * @throws {ZkeepError} when ZFS is not installed, its module is not loaded, or it cannot tell its features.
- * @example const { features } = await readAbilities(signal);
+ * @example const { features } = await readAbilities({ signal });
  */
-export async function readAbilities(
-  signal?: AbortSignal,
-  folders: readonly string[] = COMPATIBILITY_FOLDERS,
-): Promise<ZfsAbilities> {
+export async function readAbilities(options: AbilitiesOptions = {}): Promise<ZfsAbilities> {
+  const { signal, folders = COMPATIBILITY_FOLDERS } = options;
   const bounds = { timeout: TIMEOUT, maxBytes: MAX_BYTES, signal };
   const upgrade = ['zpool', 'upgrade', '-v'];
   const [version, known, datasets, pools, files] = await Promise.all([

@@ -1,10 +1,11 @@
 /** Asks for everything that a preflight judges. It changes nothing. */
 import { readdir, stat } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
-import type { ObjectAttributes, ParsedAttributes } from '../../../catalog/attributes/attributes.ts';
+import type { ObjectAttributes } from '../../../catalog/attributes/attributes.ts';
 import type { PoolPlan, ZfsAbilities } from '../../../catalog/attributes/pool-plan.ts';
 import { ZkeepError } from '../../../catalog/errors.ts';
-import { type Guid, guidOfDecimal } from '../../../catalog/words.ts';
+import type { Manifest } from '../../../catalog/repository/manifest.ts';
+import type { Guid } from '../../../catalog/words.ts';
 
 import { parseDataset, poolOf } from '../../zfs/names.ts';
 import { importablePools, lookAbove, poolProperties, tryCreate, writtenTo } from '../../zfs/pools.ts';
@@ -26,14 +27,22 @@ import { readHostid } from './hostid.ts';
 export interface DatasetQuestion {
   /** What {@link lookAtPlace} found. */
   readonly place: PlaceFacts;
-  /** In the order in which they are received. */
-  readonly streams: readonly StreamFacts[];
+  /** Of the streams, in the order in which they are received. */
+  readonly manifests: readonly ManifestPart[];
   /** As in the restore plan. */
   readonly base: Guid | null;
   readonly rollback: boolean;
-  /** What was stored with the wanted snapshot; `null` where nothing was. */
-  readonly stored: Pick<ParsedAttributes, 'objects'> | null;
+  /** The dataset's attributes at the wanted snapshot; `null` where they are not stored. */
+  readonly dataset: ObjectAttributes | null;
+  /** The wanted snapshot's own. */
+  readonly snapshot: ObjectAttributes | null;
 }
+
+/** What is read of a manifest. */
+export type ManifestPart = Pick<Manifest, 'to'> & {
+  readonly source: Pick<Manifest['source'], 'zfs'>;
+  readonly stream: Pick<Manifest['stream'], 'begin' | 'bytes'>;
+};
 
 /** The whole restore. All datasets go to one pool. */
 export interface PreflightQuestion {
@@ -123,40 +132,49 @@ async function gatherCreating(plan: PoolPlan, signal?: AbortSignal): Promise<Cre
   };
 }
 
-async function restoreOf({ stored, ...question }: DatasetQuestion): Promise<DatasetRestore> {
-  const objects = stored?.objects ?? [];
-  const dataset = objects.find(({ kind }) => kind === 'filesystem' || kind === 'volume');
-  const wanted = question.streams.at(-1);
-  const snapshot = objects.find(({ kind, properties }) => {
-    const guid = properties['guid']?.value ?? '';
-    return kind === 'snapshot' && /^[0-9]{1,20}$/.test(guid) && guidOfDecimal(guid) === wanted?.to;
-  });
+async function restoreOf(question: DatasetQuestion): Promise<DatasetRestore> {
+  const { place, manifests, base, rollback, dataset, snapshot } = question;
   return {
-    ...question,
+    place,
+    base,
+    rollback,
+    streams: manifests.map(streamOf),
     referenced: bytesIn(snapshot, 'referenced'),
-    key: dataset === undefined ? null : await keyOf(dataset),
+    key: dataset === null ? null : await keyOf(dataset),
+  };
+}
+
+/** What a preflight judges of a stream. */
+export function streamOf({ to, source, stream }: ManifestPart): StreamFacts {
+  const { begin, bytes } = stream;
+  return {
+    name: to.name ?? to.guid,
+    to: to.guid,
+    begin: { features: begin.features },
+    bytes,
+    zfs: source.zfs,
   };
 }
 
 /** `keylocation` is `none` where the key is that of a dataset above. */
 async function keyOf({ name, properties }: ObjectAttributes): Promise<KeyFacts | null> {
-  const valueOf = (property: string) => {
+  const told = (property: string) => {
     const value = properties[property]?.value;
     return value === undefined || value === '-' || value === 'none' || value === '' ? null : value;
   };
-  const encryption = valueOf('encryption');
+  const encryption = told('encryption');
   if (encryption === null || encryption === 'off') return null;
-  const location = valueOf('keylocation');
-  const root = valueOf('encryptionroot');
+  const location = told('keylocation');
+  const root = told('encryptionroot');
   return {
-    format: valueOf('keyformat'),
+    format: told('keyformat'),
     location,
     root: root === name ? null : root,
     present: location?.startsWith('file://') ? await isFile(location) : null,
   };
 }
 
-function bytesIn(object: ObjectAttributes | undefined, property: string): number | null {
+function bytesIn(object: ObjectAttributes | null, property: string): number | null {
   const value = object?.properties[property]?.value ?? '';
   return /^[0-9]{1,16}$/.test(value) ? Number(value) : null;
 }

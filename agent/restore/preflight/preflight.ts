@@ -2,10 +2,10 @@
  * What stands in the way of a restore, found before anything is created or
  * received. How it is used:
  *
- *     const abilities = await readAbilities(signal);       // agent/zfs/abilities.ts
+ *     const abilities = await readAbilities({ signal });   // agent/zfs/abilities.ts
  *     const place = await lookAtPlace(target, signal);     // gather.ts; a Target, for decideRestore too
- *     const plan = planPool({ stored, name, vdevs, abilities, needed: neededFeatures(streams) });
- *     const datasets = [{ place, streams, base, rollback, stored }];
+ *     const plan = planPool({ stored, name, vdevs, abilities, needed: neededFeatures(streams) });  // streams: manifests.map(streamOf)
+ *     const datasets = [{ place, manifests, base, rollback, dataset, snapshot }];
  *     const facts = await gatherPreflight({ datasets, plan, abilities, force }, signal);
  *     const findings = preflight(facts);                   // pure; a dry run prints them
  *     refuseFindings(findings);                            // throws one error that lists all
