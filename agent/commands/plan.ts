@@ -16,10 +16,12 @@ import { withView } from './connect.ts';
 
 interface PlanOptions extends CommonOptions, WantedOptions {
   readonly have: readonly string[];
+  readonly to?: string;
 }
 
 const EXAMPLE = `zkeep plan tank/home --at '2026-11-20 09:00'
-zkeep plan tank/home --have 9837016721292671144`;
+zkeep plan tank/home --have 9837016721292671144
+zkeep plan mdtpool/mdt0 --to newpool/mdt0     with the runbook for a Lustre target`;
 
 export function addPlan(program: Command, exit: (code: number) => void): void {
   const command = program
@@ -31,7 +33,8 @@ export function addPlan(program: Command, exit: (code: number) => void): void {
       'a snapshot that the target has, the newest first (may be repeated)',
       collect,
       [],
-    );
+    )
+    .option('--to <dataset>', 'where it is to be restored, for the runbook of a Lustre target');
   fromRepository(whichSnapshot(command));
   common(command, EXAMPLE).action(async (dataset: string, options: PlanOptions) => {
     exit(await perform('plan', options, async (surroundings) => await plan(dataset, surroundings)));
@@ -39,13 +42,18 @@ export function addPlan(program: Command, exit: (code: number) => void): void {
 }
 
 async function plan(dataset: string, surroundings: Surroundings<PlanOptions>): Promise<Outcome> {
-  const { options } = surroundings;
+  const { options, progress } = surroundings;
   const { wantedBy } = await import('../view/wanted.ts');
   const wanted = wantedBy(dataset, options);
   const have = options.have.flatMap(guidsMeant);
   return await withView(surroundings, async (view) => {
     const found = await view.plan({ wanted, have, rollback: false });
-    return { document: { plan: found }, text: await inWords(found) };
+    const { runbookOfPlan } = await import('../lustre/runbook.ts');
+    const onProblem = (words: string) => progress.note(words);
+    const runbook = await runbookOfPlan(found, { target: options.to ?? dataset }, { view, onProblem });
+    const { runbookText } = await import('../../catalog/lustre/runbook.ts');
+    const after = runbook.length > 0 ? `\n\nAfter the restore:\n${runbookText(runbook)}` : '';
+    return { document: { plan: found, runbook }, text: `${await inWords(found)}${after}` };
   });
 }
 

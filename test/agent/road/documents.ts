@@ -37,6 +37,16 @@ const ProblemSchema = Type.Object(
   exact,
 );
 
+const RunbookStepSchema = Type.Object(
+  {
+    title: Type.String(),
+    commands: Type.Array(Type.String()),
+    expect: Type.String(),
+    warn: Type.Optional(Type.String()),
+  },
+  exact,
+);
+
 const DOCUMENTS: Readonly<Record<string, readonly TSchema[]>> = {
   import: [
     Type.Object({ ...head, backups: Type.Array(StoredSchema), error: Type.Optional(ErrorSchema) }, exact),
@@ -69,7 +79,7 @@ const DOCUMENTS: Readonly<Record<string, readonly TSchema[]>> = {
       exact,
     ),
   ],
-  plan: [Type.Object({ ...head, plan: RestorePlanSchema }, exact)],
+  plan: [Type.Object({ ...head, plan: RestorePlanSchema, runbook: Type.Array(RunbookStepSchema) }, exact)],
   verify: [
     Type.Object(
       {
