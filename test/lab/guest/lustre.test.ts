@@ -13,7 +13,7 @@ import { assertClean, Lab } from './parts/lab.ts';
 import { guidOf, holdsOf, property, snapshotsOf } from './parts/pool.ts';
 import { fill, treeOf } from './parts/tree.ts';
 
-/** The GUIDs of `s1` and the names that the recorded pools had (test/fixtures/lustre). */
+/** The GUIDs of `s1` and the names that the recorded pools had (test/fixtures/streams). */
 const RECORDED: [string, string, Guid][] = [
   ['mgt', 'mgspool/mgt', guidOfDecimal('8532199743824507815')],
   ['mdt0', 'mdtpool/mdt0', guidOfDecimal('9536304692439458070')],
@@ -28,7 +28,7 @@ before(async () => {
 /** A recorded stream, unpacked into the temporary folder. */
 async function recorded(name: string): Promise<string> {
   const file = join(lab.folder, `${name}.zfs`);
-  await writeFile(file, gunzipSync(await readFile(join(CLONE, `test/fixtures/lustre/${name}.zfs.gz`))));
+  await writeFile(file, gunzipSync(await readFile(join(CLONE, `test/fixtures/streams/lustre-${name}.zfs.gz`))));
   return file;
 }
 
