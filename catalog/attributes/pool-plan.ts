@@ -6,7 +6,7 @@ import { ZkeepError } from '../errors.ts';
 import type { PoolAttributes } from './attributes.ts';
 import { nameOfZfs, type ZfsAbilities } from './pool/abilities.ts';
 import type { Difference } from './pool/difference.ts';
-import { chooseFeatures } from './pool/features.ts';
+import { chooseFeatures, isLegacy } from './pool/features.ts';
 import {
   describeGroups,
   groupsOf,
@@ -63,12 +63,11 @@ export function planPool(question: PoolQuestion): PoolPlan {
   const { stored, abilities, needed = [] } = question;
   const name = checkPoolName(question.name);
   const layout = parseLayout(question.vdevs);
-  const legacy = legacyVersion(stored);
   const features = chooseFeatures(stored, needed, abilities);
   const properties = chooseProperties(stored, abilities);
   const ashift = chooseAshift(question);
   const options = [
-    ...(legacy === undefined ? features.options : ['-o', `version=${legacy}`]),
+    ...features.options,
     ...(ashift.ashift === null ? [] : ['-o', `ashift=${ashift.ashift}`]),
     ...properties.set.flatMap(([property, value]) => ['-o', `${property}=${value}`]),
     ...['-o', 'cachefile=none', '-O', 'canmount=off'],
@@ -78,7 +77,7 @@ export function planPool(question: PoolQuestion): PoolPlan {
     command: ['zpool', 'create', ...options, name, ...layout.words],
     after: properties.later.map(([property, value]) => ['zpool', 'set', `${property}=${value}`, name]),
     layout,
-    features: legacy === undefined ? features.enabled : [],
+    features: features.enabled,
     multihost: properties.set.some(([property, value]) => property === 'multihost' && value === 'on'),
     ashift: ashift.ashift,
     differences: [
@@ -87,7 +86,8 @@ export function planPool(question: PoolQuestion): PoolPlan {
       ...cachefileDifference(stored),
       ...ashift.differences,
       ...layoutDifferences(stored, layout),
-      ...(legacy === undefined ? features.differences : []),
+      ...versionDifference(stored),
+      ...features.differences,
     ],
   };
 }
@@ -108,14 +108,17 @@ function checkPoolName(name: string): string {
   );
 }
 
-/** A pool from before feature flags tells a version; others tell `-`. */
-function legacyVersion(stored: PoolAttributes | null): string | undefined {
-  const value = stored?.properties['version']?.value ?? '-';
-  return /^[0-9]{1,2}$/.test(value) ? value : undefined;
+/** What is received so that it can be resumed needs features: a pool of a version has none. */
+function versionDifference(stored: PoolAttributes | null): Difference[] {
+  if (!isLegacy(stored)) return [];
+  const why = `it was ${stored?.properties['version']?.value}; the new pool has features instead, only those that the streams need`;
+  return [{ what: 'version', why, matters: true }];
 }
 
 function chooseAshift({ stored, ashift }: PoolQuestion): Pick<PoolPlan, 'ashift' | 'differences'> {
-  const inUse = [...new Set((stored?.vdevs ?? []).flatMap((vdev) => vdev.ashift ?? []))].toSorted();
+  const inUse = [...new Set((stored?.vdevs ?? []).flatMap((vdev) => vdev.ashift ?? []))].toSorted(
+    (one, other) => one - other,
+  );
   const property = Number(stored?.properties['ashift']?.value ?? 0);
   const fits = Number.isInteger(property) && property >= 9 && property <= 16;
   const was = inUse.length === 1 ? (inUse[0] ?? null) : fits ? property : null;

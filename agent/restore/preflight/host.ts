@@ -2,7 +2,7 @@
 import type { PreflightFacts } from './facts.ts';
 import { type Finding, refuse } from './finding.ts';
 
-/** `multihost=on` tells hosts apart by their hostid (OpenZFS `spa_vdev_props`: it is refused without one). */
+/** `multihost=on` tells hosts apart by their hostid (OpenZFS `spa_prop_validate`: it is refused without one). */
 export function findInHost({ pool, hostid }: PreflightFacts): Finding[] {
   if (!pool.creating?.plan.multihost || hostid !== null) return [];
   const message = `${pool.name} is to have multihost=on as it had, and this host has no hostid`;

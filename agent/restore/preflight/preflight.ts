@@ -4,7 +4,7 @@
  *
  *     const abilities = await readAbilities({ signal });   // agent/zfs/abilities.ts
  *     const place = await lookAtPlace(target, signal);     // gather.ts; a Target, for decideRestore too
- *     const plan = planPool({ stored, name, vdevs, abilities, needed: neededFeatures(streams) });  // streams: manifests.map(streamOf)
+ *     const plan = planPool({ stored, name, vdevs, abilities, needed: neededFeatures(manifests.map(({ stream }) => stream)) });
  *     const datasets = [{ place, manifests, base, rollback, dataset, snapshot }];
  *     const facts = await gatherPreflight({ datasets, plan, abilities, force }, signal);
  *     const findings = preflight(facts);                   // pure; a dry run prints them

@@ -32,7 +32,7 @@ export function chooseFeatures(
 ): FeatureChoice {
   const had = featuresOf(stored);
   const all = [...abilities.features].toSorted();
-  if (had.size === 0) return { options: [], enabled: all, differences: [] };
+  if (had.size === 0 && !isLegacy(stored)) return { options: [], enabled: all, differences: [] };
   const wanted = new Set([
     ...[...had].filter(([, state]) => state !== 'disabled').map(([name]) => name),
     ...needed,
@@ -58,6 +58,11 @@ export function featuresOf(pool: Pick<PoolAttributes, 'properties'> | null): Map
   );
 }
 
+/** A pool from before feature flags tells a version; others tell `-`. */
+export function isLegacy(stored: Pick<PoolAttributes, 'properties'> | null): boolean {
+  return /^[0-9]{1,2}$/.test(stored?.properties['version']?.value ?? '-');
+}
+
 function hasCompatibility(stored: PoolAttributes | null): boolean {
   const value = stored?.properties['compatibility']?.value ?? 'off';
   return value !== 'off' && value !== '-';
@@ -79,17 +84,18 @@ function differencesOf(
       why: `it was ${had.get(name) ?? 'in use'}; ${zfs} does not know it`,
       matters: had.get(name) !== 'enabled',
     })),
-    ...later.map((name) => ({
-      what: `${FEATURE}${name}`,
-      why: `stays disabled: the ZFS of the stored pool did not know it; zpool set ${FEATURE}${name}=enabled turns it on`,
-      matters: false,
-    })),
+    ...(later.length === 0 ? [] : [staysDisabled(later)]),
     ...[...new Set(added)].map((name) => ({
       what: `${FEATURE}${name}`,
       why: `is enabled although it was not: the streams ask for it`,
       matters: false,
     })),
   ];
+}
+
+function staysDisabled(names: readonly string[]): Difference {
+  const why = `the ZFS of the stored pool did not know them: ${names.join(', ')}; zpool upgrade turns them on`;
+  return { what: 'features that stay disabled', why, matters: false };
 }
 
 function isOff(state: string | undefined): boolean {

@@ -1,5 +1,6 @@
 /** Which properties of a stored pool a new one gets when it is made. */
 import type { PoolAttributes, Property } from '../attributes.ts';
+import { zfsAtLeast } from '../zfs-here.ts';
 import { nameOfZfs, type ZfsAbilities } from './abilities.ts';
 import type { Difference } from './difference.ts';
 
@@ -31,20 +32,27 @@ const LEFT = new Set(['altroot', 'ashift', 'cachefile', 'compatibility', 'readon
 export function chooseProperties(stored: PoolAttributes | null, abilities: ZfsAbilities): PropertyChoice {
   const set: [string, string][] = [];
   const later: [string, string][] = [];
+  const left: [string, string][] = [];
+  // User properties of pools came with 2.2.
+  const takesUser = zfsAtLeast(abilities.module ?? abilities.version ?? '', 2, 2);
   const differences: Difference[] = [];
   for (const [name, property] of Object.entries(stored?.properties ?? {}).toSorted(byName)) {
     const { value } = property;
     if (!wasSet(name, property) || LEFT.has(name)) continue;
-    if (name.includes(':')) later.push([name, value]);
+    if (name.includes(':')) (takesUser ? later : left).push([name, value]);
     else if (!SETTABLE.has(name)) differences.push(notTaken(name, value));
-    else if (abilities.poolProperties.has(name)) set.push([name, value]);
+    else if (knows(abilities, name)) set.push([name, value]);
     else differences.push(unknown(name, value, abilities));
   }
   const compatibility = chooseCompatibility(stored, abilities);
   return {
     set: [...set, ...compatibility.set],
     later,
-    differences: [...differences, ...compatibility.differences],
+    differences: [
+      ...differences,
+      ...left.map(([name, value]) => unknown(name, value, abilities)),
+      ...compatibility.differences,
+    ],
   };
 }
 
@@ -57,7 +65,7 @@ function chooseCompatibility(
   if (value === 'off' || value === '-') return { set: [], differences: [] };
   const known = (file: string) => file === 'legacy' || abilities.compatibilities.has(file);
   const missing = value.split(',').filter((file) => !known(file));
-  if (missing.length === 0 && abilities.poolProperties.has('compatibility')) {
+  if (missing.length === 0 && knows(abilities, 'compatibility')) {
     return { set: [['compatibility', value]], differences: [] };
   }
   const why =
@@ -74,6 +82,11 @@ function chooseCompatibility(
       },
     ],
   };
+}
+
+/** Where nobody could tell which properties there are, `zpool create` has the last word. */
+function knows({ poolProperties }: ZfsAbilities, name: string): boolean {
+  return poolProperties.size === 0 || poolProperties.has(name);
 }
 
 function wasSet(name: string, { value, source }: Property): boolean {
