@@ -28,7 +28,10 @@ before(async () => {
 /** A recorded stream, unpacked into the temporary folder. */
 async function recorded(name: string): Promise<string> {
   const file = join(lab.folder, `${name}.zfs`);
-  await writeFile(file, gunzipSync(await readFile(join(CLONE, `test/fixtures/streams/lustre-${name}.zfs.gz`))));
+  await writeFile(
+    file,
+    gunzipSync(await readFile(join(CLONE, `test/fixtures/streams/lustre-${name}.zfs.gz`))),
+  );
   return file;
 }
 
