@@ -48,7 +48,7 @@ async function listSnapshots(view: CatalogView, meant: { dataset: string; host?:
   const { parseDataset } = await import('../zfs/names.ts');
   const dataset = parseDataset(meant.dataset);
   const snapshots: BackupSummary[] = [];
-  for await (const one of view.backups(meant)) snapshots.push(one);
+  for await (const one of view.backups({ ...meant, drift: true })) snapshots.push(one);
   if (snapshots.length === 0) throw nothingKept(dataset);
   snapshots.sort((one, other) => one.created - other.created || (one.backup < other.backup ? -1 : 1));
   return { document: { dataset, snapshots }, text: await snapshotTable(snapshots) };
@@ -89,16 +89,18 @@ async function snapshotTable(backups: readonly BackupSummary[]): Promise<string>
       { title: 'from' },
       { title: 'size', right: true },
       { title: 'stored', right: true },
+      { title: 'drift', right: true },
       { title: 'guid' },
       { title: 'backup' },
       { title: 'host' },
     ],
-    backups.map(({ created, name, from, bytes, stored, to, backup, host }) => [
+    backups.map(({ created, name, from, bytes, stored, drift, to, backup, host }) => [
       momentInWords(created),
       `@${name}`,
       from === null ? 'full' : (names.get(from) ?? from),
       sizeInWords(bytes),
       sizeInWords(stored),
+      drift === null ? '-' : String(drift),
       to,
       backup,
       host,

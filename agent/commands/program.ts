@@ -2,12 +2,14 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { messageOf, ZkeepError } from '../../catalog/errors.ts';
+import { addAttributes } from './attributes.ts';
 import { addBackup } from './backup.ts';
 import { exitCodeOf, tellFailure } from './command.ts';
 import { addExport } from './export.ts';
 import { addImport } from './import.ts';
 import { addList } from './list.ts';
 import { addLustre } from './lustre.ts';
+import { addMigrate } from './migrate.ts';
 import { addPlan } from './plan.ts';
 import { addRestore } from './restore.ts';
 import { addShow } from './show.ts';
@@ -53,10 +55,12 @@ export function makeProgram(exit: (code: number) => void): Command {
   for (const add of [
     addBackup,
     addRestore,
+    addMigrate,
     addImport,
     addExport,
     addList,
     addShow,
+    addAttributes,
     addPlan,
     addVerify,
     addLustre,

@@ -59,7 +59,7 @@ async function backupMeant(
     ...(host === undefined ? {} : { host }),
     ...(snapshot === undefined ? {} : { snapshot }),
   };
-  const { backups } = await findWanted(view, wantedBy(dataset, options));
+  const { backups } = await findWanted(view, wantedBy(dataset, options), { drift: true });
   const [newest] = backups;
   if (!newest) throw new Error('a snapshot was found without a backup');
   return newest;
@@ -95,6 +95,7 @@ async function inWords(backup: BackupSummary, manifest: Manifest): Promise<strin
     ['set', backup.set ?? 'none'],
     ['lineage', backup.lineage],
     ['attributes', backup.attributes ?? 'none'],
+    ['drift', driftInWords(backup.drift)],
   ];
   return rows.map(([name, value]) => `${name.padEnd(11)} ${printable(value)}`).join('\n');
 }
@@ -120,4 +121,10 @@ async function outputsInWords(outputs: readonly CommandOutput[]): Promise<string
       return [`$ ${printable(command.join(' '))}`, ...lines.map(tabbed), ...note].join('\n');
     })
     .join('\n\n');
+}
+
+function driftInWords(drift: number | null): string {
+  if (drift === null) return 'not known';
+  if (drift === 0) return 'none: what is set is as in the backup before';
+  return `${drift} ${drift === 1 ? 'setting differs' : 'settings differ'} from the backup before (zkeep attributes --diff)`;
 }

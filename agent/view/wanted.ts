@@ -5,7 +5,7 @@ import type { BackupSummary, Wanted } from '../../catalog/protocol/protocol.ts';
 import { type Guid, guidsMeant } from '../../catalog/words.ts';
 import { parseMoment } from '../moments.ts';
 import { parseDataset, parseSnapshotName } from '../zfs/names.ts';
-import type { CatalogView } from './view.ts';
+import type { BackupsMeant, CatalogView } from './view.ts';
 
 /** The options that say which snapshot. */
 export interface WantedOptions {
@@ -50,10 +50,18 @@ export interface Found {
  *
  * @throws {ZkeepError} `missing` when there is none, `usage` when it may be one of several.
  */
-export async function findWanted(view: CatalogView, wanted: Wanted): Promise<Found> {
+export async function findWanted(
+  view: CatalogView,
+  wanted: Wanted,
+  asked: Pick<BackupsMeant, 'drift'> = {},
+): Promise<Found> {
   const { dataset, host } = wanted;
   const all: BackupSummary[] = [];
-  const meant = { ...(dataset === undefined ? {} : { dataset }), ...(host === undefined ? {} : { host }) };
+  const meant = {
+    ...asked,
+    ...(dataset === undefined ? {} : { dataset }),
+    ...(host === undefined ? {} : { host }),
+  };
   for await (const backup of view.backups(meant)) all.push(backup);
   const candidates = all.map((backup) => ({ ...backup, guid: backup.to, kept: backup.backup }));
   const { guid } = selectSnapshot(candidates, wanted);
