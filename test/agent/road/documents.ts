@@ -2,7 +2,12 @@
 import assert from 'node:assert/strict';
 import { type Static, type TSchema, Type } from 'typebox';
 import { Compile } from 'typebox/compile';
-import { type Attributes, AttributesSchema } from '../../../catalog/attributes/attributes.ts';
+import {
+  type Attributes,
+  AttributesSchema,
+  ParsedAttributesSchema,
+} from '../../../catalog/attributes/attributes.ts';
+import { ChangeSchema, HistoryPointSchema, SettingSchema } from '../../../catalog/protocol/history.ts';
 import {
   BackupSummarySchema,
   DatasetSchema,
@@ -47,6 +52,9 @@ const RunbookStepSchema = Type.Object(
   exact,
 );
 
+/** One of two that are compared; without a backup, the dataset as it is. */
+const EndSchema = Type.Object({ dataset: Type.String(), backup: Nullable(BackupSummarySchema) }, exact);
+
 const DOCUMENTS: Readonly<Record<string, readonly TSchema[]>> = {
   import: [
     Type.Object({ ...head, backups: Type.Array(StoredSchema), error: Type.Optional(ErrorSchema) }, exact),
@@ -79,6 +87,22 @@ const DOCUMENTS: Readonly<Record<string, readonly TSchema[]>> = {
       exact,
     ),
   ],
+  attributes: [
+    Type.Object(
+      {
+        ...head,
+        backup: BackupSummarySchema,
+        settings: Type.Array(SettingSchema),
+        attributes: ParsedAttributesSchema,
+      },
+      exact,
+    ),
+    Type.Object({ ...head, before: EndSchema, after: EndSchema, changes: Type.Array(ChangeSchema) }, exact),
+    Type.Object(
+      { ...head, dataset: Type.String(), property: Type.String(), points: Type.Array(HistoryPointSchema) },
+      exact,
+    ),
+  ],
   plan: [Type.Object({ ...head, plan: RestorePlanSchema, runbook: Type.Array(RunbookStepSchema) }, exact)],
   verify: [
     Type.Object(
@@ -105,6 +129,13 @@ export interface Document {
   readonly problems: readonly Static<typeof ProblemSchema>[];
   readonly manifest: Static<typeof ManifestSchema>;
   readonly attributes: Attributes | null;
+  readonly settings: readonly Static<typeof SettingSchema>[];
+  readonly backup: Static<typeof BackupSummarySchema>;
+  readonly before: Static<typeof EndSchema>;
+  readonly after: Static<typeof EndSchema>;
+  readonly changes: readonly Static<typeof ChangeSchema>[];
+  readonly property: string;
+  readonly points: readonly Static<typeof HistoryPointSchema>[];
   readonly segments: number;
   readonly bytes: number;
 }
