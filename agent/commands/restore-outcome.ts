@@ -98,7 +98,8 @@ function linesOf({ item, received, differences }: RestoredItem): string[] {
   ];
 }
 
-function differenceInWords({ name, property, stored, found, why }: ProofDifference): string {
+/** One property that is not as it was, in a line. */
+export function differenceInWords({ name, property, stored, found, why }: ProofDifference): string {
   const was = stored ? `was ${shown(stored.value)} (${stored.source})` : 'was not there';
   const is = found ? `is ${shown(found.value)} (${found.source})` : 'is not there';
   return `${name} ${property}: ${was}, ${is}: ${why}`;

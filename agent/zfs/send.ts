@@ -30,6 +30,11 @@ export function sendCommand(sending: Sending): string[] {
   return ['zfs', 'send', ...sending.flags, ...base, sending.to];
 }
 
+/** Sends what an interrupted `zfs receive -s` still lacks, by the token that it left. */
+export function sendRestCommand(token: string): string[] {
+  return ['zfs', 'send', '-t', token];
+}
+
 /** How many bytes the stream will have, about, as ZFS estimates it. */
 export async function estimateSend(sending: Sending, signal?: AbortSignal): Promise<number | undefined> {
   const [zfs = '', send = '', ...rest] = sendCommand(sending);

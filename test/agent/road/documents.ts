@@ -55,6 +55,17 @@ const RunbookStepSchema = Type.Object(
 /** One of two that are compared; without a backup, the dataset as it is. */
 const EndSchema = Type.Object({ dataset: Type.String(), backup: Nullable(BackupSummarySchema) }, exact);
 
+const MigrationKind = Type.Union(['full', 'incremental', 'rest'].map((kind) => Type.Literal(kind)));
+const migration = { ...head, source: Type.String(), target: Type.String(), final: Type.Boolean() };
+const ProofSchema = Type.Object(
+  {
+    guid_matches: Type.Literal(true),
+    written: Nullable(BytesSchema),
+    differences: Type.Array(Type.Object({ matters: Type.Boolean() })),
+  },
+  exact,
+);
+
 const DOCUMENTS: Readonly<Record<string, readonly TSchema[]>> = {
   import: [
     Type.Object({ ...head, backups: Type.Array(StoredSchema), error: Type.Optional(ErrorSchema) }, exact),
@@ -104,6 +115,39 @@ const DOCUMENTS: Readonly<Record<string, readonly TSchema[]>> = {
     ),
   ],
   plan: [Type.Object({ ...head, plan: RestorePlanSchema, runbook: Type.Array(RunbookStepSchema) }, exact)],
+  migrate: [
+    Type.Object(
+      {
+        ...migration,
+        steps: Type.Array(Type.Object({ kind: MigrationKind, snapshot: Type.String() }, exact)),
+        commands: Type.Array(Type.Array(Type.String())),
+        skipped: Type.Array(Type.Unknown()),
+      },
+      exact,
+    ),
+    Type.Object(
+      {
+        ...migration,
+        migrated: Type.Array(
+          Type.Object(
+            {
+              snapshot: Type.String(),
+              guid: GuidSchema,
+              kind: MigrationKind,
+              bytes: BytesSchema,
+              seconds: Type.Number({ minimum: 0 }),
+            },
+            exact,
+          ),
+        ),
+        guid: GuidSchema,
+        proof: ProofSchema,
+        runbook: Type.Array(RunbookStepSchema),
+        error: Type.Optional(ErrorSchema),
+      },
+      exact,
+    ),
+  ],
   verify: [
     Type.Object(
       {
@@ -136,6 +180,9 @@ export interface Document {
   readonly changes: readonly Static<typeof ChangeSchema>[];
   readonly property: string;
   readonly points: readonly Static<typeof HistoryPointSchema>[];
+  readonly commands: readonly (readonly string[])[];
+  readonly guid: string;
+  readonly proof: Static<typeof ProofSchema>;
   readonly segments: number;
   readonly bytes: number;
 }

@@ -1,0 +1,95 @@
+/** What `zkeep migrate` says: what it would do, what it did, and what is not as it was. */
+import type { ParsedAttributes } from '../../catalog/attributes/attributes.ts';
+import { ZkeepError } from '../../catalog/errors.ts';
+import { runbookOf, runbookText } from '../../catalog/lustre/runbook.ts';
+import type { MigrationPlan } from '../migrate/plan.ts';
+import type { MigrationResult } from '../migrate/run.ts';
+import { durationInWords, sizeInWords } from '../output/words.ts';
+import type { ProofDifference } from '../restore/proof.ts';
+import { showCommand } from '../zfs/failure.ts';
+import { releaseCommand, snapshotOf } from '../zfs/snapshot.ts';
+import { failureDocument, type Outcome } from './command.ts';
+import { differenceInWords } from './restore-outcome.ts';
+
+/** The commands as a person would type them, each send into its receive. */
+export function previewText({ source, target, steps, properties, release }: MigrationPlan): string {
+  const { received, skipped, commands } = properties;
+  return [
+    ...skipped.map(({ property, reason }) => `# ${property} of ${target} is left out: ${reason}`),
+    ...(received ? [`# received with the stream: ${[...received.keys()].join(', ')}`] : []),
+    ...steps.flatMap(({ before, send, receive }) => [
+      ...before.map(showCommand),
+      `${showCommand(send)} | ${showCommand(receive)}`,
+    ]),
+    ...commands.map(showCommand),
+    ...release.map((name) => showCommand(releaseCommand(snapshotOf(source, name)))),
+  ].join('\n');
+}
+
+/** What was done, and whether all that matters agrees; the runbook where the target may now be served. */
+export function migratedOutcome(
+  plan: MigrationPlan,
+  { migrated, differences, written }: MigrationResult,
+  parsed: ParsedAttributes,
+): Outcome {
+  const { source, target, final } = plan;
+  const last = migrated.at(-1);
+  const guid = last?.guid ?? null;
+  const steps = final ? runbookOf({ dataset: source, parsed }, { target, guid, here: parsed.host }) : [];
+  const failures = failuresOf(plan, differences, written).map((failure) => ({ what: target, failure }));
+  const next = final ? [] : [`once its service is stopped: zkeep migrate ${source} --to ${target} --final`];
+  return {
+    document: {
+      source,
+      target,
+      final,
+      migrated,
+      guid,
+      proof: { guid_matches: true, written, differences },
+      runbook: steps,
+      ...(failures[0] ? { error: failureDocument(failures[0].failure) } : {}),
+    },
+    text: [
+      ...migrated.map(({ snapshot, kind, bytes, seconds }) => {
+        const size = `${sizeInWords(bytes)} in ${durationInWords(seconds)}`;
+        return `${target} stands at @${snapshot} of ${source}  ${kind}, ${size}`;
+      }),
+      ...differences.map((difference) => `  ${differenceInWords(difference)}`),
+      ...next,
+      ...(steps.length > 0 ? ['', runbookText(steps)] : []),
+    ].join('\n'),
+    failures,
+    exit: failures.length > 0 ? 1 : 0,
+  };
+}
+
+function failuresOf(
+  { source, target }: MigrationPlan,
+  differences: readonly ProofDifference[],
+  written: number | null,
+): ZkeepError[] {
+  const mattering = differences
+    .filter(({ matters }) => matters)
+    .map(({ property, why }) => `${property} (${why})`);
+  return [
+    ...(written !== null && written > 0 ? [stillWritten(source, target, written)] : []),
+    ...(mattering.length > 0 ? [notAsItWas(target, mattering)] : []),
+  ];
+}
+
+function stillWritten(source: string, target: string, written: number): ZkeepError {
+  const message = `${written} bytes were written to ${source} after the last snapshot: ${target} lacks them`;
+  return new ZkeepError('failed', 'migrate.written', message, {
+    advice: 'stop what writes to it, unmount it, and start the same command again',
+    facts: { source, target, written },
+  });
+}
+
+function notAsItWas(target: string, properties: readonly string[]): ZkeepError {
+  const more = properties.length > 5 ? ` and ${properties.length - 5} more` : '';
+  const message = `${target} holds the data, but not all is as it was: ${properties.slice(0, 5).join('; ')}${more}`;
+  return new ZkeepError('failed', 'restore.proof', message, {
+    advice: 'see why, set it by hand with zfs set, or start the same command again',
+    facts: { target, properties },
+  });
+}

@@ -1,0 +1,66 @@
+/** `zkeep migrate`: from one pool to another on this host, without a bucket in between. */
+import type { Command } from 'commander';
+import { systemClock } from '../../catalog/clock.ts';
+import type { MigrationPlan } from '../migrate/plan.ts';
+import type { CommonOptions } from '../settings.ts';
+import { common, type Outcome, perform, type Surroundings } from './command.ts';
+
+interface MigrateOptions extends CommonOptions {
+  readonly to: string;
+  readonly final?: boolean;
+  readonly takeMountpoint?: boolean;
+  readonly dryRun?: boolean;
+}
+
+const EXAMPLE = `zkeep migrate oldpool/mdt0 --to newpool/mdt0           while the service runs, once or more often
+zkeep migrate oldpool/mdt0 --to newpool/mdt0 --final   once it is stopped: the last, short incremental`;
+
+export function addMigrate(program: Command, exit: (code: number) => void): void {
+  const command = program
+    .command('migrate')
+    .description('move a dataset to another pool of this host: snapshot, stream, properties, proof')
+    .argument('<dataset>', 'file system or volume of this host')
+    .requiredOption('--to <dataset>', 'pool/dataset to receive into')
+    .option('--final', 'the service is stopped: prove that nothing was written after the last snapshot')
+    .option('--take-mountpoint', 'take over where it is mounted, and whether')
+    .option('--dry-run', 'print the commands that would be run');
+  common(command, EXAMPLE).action(async (dataset: string, options: MigrateOptions) => {
+    exit(await perform('migrate', options, async (surroundings) => await migrate(dataset, surroundings)));
+  });
+}
+
+async function migrate(dataset: string, surroundings: Surroundings<MigrateOptions>): Promise<Outcome> {
+  const { options, progress, signal } = surroundings;
+  const { lookAtMigration } = await import('../migrate/look.ts');
+  const { planMigration } = await import('../migrate/plan.ts');
+  const final = options.final === true;
+  const looked = await lookAtMigration(
+    { source: dataset, target: options.to, takeMountpoint: options.takeMountpoint === true },
+    signal,
+  );
+  const plan = planMigration({ ...looked, final, now: systemClock.now() });
+  if (options.dryRun) return await previewOutcome(plan);
+  if (looked.mounted && final)
+    progress.note(`${plan.source} is mounted: the service must be stopped, and nothing write to it any more`);
+  const { runMigration } = await import('../migrate/run.ts');
+  const result = await runMigration(plan, { progress, version: looked.version, signal });
+  const { migratedOutcome } = await import('./migrate-outcome.ts');
+  return await migratedOutcome(plan, result, looked.parsed);
+}
+
+async function previewOutcome(plan: MigrationPlan): Promise<Outcome> {
+  const { commandsOf } = await import('../migrate/plan.ts');
+  const { previewText } = await import('./migrate-outcome.ts');
+  const { source, target, final, steps, properties } = plan;
+  return {
+    document: {
+      source,
+      target,
+      final,
+      steps: steps.map(({ kind, snapshot }) => ({ kind, snapshot })),
+      commands: commandsOf(plan),
+      skipped: properties.skipped,
+    },
+    text: previewText(plan),
+  };
+}

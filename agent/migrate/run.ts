@@ -1,0 +1,175 @@
+/** Does what `plan.ts` decided: snapshot, stream, properties, and the proof of them. */
+import { systemClock } from '../../catalog/clock.ts';
+import { messageOf, ZkeepError } from '../../catalog/errors.ts';
+import { wrapStream } from '../../catalog/stream/wrap.ts';
+import type { Guid } from '../../catalog/words.ts';
+import type { Progress } from '../output/progress.ts';
+import { captureObjects } from '../restore/captured.ts';
+import { type ProofDifference, proofOf } from '../restore/proof.ts';
+import { prove } from '../restore/run.ts';
+import { applySettings } from '../restore/settings.ts';
+import { listSnapshots, listSource } from '../zfs/list.ts';
+import { receiveStream } from '../zfs/receive.ts';
+import { run } from '../zfs/run.ts';
+import { sendStream } from '../zfs/send.ts';
+import { destroyCommand, release, snapshotOf } from '../zfs/snapshot.ts';
+import type { MigrationPlan, MigrationStep } from './plan.ts';
+import { checkedStream } from './stream.ts';
+
+/** One stream that went over. */
+export interface Migrated {
+  readonly snapshot: string;
+  readonly guid: Guid;
+  readonly kind: MigrationStep['kind'];
+  readonly bytes: number;
+  readonly seconds: number;
+}
+
+/** What the run works with. */
+export interface MigrationTools {
+  readonly progress: Progress;
+  /** The version of this host's ZFS. */
+  readonly version: string | null;
+  readonly signal: AbortSignal;
+}
+
+/** How it went. */
+export interface MigrationResult {
+  readonly migrated: readonly Migrated[];
+  readonly differences: readonly ProofDifference[];
+  /** Bytes written to the source after its last snapshot; `null` unless this was the final run. */
+  readonly written: number | null;
+}
+
+/**
+ * Runs a plan. What an interrupted stream left at the target stays, with its
+ * snapshot, and the next run goes on from there.
+ *
+ * @throws {ZkeepError} what ZFS or the stream was at fault for.
+ */
+export async function runMigration(plan: MigrationPlan, tools: MigrationTools): Promise<MigrationResult> {
+  const { source, release: held, final } = plan;
+  const migrated: Migrated[] = [];
+  for (const step of plan.steps) migrated.push(await migrate(step, plan, tools));
+  const refused = await applySettings(plan.properties.settings, tools.signal);
+  for (const { property, message } of refused) tools.progress.note(`${property} is not set: ${message}`);
+  const differences = await differencesAt(plan, refused, tools);
+  for (const name of held) await release(snapshotOf(source, name));
+  return { migrated, differences, written: final ? await writtenTo(source, tools.signal) : null };
+}
+
+async function migrate(step: MigrationStep, plan: MigrationPlan, tools: MigrationTools): Promise<Migrated> {
+  const { target } = plan;
+  const { progress, signal } = tools;
+  const started = systemClock.now();
+  const guid = step.guid ?? (await take(step, plan, tools));
+  progress.begin(`${target} @${step.snapshot}`);
+  let bytes = 0;
+  const onTaken = (taken: number) => {
+    bytes += taken;
+    progress.tell({ bytes });
+  };
+  try {
+    await receiveStream(step.receive, streamOf(step, guid, plan, signal), { signal, onTaken });
+    await prove(target, guid, signal);
+  } catch (thrown) {
+    await settleFailure(step, plan, tools);
+    throw thrown;
+  }
+  const seconds = (systemClock.now() - started) / 1000;
+  return { snapshot: step.snapshot, guid, kind: step.kind, bytes, seconds };
+}
+
+/** Takes and holds the snapshot; half done, it is taken back. */
+async function take(step: MigrationStep, plan: MigrationPlan, tools: MigrationTools): Promise<Guid> {
+  const snapshot = snapshotOf(plan.source, step.snapshot);
+  try {
+    // Not interrupted: half done, nobody would know whether the snapshot is there.
+    for (const command of step.before) await run(command);
+    const [facts] = await listSnapshots([snapshot], tools.signal);
+    if (facts) return facts.guid;
+  } catch (thrown) {
+    await undo(snapshot, tools.progress);
+    throw thrown;
+  }
+  throw new ZkeepError('missing', 'migrate.no-snapshot', `${snapshot} is not there`, {
+    advice: 'something destroyed it as soon as it was taken: start the migration again',
+    facts: { snapshot },
+  });
+}
+
+/** The rest of an interrupted stream is checked by `zfs receive` alone: without its beginning the reader cannot. */
+function streamOf(
+  step: MigrationStep,
+  guid: Guid,
+  { source, properties }: MigrationPlan,
+  signal: AbortSignal,
+): AsyncIterable<Uint8Array> {
+  const sent = sendStream(step.send, signal);
+  if (step.kind === 'rest') return sent;
+  const stream = checkedStream(sent, guid);
+  if (!properties.received) return stream;
+  return wrapStream(stream, {
+    name: snapshotOf(source, step.snapshot),
+    guid: BigInt(`0x${guid}`),
+    properties: properties.received,
+    snapshotProperties: new Map(),
+  });
+}
+
+/** With something of it at the target, the snapshot is needed to go on; without, it is good for nothing. */
+async function settleFailure(
+  step: MigrationStep,
+  { source, target }: MigrationPlan,
+  { progress }: MigrationTools,
+): Promise<void> {
+  if (step.guid !== null) return;
+  const snapshot = snapshotOf(source, step.snapshot);
+  const { resumeToken, points } = await listSource(target, AbortSignal.timeout(60_000)).catch(() => NOTHING);
+  if (resumeToken !== undefined || points.some(({ name }) => name === step.snapshot)) {
+    progress.note(`${snapshot} stays, so that the same command goes on from what has arrived`);
+    return;
+  }
+  await undo(snapshot, progress);
+}
+
+const NOTHING = { resumeToken: undefined, points: [] };
+
+async function undo(snapshot: string, progress: Progress): Promise<void> {
+  try {
+    await release(snapshot);
+    await run(destroyCommand(snapshot));
+    progress.note(`${snapshot} is destroyed again`);
+  } catch (thrown) {
+    // It may never have been taken.
+    if (thrown instanceof ZkeepError && thrown.code === 'zfs.no-dataset') return;
+    progress.note(`${snapshot} stays, because: ${messageOf(thrown)}`);
+  }
+}
+
+async function differencesAt(
+  { target, properties }: MigrationPlan,
+  refused: Awaited<ReturnType<typeof applySettings>>,
+  { version, signal }: MigrationTools,
+): Promise<ProofDifference[]> {
+  const failed = refused.map(({ object: name, property, message }) => {
+    return { name, property, reason: `it could not be set: ${message}`, matters: true };
+  });
+  return proofOf({
+    stored: new Map([[target, properties.stored]]),
+    found: await captureObjects(target, [], signal),
+    skipped: [...properties.skipped, ...failed],
+    there: version,
+    here: version,
+  });
+}
+
+/** Bytes since its newest snapshot, as ZFS counts them. */
+async function writtenTo(source: string, signal: AbortSignal): Promise<number> {
+  const printed = await run(['zfs', 'get', '-Hp', '-o', 'value', 'written', source], { signal });
+  if (/^[0-9]{1,20}\n?$/.test(printed)) return Number(printed);
+  throw new ZkeepError('failed', 'zfs.strange-output', `zfs get does not say what was written to ${source}`, {
+    advice: 'everything has arrived; see yourself that the service was stopped before',
+    facts: { source, printed: printed.slice(0, 200) },
+  });
+}

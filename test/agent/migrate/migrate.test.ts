@@ -1,0 +1,142 @@
+/** `zkeep migrate` on a host of stand-ins: `zfs send` gives a recorded stream, `zfs receive` writes down what it gets. */
+import assert from 'node:assert/strict';
+import { existsSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, before, beforeEach, describe, it } from 'node:test';
+import { recordedStream } from '../../fixtures/recorded-streams.ts';
+import { DATASET, PROPERTIES, SNAPSHOT_GUID, standInForLustreHost } from '../capture/lustre-host.ts';
+import { AgentHouse } from '../road/agent-house.ts';
+import { StandIns } from '../stand-ins.ts';
+
+const STREAM = recordedStream('lustre-mgt-full-s1');
+const NONE = "cannot open 'new/mgt': dataset does not exist";
+/** What depends on what was done before: the new snapshot, and the target once it was received. */
+const ZFS = `
+point="\\t${SNAPSHOT_GUID}\\t48\\t1795161055\\t0\\n"
+case "$1" in
+snapshot) echo "$2" >"$here/taken" ;;
+destroy) rm "$here/taken" ;;
+hold | release | set) ;;
+send) cat "$here/stream" ;;
+receive) cat >"$here/received" ;;
+list)
+  for name; do :; done
+  case "$name $*" in
+  ${DATASET}@*) printf "$name$point" ;;
+  'new filesystem'*|'new '*filesystem,volume*) printf 'new\\tfilesystem\\toff\\t-\\n' ;;
+  'new '*) ;;
+  'new/mgt '*)
+    [ -e "$here/received" ] || { echo "${NONE}" >&2; exit 1; }
+    case "$*" in
+    *filesystem,volume*) printf 'new/mgt\\tfilesystem\\toff\\t-\\n' ;;
+    *) printf "new/mgt@s1$point" ;;
+    esac ;;
+  esac ;;
+*) echo "no answer to $*" >&2; exit 64 ;;
+esac
+`;
+
+describe('zkeep migrate', () => {
+  const standIns = new StandIns();
+  let house: AgentHouse;
+  before(async () => {
+    house = await AgentHouse.open();
+  });
+  beforeEach(() => {
+    standInForLustreHost(standIns);
+    standIns.answer('zfs', undefined, { script: ZFS });
+    standIns.answer('zfs', ['get'], { err: 'usage\n', exit: 2 });
+    standIns.answer('zpool', ['get'], { err: 'usage\n', exit: 2 });
+    const features = 'FEAT DESCRIPTION\n-----\nlz4_compress\n     LZ4.\n\nThe following legacy versions\n';
+    standIns.answer('zpool', ['upgrade', '-v'], { out: features });
+    const arrived = PROPERTIES.dataset.replaceAll(DATASET, 'new/mgt');
+    standIns.answer('zfs', ['get', '-Hp', '-o', 'all', 'all', 'new/mgt'], { out: arrived });
+    writeFileSync(file('stream'), STREAM);
+    for (const name of ['taken', 'received']) rmSync(file(name), { force: true });
+    standIns.forgetCalls();
+  });
+  after(async () => {
+    standIns.end();
+    await house.end();
+  });
+
+  const file = (name: string) => join(standIns.folder, name);
+  const env = { PATH: standIns.path };
+  const words = (...more: string[]) => ['migrate', DATASET, '--to', 'new/mgt', ...more];
+  const changed = () =>
+    standIns.calls.filter((call) => /^zfs (snapshot|hold|receive|set|release|destroy)/.test(call));
+
+  it('prints what it would do, and does nothing', async () => {
+    const { commands } = await house.document(words('--dry-run'), 0, { env });
+    assert.ok(commands.some((command) => command.includes('lustre:svname=MGS')));
+    assert.deepEqual(changed(), []);
+    const { stdout } = await house.zkeep(words('--dry-run'), { env });
+    assert.match(stdout.toString(), /^zfs send -L -c \S+ \| zfs receive -s -u .* new\/mgt$/m);
+  });
+
+  it('moves the stream byte for byte, sets what was set, and proves it', async () => {
+    const { proof, guid } = await house.document(words(), 0, { env });
+    assert.equal(guid, BigInt(SNAPSHOT_GUID).toString(16).padStart(16, '0'));
+    // Where a file system mounts by default follows from its name.
+    assert.ok(proof.differences.every(({ matters }) => !matters));
+    assert.ok(readFileSync(file('received')).equals(STREAM));
+    assert.match(changed().join('\n'), /^zfs set .*lustre:svname=MGS.* new\/mgt$/m);
+    assert.ok(existsSync(file('taken')));
+  });
+
+  it('fails when what matters is not as it was', async () => {
+    const arrived = PROPERTIES.dataset
+      .replaceAll(DATASET, 'new/mgt')
+      .replace('MGS\t-\tlocal', 'fs:MDT0000\t-\tlocal');
+    standIns.answer('zfs', ['get', '-Hp', '-o', 'all', 'all', 'new/mgt'], { out: arrived });
+    const ran = await house.zkeep(words(), { env });
+    assert.equal(ran.code, 1);
+    assert.match(ran.stderr, /new\/mgt: .*lustre:svname/);
+  });
+
+  it('refuses a stream that was spoilt on its way, and takes its snapshot back', async () => {
+    const spoilt = Buffer.from(STREAM);
+    spoilt.writeUInt8(spoilt.readUInt8(1_000_000) ^ 1, 1_000_000);
+    writeFileSync(file('stream'), spoilt);
+    standIns.answer('zfs', undefined, {
+      script: ZFS.replace('cat >"$here/received"', 'cat >/dev/null; exit 1'),
+    });
+    const { error } = await house.document(words(), 5, { env });
+    assert.equal(error.kind, 'damaged');
+    assert.match(changed().at(-1) ?? '', /^zfs destroy mgspool\/mgt@migrate-/);
+  });
+
+  it('keeps its snapshot when something of it has arrived, to go on from there', async () => {
+    const cut = ZFS.replace('cat >"$here/received"', 'head -c 1000 >"$here/received"; exit 1').replace(
+      "'new/mgt\\tfilesystem\\toff\\t-",
+      "'new/mgt\\tfilesystem\\toff\\t1-token",
+    );
+    standIns.answer('zfs', undefined, { script: cut });
+    const ran = await house.zkeep(words(), { env });
+    assert.notEqual(ran.code, 0);
+    assert.match(ran.stderr, /@migrate-\S+ stays, so that the same command goes on/);
+    assert.ok(!changed().some((call) => call.startsWith('zfs destroy')));
+  });
+
+  it('says at the end whether anything was written since, and what to do next', async () => {
+    const written = ['get', '-Hp', '-o', 'value', 'written', DATASET];
+    standIns.answer('zfs', written, { out: '4096\n' });
+    const { error } = await house.document(words('--final'), 1, { env });
+    assert.equal(error.code, 'migrate.written');
+    rmSync(file('received'));
+    standIns.answer('zfs', written, { out: '0\n' });
+    const ran = await house.zkeep(words('--final'), { env });
+    assert.equal(ran.code, 0, ran.stderr);
+    assert.match(ran.stdout.toString(), /tunefs\.lustre --dryrun new\/mgt/);
+  });
+
+  it('is told what it lacks, before anything is done', async () => {
+    const none = await house.document(['migrate', 'none/x', '--to', 'new/x'], 3, {
+      env: { PATH: '/nowhere' },
+    });
+    assert.equal(none.error.kind, 'missing');
+    const same = await house.document(['migrate', DATASET, '--to', 'new'], 2, { env });
+    assert.equal(same.error.kind, 'usage');
+    assert.deepEqual(changed(), []);
+  });
+});
