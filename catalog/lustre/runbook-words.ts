@@ -1,12 +1,17 @@
 /** How commands of a runbook are written: names come from other machines, and the reader has a shell. */
 import type { RunbookQuestion } from './runbook-question.ts';
 
-/** A word as a shell takes it for one, without control characters. */
-export function word(text: string): string {
+/** The text without what a terminal would obey. */
+export function plain(text: string): string {
   // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what must not reach a terminal
-  const plain = text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, '?');
-  if (/^[A-Za-z0-9_@%+=:,./][A-Za-z0-9_@%+=:,./#-]*$/.test(plain)) return plain;
-  return `'${plain.replaceAll("'", "'\\''")}'`;
+  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029\u202a-\u202e\u2066-\u2069]/g, '?');
+}
+
+/** A word as a shell takes it for one. */
+export function word(text: string): string {
+  const safe = plain(text);
+  if (/^[A-Za-z0-9_@%+=:,./][A-Za-z0-9_@%+=:,./#-]*$/.test(safe)) return safe;
+  return `'${safe.replaceAll("'", "'\\''")}'`;
 }
 
 /** Where a target is mounted in the commands. */

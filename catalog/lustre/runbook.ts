@@ -11,6 +11,7 @@ import { firstLook, lookAtProperties, readyHost, sameVersions, settleNids } from
 import { backUpAgain, checkClients, mountTarget, runLfsck, watchScrub } from './runbook-mount.ts';
 import { countOrphans, olderOst, snapshotOsts, stopClients, threeWays } from './runbook-objects.ts';
 import { type RunbookPlace, type RunbookQuestion, runbookQuestion } from './runbook-question.ts';
+import { plain } from './runbook-words.ts';
 
 /** One step. */
 export interface RunbookStep {
@@ -61,9 +62,9 @@ export function runbookText(steps: readonly RunbookStep[]): string {
   return steps
     .map(({ title, commands, expect, warn }, index) =>
       [
-        `${String(index + 1).padStart(2)}. ${title}`,
+        `${String(index + 1).padStart(2)}. ${plain(title)}`,
         ...(warn === undefined ? [] : folded(`! ${warn}`)),
-        ...commands.map((command) => `      ${command}`),
+        ...commands.map((command) => `      ${plain(command)}`),
         ...folded(expect),
       ].join('\n'),
     )
@@ -76,7 +77,7 @@ const WIDTH = 94;
 function folded(text: string): string[] {
   const lines: string[] = [];
   let line = '';
-  for (const word of text.split(' ')) {
+  for (const word of plain(text).split(' ')) {
     if (line !== '' && line.length + 1 + word.length > WIDTH) {
       lines.push(line);
       line = '';
