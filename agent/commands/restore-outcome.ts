@@ -1,5 +1,7 @@
 /** What `zkeep restore` says: what it would do, what it did, and what is not as it was. */
+import type { HostAttributes } from '../../catalog/attributes/attributes.ts';
 import { ZkeepError } from '../../catalog/errors.ts';
+import { type RunbookStep, runbookOf, runbookText } from '../../catalog/lustre/runbook.ts';
 import type { RestoredItem } from '../restore/perform.ts';
 import type { Prepared } from '../restore/prepare.ts';
 import type { ProofDifference } from '../restore/proof.ts';
@@ -29,20 +31,29 @@ export function previewOutcome({ whole, findings, poolStands }: Prepared, set: s
   };
 }
 
-/** What was done, and whether all that matters agrees. */
+/**
+ * What was done, and whether all that matters agrees; the runbook of each Lustre target.
+ *
+ * @param here what this host says of itself, for the runbooks.
+ */
 export function restoredOutcome(
   restored: readonly RestoredItem[],
   { whole, findings }: Prepared,
   set: string | undefined,
+  here: HostAttributes | null,
 ): Outcome {
-  const documents = restored.map(restoredDocument);
+  const runbooks = restored.map(({ item }) => runbookAfter(item, here));
+  const documents = restored.map((each, at) => ({ ...restoredDocument(each), runbook: runbooks[at] ?? [] }));
   const failures = restored.flatMap(failureOfProof);
   const error = failures[0] ? { error: failureDocument(failures[0].failure) } : {};
   const [single] = documents;
   const document = { ...common(whole.pool, findings), ...error };
   return {
     document: set === undefined ? { ...single, ...document } : { set, ...document, restores: documents },
-    text: restored.flatMap(linesOf).join('\n'),
+    text: [
+      ...restored.flatMap(linesOf),
+      ...restored.flatMap(({ item }, at) => runbookLines(item, runbooks[at] ?? [])),
+    ].join('\n'),
     failures,
     exit: failures.length > 0 ? 1 : 0,
   };
@@ -68,6 +79,21 @@ function restoredDocument({ item, received, differences }: RestoredItem) {
     guid: plan.wanted.guid,
     proof: { guid_matches: true, attributes: stored.dataset !== null, differences },
   };
+}
+
+/** Whether it is a Lustre target, the attributes say that were stored with it. */
+export function isLustre({ looked: { stored } }: RestoreItem): boolean {
+  return stored.dataset?.properties['lustre:svname'] !== undefined;
+}
+
+function runbookAfter({ looked, actions }: RestoreItem, here: HostAttributes | null): RunbookStep[] {
+  const { plan, stored } = looked;
+  const { dataset, guid } = plan.wanted;
+  return runbookOf({ dataset, parsed: stored.parsed }, { target: actions.target, guid, here });
+}
+
+function runbookLines({ actions }: RestoreItem, steps: readonly RunbookStep[]): string[] {
+  return steps.length > 0 ? ['', `What is to be done about ${actions.target} now:`, runbookText(steps)] : [];
 }
 
 function failureOfProof({ item, differences }: RestoredItem): { what: string; failure: ZkeepError }[] {

@@ -64,18 +64,17 @@ async function restore(
   return await withView(surroundings, async (view) => {
     const request = requestBy(options, await wanting(view));
     const prepared = await prepareRestore(request, { view, identities, signal });
-    const { previewOutcome, restoredOutcome } = await import('./restore-outcome.ts');
+    const { isLustre, previewOutcome, restoredOutcome } = await import('./restore-outcome.ts');
     if (options.dryRun) return await previewOutcome(prepared, options.set);
     for (const { message, advice } of prepared.findings) progress.note(`${message}; ${advice}`);
     if (prepared.poolStands)
       progress.note(`the pool ${prepared.whole.pool?.name} is there: an earlier try made it`);
     const { performWhole } = await import('../restore/perform.ts');
     const tools = { view, identities, progress, signal };
-    return restoredOutcome(
-      await performWhole(prepared.whole, tools, prepared.abilities),
-      prepared,
-      options.set,
-    );
+    const restored = await performWhole(prepared.whole, tools, prepared.abilities);
+    const { hostHere } = await import('../lustre/here.ts');
+    const here = prepared.whole.items.some(isLustre) ? await hostHere(signal) : null;
+    return restoredOutcome(restored, prepared, options.set, here);
   });
 }
 

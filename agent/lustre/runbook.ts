@@ -27,7 +27,10 @@ export async function runbookOfPlan(
   try {
     const backup = steps.at(-1) ?? (await backupOf(wanted, view));
     if (!backup?.attributes) return [];
-    return runbookOf(await view.attributes(backup.attributes), { ...place, guid: wanted.guid });
+    const { dataset, outputs, parsed } = await view.attributes(backup.attributes);
+    const { parseOutputs } = await import('../../catalog/attributes/parsing/outputs.ts');
+    const known = { dataset, parsed: parsed ?? parseOutputs(dataset, outputs) };
+    return runbookOf(known, { ...place, guid: wanted.guid });
   } catch (thrown) {
     onProblem(`no runbook: ${messageOf(thrown)}`);
     return [];
