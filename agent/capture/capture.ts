@@ -13,6 +13,7 @@ import {
   questionsAboutProperty,
 } from '../zfs/questions.ts';
 import { askAll } from './ask.ts';
+import { withoutHistory } from './history.ts';
 import { hostOutputs } from './host.ts';
 
 /** Properties at most that are asked for one by one. */
@@ -40,6 +41,8 @@ export class Capture {
   readonly #options: CaptureOptions;
   #host: Promise<CommandOutput[]> | undefined;
   readonly #pools = new Map<string, Promise<CommandOutput[]>>();
+  /** The first dataset of each pool: beside it the pool's history is kept. */
+  readonly #firsts = new Map<string, string>();
 
   constructor(options: CaptureOptions = {}) {
     this.#options = options;
@@ -65,8 +68,15 @@ export class Capture {
     const single = doubtful
       .slice(0, MAX_DOUBTFUL)
       .flatMap(({ name, property }) => questionsAboutProperty(property, name, this.#options.patience));
-    const outputs = [...told, ...(await askAll(single, signal)), ...pool, ...host];
+    const outputs = [...told, ...(await askAll(single, signal)), ...this.#once(dataset, pool), ...host];
     return fitting({ format: 1, dataset, outputs, parsed: parseOutputs(dataset, outputs) });
+  }
+
+  #once(dataset: string, outputs: CommandOutput[]): CommandOutput[] {
+    const pool = poolOf(dataset);
+    const first = this.#firsts.get(pool) ?? dataset;
+    this.#firsts.set(pool, first);
+    return first === dataset ? outputs : withoutHistory(outputs, first);
   }
 
   #ofHost(): Promise<CommandOutput[]> {

@@ -23,7 +23,8 @@ export interface HostOptions {
 /** Asks a host about itself. Nothing of it is needed: what fails is kept as failed. */
 export async function hostOutputs(options: HostOptions): Promise<CommandOutput[]> {
   const { root, platform, signal } = options;
-  const files = platform === 'linux' ? [...HOST_FILES, ...parameterFiles()] : HOST_FILES;
+  const files =
+    platform === 'linux' ? [...HOST_FILES, '/sys/module/zfs/version', ...parameterFiles()] : HOST_FILES;
   const read = (await Promise.all(files.map((path) => catFile(path, root)))).filter((found) => !!found);
   const { extra } = questionKinds(options.patience);
   const questions: Question[] = [

@@ -119,6 +119,22 @@ describe('the end of a long history', () => {
   });
 });
 
+describe('a pool of many datasets', () => {
+  const other = 'mgspool/other';
+  const answer = (words: string, out: string) => standIns.answer('zfs', words.split(' '), { out });
+
+  it('has its history beside the first of them, and only the end of it beside the others', async () => {
+    standIns.answer('zpool', ['history', '-il', 'mgspool'], { script: "seq -f 'line %.0f' 1 20000" });
+    answer(`get -Hp -o all all ${other}`, PROPERTIES.dataset.replaceAll(DATASET, other));
+    const both = capture();
+    const first = about(await both.of(DATASET), 'zpool history -il mgspool');
+    const second = about(await both.of(other), 'zpool history -il mgspool');
+    assert.ok(first.output.length > 200_000 && second.output.length <= 16_384);
+    assert.match(second.output, /^line \d+\n.*\nline 20000\n$/s);
+    assert.match(second.error ?? '', /more of it beside mgspool\/mgt$/);
+  });
+});
+
 describe('values that hold anything', () => {
   const note = 'two words,\ta tab\nand mgspool/mgt\tlab:other\tx\t-\tlocal';
   const single = (column: string, property: string, out: string | Uint8Array) =>

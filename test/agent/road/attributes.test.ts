@@ -69,6 +69,44 @@ describe('a backup', () => {
   });
 });
 
+describe('a backup of a dataset with strange values', () => {
+  it('gives them back byte for byte', async () => {
+    const house = await AgentHouse.open();
+    const standIns = new StandIns();
+    try {
+      standInForLustreHost(standIns);
+      const note = 'a\nmgspool/mgt\tlab:no\tone\t-\tlocal';
+      const whole = Buffer.concat([
+        Buffer.from(`${PROPERTIES.dataset}${DATASET}\tlab:raw\t`),
+        Buffer.from([0xff, 0xfe, 0x80]),
+        Buffer.from(`\t-\tlocal\n${DATASET}\tlab:note\t${note}\t-\tlocal\n`),
+      ]);
+      standIns.answer('zfs', ['get', '-Hp', '-o', 'all', 'all', DATASET], { out: whole });
+      for (const [column, out] of Object.entries({ value: note, received: '-', source: 'local' })) {
+        standIns.answer('zfs', ['get', '-Hp', '-o', column, 'lab:note', DATASET], { out: `${out}\n` });
+        const absent = { out: '-\n' };
+        standIns.answer('zfs', ['get', '-Hp', '-o', column, 'lab:no', DATASET], absent);
+      }
+      const words = ['backup', DATASET, '--snapshot', 's1', '--quiet'];
+      const ran = await house.zkeep(words, { env: { PATH: standIns.path } });
+      assert.equal(ran.code, 0, ran.stderr);
+      const { outputs, parsed } = await attributesOf(house, SNAPSHOT);
+      const told = outputs.find(({ encoding }) => encoding === 'base64');
+      assert.ok(Buffer.from(told?.output ?? '', 'base64').equals(whole));
+      const properties = parsed?.objects[0]?.properties ?? {};
+      assert.equal(properties['lab:raw']?.value, '\udcff\udcfe\udc80');
+      assert.equal(properties['lab:note']?.value, note);
+      assert.equal(properties['lab:no'], undefined);
+      const { stdout } = await house.zkeep(['show', SNAPSHOT, '--attributes']);
+      assert.match(stdout.toString(), /^lab:raw +\\xff\\xfe\\x80 +local$/m);
+      assert.match(stdout.toString(), /^lab:note +a\\u000amgspool/m);
+    } finally {
+      standIns.end();
+      await house.end();
+    }
+  });
+});
+
 describe('an import with files that were made by hand', () => {
   let house: AgentHouse;
   before(async () => {
