@@ -2,12 +2,15 @@
  * The index at a million backups: builds it in a temporary file, measures, and
  * prints a table. Run it with `node test/bench/index.ts [datasets]`.
  */
+import { hash } from 'node:crypto';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Attributes } from '../../catalog/attributes/attributes.ts';
 import { CatalogIndex } from '../../catalog/index/catalog-index.ts';
 import type { KeptBackup } from '../../catalog/index/tables/backup.ts';
-import { type Guid, guidOf, newUuid7, parseBackupId } from '../../catalog/words.ts';
+import { settingsIn } from '../../catalog/index/tables/settings.ts';
+import { type Digest, type Guid, guidOf, newUuid7, parseBackupId, parseDigest } from '../../catalog/words.ts';
 
 const DATASETS = Number(process.argv[2] ?? 20_000);
 /** Snapshots of each dataset. */
@@ -19,6 +22,8 @@ const SPAN = 720;
 const BATCH = 10_000;
 
 let made = 0;
+/** The record size that the attribute manifests of the grown lineage tell, by digest: another one every 1000 snapshots. */
+const CHANGING = new Map<Digest, number>();
 
 /** GUIDs are random in life; here they are a scrambled count, so that they can be named again. */
 function guid(dataset: number, snapshot: number): Guid {
@@ -27,6 +32,8 @@ function guid(dataset: number, snapshot: number): Guid {
 
 function backup(dataset: number, from: number | null, to: number, stored = 1_000_000): KeptBackup {
   const number = made++;
+  const attributes = dataset === GROWN ? parseDigest(hash('sha256', String(number))) : null;
+  if (attributes) CHANGING.set(attributes, 131_072 << (Math.floor(to / 1000) % 4));
   return {
     backup: parseBackupId(newUuid7(1_700_000_000_000 + number)),
     from: from === null ? null : guid(dataset, from),
@@ -41,7 +48,7 @@ function backup(dataset: number, from: number | null, to: number, stored = 1_000
     dataset: nameOf(dataset),
     name: `zkeep-${to}`,
     created: 1_600_000_000 + to * 3600,
-    attributes: null,
+    attributes,
     segments: 1,
     encrypted: false,
   };
@@ -104,8 +111,34 @@ function build(path: string): void {
     `adding ${made} backups, ${BATCH} at once`,
     `${Math.round(made / seconds)}/s (${seconds.toFixed(0)} s)`,
   );
+  learn(index);
   index.close();
   report('size of the file', `${Math.round(statSync(path).size / 1024 / 1024)} MiB`);
+}
+
+/** What the attribute manifests of the grown lineage say: a property changes now and then. */
+function learn(index: CatalogIndex): void {
+  const began = performance.now();
+  let learnt = 0;
+  for (let page = index.unread(200); page.length > 0; page = index.unread(200, page.at(-1))) {
+    const said = page.map((digest) => settingsIn(digest, attributesWith(CHANGING.get(digest) ?? 0)));
+    index.learn(said);
+    learnt += said.length;
+  }
+  const seconds = (performance.now() - began) / 1000;
+  report(
+    `learning ${learnt} attribute manifests`,
+    `${Math.round(learnt / seconds)}/s (${seconds.toFixed(0)} s)`,
+  );
+}
+
+/** A hundred properties, one of which is this. */
+function attributesWith(recordsize: number): Attributes {
+  const property = (value: number) => ({ value: String(value), source: 'local' as const });
+  const names = Array.from({ length: 100 }, (_, at) => [`org.example:${at}`, property(at)] as const);
+  const properties = { ...Object.fromEntries(names), recordsize: property(recordsize) };
+  const objects = [{ name: nameOf(GROWN), kind: 'filesystem' as const, properties }];
+  return { format: 1, dataset: nameOf(GROWN), outputs: [], parsed: { objects, pool: null, host: null } };
 }
 
 function ask(index: CatalogIndex): void {
@@ -148,6 +181,12 @@ function ask(index: CatalogIndex): void {
   time('known: 20,000 snapshots', 3, (run) =>
     index.known(Array.from({ length: 20_000 }, (_, at) => guid(GROWN, (at * 31 + run) % LONG))),
   );
+
+  const grown = { dataset: nameOf(GROWN) };
+  time(`history of a property of ${LONG} snapshots`, 20, () =>
+    index.history({ ...grown, property: 'recordsize', limit: 1000 }),
+  );
+  time('what was set at moments in it', 20, (run) => index.settings({ ...grown, ...hour(run * 1997) }));
 
   const limit = 1000;
   time('page of 1000 datasets', 20, () => index.datasets({ limit }));
