@@ -61,8 +61,8 @@ const HEARERS: Readonly<Record<string, Hearer>> = {
   sysctl: hearLines,
   grep: hearLines,
   'lctl get_param': (told, text) => {
-    // `version=2.15.5`, `2.15.5`, or the lines of before 2.10: `lustre: 2.9.0`.
-    const version = /^(?:version=|lustre: +)?([0-9]\S*)$/m.exec(text)?.[1];
+    // `version=2.15.5`; `2.15.5` with -n; of old `version=lustre: 2.9.0` and more lines.
+    const version = /^(?:version=)?(?:lustre: +)?([0-9]\S*)$/m.exec(text)?.[1];
     return version !== undefined && take(told, 'lustreVersion', version);
   },
   'lctl list_nids': (told, text) => {

@@ -8,7 +8,7 @@ import type { CommandOutput, Property } from '../attributes.ts';
 import { type Command, commandOf } from './command.ts';
 import { textOf } from './text.ts';
 import { columnsOf, type Doubt, keyOf, type Row, readingsOf, rowsOfZfsGet, sourceOf } from './zfs-get.ts';
-import { asInJson, type JsonObjects, objectsOfZfsJson } from './zfs-json.ts';
+import { isInJson, type JsonObjects, objectsOfZfsJson } from './zfs-json.ts';
 
 /** Properties by name, of objects by name, and those that may be otherwise. */
 export interface Merged {
@@ -23,12 +23,22 @@ export function mergeObjects(outputs: readonly CommandOutput[]): Merged {
   const objects = new Map<string, Map<string, Property>>();
   const doubts = new Map<string, Doubt>();
   const embedded = rowsInValues(told);
+  let before: Row | undefined;
   for (const { row, withReceived } of told.rows) {
-    if (embedded.has(keyOf(row))) continue;
-    const inJson = told.json.get(row.name)?.get(row.property);
-    const { property, certain } = settled(row, withReceived, inJson);
+    if (embedded.has(keyOf(row))) {
+      // It ends the row before it too early.
+      if (before) doubt(doubts, before);
+      continue;
+    }
+    const { property, certain } = settled(row, withReceived, told.json.get(row.name)?.get(row.property));
     if (property) add(objects, row, property);
-    if (!certain) doubts.set(keyOf(row), { name: row.name, property: row.property });
+    if (!certain) doubt(doubts, row);
+    if (told.json.get(row.name)?.has(row.property) === false) {
+      // Either it is new, or it stands in a received value, which JSON does not show.
+      doubt(doubts, row);
+      if (before) doubt(doubts, before);
+    }
+    before = row;
   }
   for (const [name, properties] of told.json) {
     for (const [property, value] of properties) add(objects, { name, property }, value);
@@ -40,8 +50,9 @@ export function mergeObjects(outputs: readonly CommandOutput[]): Merged {
     if (!property) continue;
     doubts.delete(key);
     objects.set(single.name, known);
-    // A user property without a source is not there: it was part of another one's value.
-    if (property.source === 'none' && single.property.includes(':')) known.delete(single.property);
+    // What has neither value nor source is not there: it was part of another one's value.
+    const isThere = property.source !== 'none' || (property.value !== '-' && !single.property.includes(':'));
+    if (!isThere) known.delete(single.property);
     else known.set(single.property, property);
   }
   return { objects, doubtful: [...doubts.values()] };
@@ -73,8 +84,14 @@ function hear(told: Told, output: CommandOutput): void {
   const columns = columnsOf(option);
   if (columns) {
     const withReceived = columns.includes('received');
-    for (const row of rowsOfZfsGet(text, columns)) told.rows.push({ row, withReceived });
+    for (const row of rowsOfZfsGet(text, columns, namesIn(command))) told.rows.push({ row, withReceived });
   } else if (option !== undefined) hearSingle(told, command, option, text);
+}
+
+/** The objects that a command names; `undefined` where it asks about those below them as well. */
+function namesIn({ flags, values, rest }: Command): ReadonlySet<string> | undefined {
+  const names = rest.slice(1);
+  return flags.has('r') || values.has('d') || names.length === 0 ? undefined : new Set(names);
 }
 
 function addJson(all: Map<string, Map<string, Property>>, objects: JsonObjects): void {
@@ -119,16 +136,19 @@ function hearList(told: Told, { flags, values }: Command, text: string): void {
 /** Lines that look like rows and stand within a value: whoever may set a user property may write such lines. */
 function rowsInValues({ json, single }: Told): Set<string> {
   const found = new Set<string>();
-  const look = (name: string, value: string) => {
+  const look = (value: string) => {
     if (!value.includes('\n')) return;
     for (const line of value.split('\n').slice(1)) {
-      const [told, property, ...more] = line.split('\t');
-      if (told !== name || property === undefined || more.length === 0) continue;
+      const [name, property, ...more] = line.split('\t');
+      if (name === undefined || property === undefined || more.length === 0) continue;
       if (!json.get(name)?.has(property)) found.add(keyOf({ name, property }));
     }
   };
-  for (const [name, properties] of json) for (const { value } of properties.values()) look(name, value);
-  for (const { name, columns } of single.values()) look(name, columns.get('value') ?? '');
+  for (const properties of json.values()) for (const { value } of properties.values()) look(value);
+  for (const { columns } of single.values()) {
+    look(columns.get('value') ?? '');
+    look(columns.get('received') ?? '');
+  }
   return found;
 }
 
@@ -142,10 +162,10 @@ function settled(
   if (inJson === undefined || (row.certain && plain)) return { property: row.reading, certain: row.certain };
   const fitting = readingsOf(row.rest, withReceived).filter(
     ({ value, source, from }) =>
-      source === inJson.source && from === inJson.from && asInJson(value) === inJson.value,
+      source === inJson.source && from === inJson.from && isInJson(value, inJson.value),
   );
   const [only] = fitting;
-  if (only && fitting.length === 1) return { property: only, certain: true };
+  if (only && fitting.length === 1) return { property: only, certain: row.ends };
   return { property: inJson, certain: false };
 }
 
@@ -162,6 +182,10 @@ function answerOf({ columns }: Single, read: Property | undefined): Property | u
     ...(source.from === undefined ? {} : { from: source.from }),
     ...(received === undefined ? {} : { received }),
   };
+}
+
+function doubt(doubts: Map<string, Doubt>, { name, property }: Doubt): void {
+  doubts.set(keyOf({ name, property }), { name, property });
 }
 
 /** The first that tells a property is believed. */

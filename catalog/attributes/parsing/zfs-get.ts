@@ -24,6 +24,8 @@ export interface Row {
   readonly rest: string;
   /** The likeliest reading; `null` when there is none. */
   readonly reading: Property | null;
+  /** It is sure to end where the next one begins. */
+  readonly ends: boolean;
   /** There is no other reading. */
   readonly certain: boolean;
 }
@@ -58,25 +60,32 @@ export function columnsOf(option: string | undefined): readonly Column[] | undef
   return undefined;
 }
 
-/** Takes the text apart into rows, in their order; lines that belong to none are left out. */
-export function rowsOfZfsGet(text: string, columns: readonly Column[]): Row[] {
+/**
+ * Takes the text apart into rows, in their order; lines that belong to none are left out.
+ *
+ * @param names the objects that were asked about, where the command named each of them.
+ */
+export function rowsOfZfsGet(text: string, columns: readonly Column[], names?: ReadonlySet<string>): Row[] {
   const withReceived = columns.includes('received');
   const found: { name: string; property: string; rest: string }[] = [];
   const pools = new Set<string>();
   const ended = text.endsWith('\n');
   for (const line of (ended ? text.slice(0, -1) : text).split('\n')) {
-    const start = startOf(line, pools);
+    const start = startOf(line, pools, names);
     const last = found.at(-1);
     if (start) found.push(start);
     else if (last) last.rest += `\n${line}`;
   }
   const times = new Map<string, number>();
   for (const row of found) times.set(keyOf(row), (times.get(keyOf(row)) ?? 0) + 1);
+  // Of two rows of one property one stands in the value of the row before it.
+  const isTwice = (row: Doubt | undefined) => row !== undefined && times.get(keyOf(row)) !== 1;
   return found.map((row, index) => {
     const readings = readingsOf(row.rest, withReceived);
     const whole = ended || index < found.length - 1;
-    const once = times.get(keyOf(row)) === 1 && !row.rest.includes('\n');
-    return { ...row, reading: readings[0] ?? null, certain: readings.length === 1 && whole && once };
+    const ends = whole && !isTwice(row) && !isTwice(found[index + 1]);
+    const certain = ends && readings.length === 1 && !row.rest.includes('\n');
+    return { ...row, reading: readings[0] ?? null, ends, certain };
   });
 }
 
@@ -146,13 +155,14 @@ export function keyOf({ name, property }: Doubt): string {
 function startOf(
   line: string,
   pools: Set<string>,
+  names: ReadonlySet<string> | undefined,
 ): { name: string; property: string; rest: string } | undefined {
   const first = line.indexOf('\t');
   const second = line.indexOf('\t', first + 1);
   if (first < 1 || second < 0) return undefined;
   const name = line.slice(0, first);
   const property = line.slice(first + 1, second);
-  if (!NAME.test(name) || !PROPERTY.test(property)) return undefined;
+  if (!NAME.test(name) || !PROPERTY.test(property) || names?.has(name) === false) return undefined;
   const pool = name.split(/[/@#]/, 1)[0] ?? name;
   if (!pools.has(pool) && pools.size > 0 && property !== 'type') return undefined;
   pools.add(pool);

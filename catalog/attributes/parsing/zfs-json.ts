@@ -7,6 +7,7 @@
  * alone only where that is missing.
  */
 import type { Property, PropertySource } from '../attributes.ts';
+import { bytesOfText } from './text.ts';
 
 /** Properties by name, of objects by name. */
 export type JsonObjects = ReadonlyMap<string, ReadonlyMap<string, Property>>;
@@ -54,9 +55,21 @@ export function recordsIn(value: unknown): [string, Record<string, unknown>][] {
   return Object.entries(value).flatMap(([name, member]) => (isRecord(member) ? [[name, member]] : []));
 }
 
-/** What `-j` would have left of a value: without what stands beyond U+FFFF. */
-export function asInJson(value: string): string {
-  return value.replace(/[\u{10000}-\u{10ffff}]/gu, '');
+/**
+ * Whether `-j` prints a value so. What stands beyond U+FFFF it leaves out; where
+ * the locale is `C`, each byte from 0x80 on is a character of its own: the byte's
+ * number, or (musl) that from U+DF80 on.
+ */
+export function isInJson(value: string, printed: string): boolean {
+  if (value === printed) return true;
+  if (/^\p{ASCII}*$/u.test(value)) return false;
+  const bytes = bytesOfText(value).toString('latin1');
+  const forms = [
+    value.replace(/[\u{10000}-\u{10ffff}]/gu, ''),
+    bytes,
+    bytes.replace(/[\x80-\xff]/g, (byte) => String.fromCharCode(0xdf00 + byte.charCodeAt(0))),
+  ];
+  return forms.includes(printed);
 }
 
 function objectsUnder(text: string, member: string): JsonObjects {
@@ -86,9 +99,9 @@ function propertyOf(told: Record<string, unknown>): Property | undefined {
   return { value, source };
 }
 
-/** Strings as they are, with control characters escaped; numbers in quotes. */
+/** Strings as they are, with control characters escaped; numbers in quotes. One that does not end is tried once only. */
 function repaired(text: string): string {
-  return text.replace(/"[^"\\]*(?:\\[\s\S][^"\\]*)*"|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g, (token) =>
+  return text.replace(/"[^"\\]*(?:\\[\s\S][^"\\]*)*(?:"|\\?$)|-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/g, (token) =>
     token.startsWith('"') ? token.replace(CONTROL, escaped) : `"${token}"`,
   );
 }
