@@ -43,8 +43,9 @@ export function decideRestore(question: {
   readonly target: Target;
   readonly type: 'filesystem' | 'volume';
   readonly force: boolean;
+  readonly takeMountpoint?: boolean;
 }): RestoreActions {
-  const { plan, target: at, type, force } = question;
+  const { plan, target: at, type, force, takeMountpoint = false } = question;
   const { target } = at;
   const before: string[][] = [];
   const idle = plan.steps.length === 0 && !plan.rollback;
@@ -59,7 +60,7 @@ export function decideRestore(question: {
   if (plan.rollback && plan.steps.length === 0) before.push(rollbackCommand(at, plan.base));
   const steps = plan.steps.map((backup, index) => {
     const first = index === 0;
-    const how = { target, type, fresh: first && !exists, force: first && exists && force };
+    const how = { target, type, fresh: first && !exists, force: first && exists && force, takeMountpoint };
     return { backup, command: receiveCommand(how) };
   });
   return { target, before, steps, lost };

@@ -14,6 +14,8 @@ export interface Receiving {
   readonly fresh: boolean;
   /** Roll the target back, losing what is newer: only when it was asked for. */
   readonly force: boolean;
+  /** A new file system may mount, at the next mounting of all, where its name or its properties say. */
+  readonly takeMountpoint?: boolean;
 }
 
 /**
@@ -23,8 +25,9 @@ export interface Receiving {
  * @example receiveCommand({ target: 't/new', type: 'filesystem', fresh: true, force: false })
  */
 export function receiveCommand(receiving: Receiving): string[] {
-  const { target, type, fresh, force } = receiving;
-  const unmounted = fresh && type === 'filesystem' ? ['-o', 'canmount=noauto', '-x', 'mountpoint'] : [];
+  const { target, type, fresh, force, takeMountpoint = false } = receiving;
+  const kept = fresh && type === 'filesystem' && !takeMountpoint;
+  const unmounted = kept ? ['-o', 'canmount=noauto', '-x', 'mountpoint'] : [];
   return ['zfs', 'receive', '-s', '-u', ...(force ? ['-F'] : []), ...unmounted, target];
 }
 

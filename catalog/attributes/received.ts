@@ -33,10 +33,10 @@ function carriedValue(property: string, value: string): bigint | string | Uint8A
   if (property.includes(':')) return value.isWellFormed() ? value : bytesOfText(value);
   if (TEXTS.has(property)) return value;
   if (NUMBERS.has(property)) return numberIn(value);
-  if (property === 'compression' && value in COMPRESSIONS) return COMPRESSIONS[value];
-  const words = WORDS[property];
+  if (property === 'compression' && Object.hasOwn(COMPRESSIONS, value)) return COMPRESSIONS[value];
+  const words = Object.hasOwn(WORDS, property) ? WORDS[property] : undefined;
   const number = words?.indexOf(value) ?? -1;
-  return number < 0 ? undefined : BigInt(number);
+  return number < 0 || value === '' ? undefined : BigInt(number);
 }
 
 function numberIn(value: string): bigint | undefined {

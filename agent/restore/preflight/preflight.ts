@@ -49,18 +49,20 @@ export function preflight(facts: PreflightFacts): Finding[] {
 /**
  * Goes on only where nothing was found that refuses.
  *
- * @throws {ZkeepError} `refused`: the finding itself, or where there are several one that lists them all.
+ * @throws {ZkeepError} `refused` (`full` where only room is missing): the finding itself, or where there are several one that lists them all.
  */
 export function refuseFindings(findings: readonly Finding[]): void {
   const refused = findings.filter(({ level }) => level === 'refuse');
   const [first, ...others] = refused;
   if (first === undefined) return;
+  // Where nothing but room is missing, that is what it is.
+  const kind = refused.every(({ code }) => code === 'preflight.no-space') ? 'full' : 'refused';
   if (others.length === 0) {
-    throw new ZkeepError('refused', first.code, first.message, { advice: first.advice, facts: first.facts });
+    throw new ZkeepError(kind, first.code, first.message, { advice: first.advice, facts: first.facts });
   }
   const list = refused.map(({ message, advice }, at) => `(${at + 1}) ${message}: ${advice}`);
   throw new ZkeepError(
-    'refused',
+    kind,
     'preflight.refused',
     `${refused.length} things stand in the way: ${list.join('; ')}`,
     {

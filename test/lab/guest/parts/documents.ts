@@ -52,20 +52,56 @@ export const BackupDocument = documentOf('backup', {
   backups: Type.Array(Type.Object({ ...outcome, reason: Nullable(Type.String()) })),
 });
 export const ImportDocument = documentOf('import', { backups: Type.Array(Type.Object(outcome)) });
-export const RestoreDocument = documentOf('restore', {
+const Told = Nullable(Type.Object({ value: Type.String(), source: Type.String() }));
+const restored = {
   plan: RestorePlanSchema,
   target: Type.String(),
   received: Type.Array(
     Type.Object({ backup: BackupIdSchema, guid: GuidSchema, bytes: BytesSchema, seconds: Type.Number() }),
   ),
   guid: GuidSchema,
-  proof: Type.Object({ guid_matches: Type.Boolean() }),
+  proof: Type.Object({
+    guid_matches: Type.Boolean(),
+    attributes: Type.Boolean(),
+    differences: Type.Array(
+      Type.Object({
+        name: Type.String(),
+        property: Type.String(),
+        stored: Told,
+        found: Told,
+        matters: Type.Boolean(),
+        why: Type.String({ minLength: 1 }),
+      }),
+    ),
+  }),
+};
+const around = {
+  pool: Nullable(Type.Object({ name: Type.String(), command: Type.Array(Type.String()) })),
+  findings: Type.Array(
+    Type.Object({ code: Type.String(), level: Type.String(), message: Type.String(), advice: Type.String() }),
+  ),
+};
+export const RestoreDocument = documentOf('restore', { ...restored, ...around });
+export const SetRestoreDocument = documentOf('restore', {
+  set: SetIdSchema,
+  restores: Type.Array(Type.Object(restored)),
+  ...around,
 });
+const skipped = Type.Array(
+  Type.Object({
+    name: Type.String(),
+    property: Type.String(),
+    reason: Type.String(),
+    matters: Type.Boolean(),
+  }),
+);
 export const RestorePreview = documentOf('restore', {
   plan: RestorePlanSchema,
   target: Type.String(),
+  skipped,
   /** Each an array of words. */
   commands: Type.Array(Type.Array(Type.String())),
+  ...around,
 });
 export const ListDocument = documentOf('list', { datasets: Type.Array(DatasetSchema) });
 export const SnapshotsDocument = documentOf('list', {
