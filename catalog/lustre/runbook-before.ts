@@ -123,18 +123,23 @@ function renameMgs(question: RunbookQuestion): RunbookStep {
 
 /** All of the file system, without a write to any target. */
 export function firstLook(question: RunbookQuestion): RunbookStep {
+  const { mgs, target } = question;
   const fs = fsnameOf(question);
   const place = placeOf(question);
+  const ost = `/mnt/${fs}-OST0000`;
+  const [management, managed] = mgs
+    ? [[], '']
+    : [['mount -t lustre -o rdonly_dev MGTPOOL/MGT /mnt/mgt'], ' /mnt/mgt'];
   return {
     title: 'A first look that destroys nothing',
     commands: [
-      `mkdir -p ${place} /mnt/look`,
-      'mount -t lustre -o rdonly_dev MGTPOOL/MGT /mnt/mgt',
-      `mount -t lustre -o rdonly_dev ${word(question.target)} ${place}`,
-      `mount -t lustre -o rdonly_dev OSTPOOL/OST /mnt/${fs}-OST0000`,
+      `mkdir -p ${place} ${ost} /mnt/look${managed}`,
+      ...management,
+      `mount -t lustre -o rdonly_dev ${word(target)} ${place}`,
+      `mount -t lustre -o rdonly_dev OSTPOOL/OST ${ost}`,
       `mount -t lustre -o ro ${mgsOf(question)}:/${fs} /mnt/look`,
       'ls -l /mnt/look; lfs df /mnt/look',
-      `umount /mnt/look /mnt/${fs}-OST0000 ${place} /mnt/mgt`,
+      `umount /mnt/look; umount ${ost} ${place}${managed}`,
     ],
     expect:
       'The tree as it was at the snapshot. Nothing is written, no object is destroyed, and further increments ' +

@@ -58,7 +58,7 @@ export function watchScrub({ name }: RunbookQuestion): RunbookStep {
 
 /** Where MDT and OSTs are not of one moment, LFSCK says and mends. */
 export function runLfsck(question: RunbookQuestion): RunbookStep {
-  const mdt = question.kind === 'mdt' ? word(question.name) : `${fsnameOf(question)}-MDT0000`;
+  const mdt = `${fsnameOf(question)}-MDT0000`; // with -A it runs on all the others too
   return {
     title: 'Run LFSCK: first only to see, then to repair',
     commands: [

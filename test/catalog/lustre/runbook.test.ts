@@ -138,6 +138,14 @@ test('what is not as it should be is warned of', () => {
   assert.match(warnings(MDT), /several MDTs, all of them must come from one set/);
 });
 
+test('an MDT that is also the MGS is mounted once; LFSCK runs from the first MDT', () => {
+  const both = runbookFor({ ...MDT, mgs: true, mgsnode: null });
+  assert.doesNotMatch(runbookText(both), /MGTPOOL/);
+  stepOf(both, /^mount -t lustre -o ro 10\.0\.2\.15@tcp:\/lustrefs /);
+  const second = runbookFor({ ...MDT, index: 1, service: 'lustrefs-MDT0001', name: 'lustrefs-MDT0001' });
+  stepOf(second, /^lctl lfsck_start -M lustrefs-MDT0000 .* -n on$/);
+});
+
 test('versions are compared by their numbers', () => {
   const pairs: [string, string, boolean][] = [
     ['2.15.5', '2.15.61', true],
