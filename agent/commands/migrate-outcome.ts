@@ -5,6 +5,7 @@ import { runbookOf, runbookText } from '../../catalog/lustre/runbook.ts';
 import type { MigrationPlan } from '../migrate/plan.ts';
 import type { MigrationResult } from '../migrate/run.ts';
 import { durationInWords, sizeInWords } from '../output/words.ts';
+import type { Finding } from '../restore/preflight/finding.ts';
 import type { ProofDifference } from '../restore/proof.ts';
 import { showCommand } from '../zfs/failure.ts';
 import { releaseCommand, snapshotOf } from '../zfs/snapshot.ts';
@@ -12,9 +13,13 @@ import { failureDocument, type Outcome } from './command.ts';
 import { differenceInWords } from './restore-outcome.ts';
 
 /** The commands as a person would type them, each send into its receive. */
-export function previewText({ source, target, steps, properties, release }: MigrationPlan): string {
+export function previewText(
+  { source, target, steps, properties, release }: MigrationPlan,
+  findings: readonly Finding[],
+): string {
   const { received, skipped, commands } = properties;
   return [
+    ...findings.map(({ message, advice }) => `# ${message}; ${advice}`),
     ...skipped.map(({ property, reason }) => `# ${property} of ${target} is left out: ${reason}`),
     ...(received ? [`# received with the stream: ${[...received.keys()].join(', ')}`] : []),
     ...steps.flatMap(({ before, send, receive }) => [

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { systemClock } from '../../catalog/clock.ts';
 import type { MigrationPlan } from '../migrate/plan.ts';
+import type { Finding } from '../restore/preflight/finding.ts';
 import type { CommonOptions } from '../settings.ts';
 import { common, type Outcome, perform, type Surroundings } from './command.ts';
 
@@ -39,16 +40,21 @@ async function migrate(dataset: string, surroundings: Surroundings<MigrateOption
     signal,
   );
   const plan = planMigration({ ...looked, final, now: systemClock.now() });
-  if (options.dryRun) return await previewOutcome(plan);
+  const { preflightMigration } = await import('../migrate/preflight.ts');
+  const { refuseFindings } = await import('../restore/preflight/preflight.ts');
+  const findings = await preflightMigration(plan, looked, signal);
+  if (options.dryRun) return await previewOutcome(plan, findings);
+  refuseFindings(findings);
+  for (const { message, advice } of findings) progress.note(`${message}; ${advice}`);
   if (looked.mounted && final)
     progress.note(`${plan.source} is mounted: the service must be stopped, and nothing write to it any more`);
   const { runMigration } = await import('../migrate/run.ts');
-  const result = await runMigration(plan, { progress, version: looked.version, signal });
+  const result = await runMigration(plan, { progress, version: looked.abilities.version, signal });
   const { migratedOutcome } = await import('./migrate-outcome.ts');
-  return await migratedOutcome(plan, result, looked.parsed);
+  return migratedOutcome(plan, result, looked.parsed);
 }
 
-async function previewOutcome(plan: MigrationPlan): Promise<Outcome> {
+async function previewOutcome(plan: MigrationPlan, findings: readonly Finding[]): Promise<Outcome> {
   const { commandsOf } = await import('../migrate/plan.ts');
   const { previewText } = await import('./migrate-outcome.ts');
   const { source, target, final, steps, properties } = plan;
@@ -60,7 +66,8 @@ async function previewOutcome(plan: MigrationPlan): Promise<Outcome> {
       steps: steps.map(({ kind, snapshot }) => ({ kind, snapshot })),
       commands: commandsOf(plan),
       skipped: properties.skipped,
+      findings,
     },
-    text: previewText(plan),
+    text: previewText(plan, findings),
   };
 }

@@ -1,8 +1,10 @@
 /** All that must be known before a migration: the source, the place, the properties. Changes nothing. */
 import type { ParsedAttributes } from '../../catalog/attributes/attributes.ts';
 import { parseOutputs } from '../../catalog/attributes/parsing/outputs.ts';
+import type { ZfsAbilities } from '../../catalog/attributes/pool/abilities.ts';
 import { captureAttributes } from '../capture/capture.ts';
-import { lookAtTarget } from '../restore/target.ts';
+import type { PlaceFacts } from '../restore/preflight/facts.ts';
+import { lookAtPlace } from '../restore/preflight/gather.ts';
 import { readAbilities } from '../zfs/abilities.ts';
 import { listSource, type SourceFacts } from '../zfs/list.ts';
 import { parseDataset } from '../zfs/names.ts';
@@ -20,20 +22,20 @@ export interface MigrationWish {
 /** What is known. */
 export interface MigrationFacts {
   readonly source: SourceFacts;
-  readonly place: MigrationPlace;
+  readonly place: PlaceFacts & MigrationPlace;
   readonly properties: MigratedProperties;
   /** All that the host tells of the source. */
   readonly parsed: ParsedAttributes;
   /** By ZFS or, as a target, by Lustre. */
   readonly mounted: boolean;
-  /** Of this host's ZFS, e.g. `2.3.9-1`. */
-  readonly version: string | null;
+  /** What the ZFS of this host can do. */
+  readonly abilities: ZfsAbilities;
 }
 
 /**
  * Looks at both ends.
  *
- * @throws {ZkeepError} `usage` for a name that cannot be one, `missing` when the source or the target's parent is not there.
+ * @throws {ZkeepError} `usage` for a name that cannot be one, `missing` when the source is not there.
  */
 export async function lookAtMigration(
   { source: name, target, takeMountpoint }: MigrationWish,
@@ -42,7 +44,7 @@ export async function lookAtMigration(
   const dataset = parseDataset(name);
   const [source, place, { outputs }, here] = await Promise.all([
     listSource(dataset, signal),
-    lookAtPlace(target, signal),
+    lookAtEnd(target, signal),
     captureAttributes(dataset, undefined, signal),
     readAbilities({ signal }),
   ]);
@@ -54,12 +56,12 @@ export async function lookAtMigration(
     properties: decideProperties(question),
     parsed,
     mounted: isMounted(dataset, parsed),
-    version: here.version,
+    abilities: here,
   };
 }
 
-async function lookAtPlace(name: string, signal: AbortSignal): Promise<MigrationPlace> {
-  const place = await lookAtTarget(name, signal);
+async function lookAtEnd(name: string, signal: AbortSignal): Promise<PlaceFacts & MigrationPlace> {
+  const place = await lookAtPlace(name, signal);
   const token = place.partial ? (await listSource(place.target, signal)).resumeToken : undefined;
   return { ...place, token: token ?? null };
 }

@@ -23,7 +23,8 @@ list)
   for name; do :; done
   case "$name $*" in
   ${DATASET}@*) printf "$name$point" ;;
-  'new filesystem'*|'new '*filesystem,volume*) printf 'new\\tfilesystem\\toff\\t-\\n' ;;
+  'new '*receive_resume_token*) printf 'new\\tfilesystem\\toff\\t-\\n' ;;
+  *available*) printf 'new\\t%s\\toff\\t-\\n' "$(cat "$here/room")" ;;
   'new '*) ;;
   'new/mgt '*)
     [ -e "$here/received" ] || { echo "${NONE}" >&2; exit 1; }
@@ -35,6 +36,10 @@ list)
 *) echo "no answer to $*" >&2; exit 64 ;;
 esac
 `;
+
+const POOL = ['health\tONLINE', 'feature@extensible_dataset\tactive', 'readonly\toff']
+  .map((told) => `new\t${told}\tlocal\n`)
+  .join('');
 
 describe('zkeep migrate', () => {
   const standIns = new StandIns();
@@ -52,6 +57,8 @@ describe('zkeep migrate', () => {
     const arrived = PROPERTIES.dataset.replaceAll(DATASET, 'new/mgt');
     standIns.answer('zfs', ['get', '-Hp', '-o', 'all', 'all', 'new/mgt'], { out: arrived });
     writeFileSync(file('stream'), STREAM);
+    standIns.answer('zpool', ['get', '-Hp', 'all', 'new'], { out: POOL });
+    writeFileSync(file('room'), '1000000000');
     for (const name of ['taken', 'received']) rmSync(file(name), { force: true });
     standIns.forgetCalls();
   });
@@ -72,6 +79,16 @@ describe('zkeep migrate', () => {
     assert.deepEqual(changed(), []);
     const { stdout } = await house.zkeep(words('--dry-run'), { env });
     assert.match(stdout.toString(), /^zfs send -L -c \S+ \| zfs receive -s -u .* new\/mgt$/m);
+  });
+
+  it('says what stands in the way before anything is done, all of it', async () => {
+    writeFileSync(file('room'), '1000');
+    standIns.answer('zpool', ['get', '-Hp', 'all', 'new'], { out: POOL.replace('ONLINE', 'SUSPENDED') });
+    const { error } = await house.document(words(), 4, { env });
+    assert.match(error.message, /new is SUSPENDED.*new has room for 1000 B/s);
+    assert.deepEqual(changed(), []);
+    const { stdout } = await house.zkeep(words('--dry-run'), { env });
+    assert.match(stdout.toString(), /^# new is SUSPENDED; zpool status new/m);
   });
 
   it('moves the stream byte for byte, sets what was set, and proves it', async () => {

@@ -122,6 +122,7 @@ const DOCUMENTS: Readonly<Record<string, readonly TSchema[]>> = {
         steps: Type.Array(Type.Object({ kind: MigrationKind, snapshot: Type.String() }, exact)),
         commands: Type.Array(Type.Array(Type.String())),
         skipped: Type.Array(Type.Unknown()),
+        findings: Type.Array(Type.Unknown()),
       },
       exact,
     ),
