@@ -27,7 +27,8 @@ export function deadRival(
   return id === self.process || !lives(id) ? parseBackupId(backup) : undefined;
 }
 
-function isAlive(id: number): boolean {
+/** Whether a process of this host lives. */
+export function isAlive(id: number): boolean {
   try {
     process.kill(id, 0);
     return true;

@@ -1,6 +1,7 @@
 /** The backup of a Lustre file system's MGT and MDTs as one set: what is looked at before it is planned. */
 import { systemClock } from '../../catalog/clock.ts';
 import { ZkeepError } from '../../catalog/errors.ts';
+import type { HostTargets } from '../../catalog/lustre/targets.ts';
 import type { KnownSnapshot } from '../../catalog/protocol/protocol.ts';
 import { newUuid7, type SetId } from '../../catalog/words.ts';
 import type { Moment } from '../backup/snapshots.ts';
@@ -8,9 +9,11 @@ import type { Progress } from '../output/progress.ts';
 import type { ServiceClient } from '../service/client.ts';
 import type { SourceFacts } from '../zfs/list.ts';
 import { underBarrier } from './barrier.ts';
+import { findSet, joined } from './joining.ts';
 import { lctl, liveCommand, parseLive } from './lctl.ts';
+import { opened } from './opener.ts';
 import type { Asked } from './options.ts';
-import { commandsAround, type LustrePlan, leftBehind, planSet } from './plan.ts';
+import { commandsAround, type LustrePlan, leftBehind, planJoining, planSet } from './plan.ts';
 import { lookAtTargets } from './targets.ts';
 
 /** What the backup of the set's datasets needs. */
@@ -40,10 +43,27 @@ export interface SetTools {
  */
 export async function prepareSet(asked: Asked, tools: SetTools): Promise<PreparedSet> {
   const here = await lookAtTargets(tools.signal);
+  return asked.join ? await prepareJoining(asked, here, tools) : await prepareOpening(asked, here, tools);
+}
+
+async function prepareOpening(asked: Asked, here: HostTargets, tools: SetTools): Promise<PreparedSet> {
   const live = asked.barrier === null ? [] : await liveTargets(asked.fsname, tools);
   const plan = planSet(here, live, asked);
-  return prepared(plan, systemClock.now(), alone(plan, tools));
+  const now = systemClock.now();
+  const moment =
+    plan.elsewhere.length === 0 ? alone(plan, tools) : opened(plan, { now, wait: asked.wait }, tools);
+  return prepared(plan, now, moment);
 }
+
+async function prepareJoining(asked: Asked, here: HostTargets, tools: SetTools): Promise<PreparedSet> {
+  const { fsname, wait, dryRun } = asked;
+  // A dry run waits for nobody: it shows what this host would take of any set.
+  if (dryRun) return prepared(planJoining(here, fsname), systemClock.now(), neverTaken);
+  const joinable = await findSet(here, fsname, wait, tools);
+  return prepared(joinable.plan, joinable.set.moment, joined(joinable, tools));
+}
+
+const neverTaken: Moment = () => Promise.reject(new Error('a dry run takes no snapshots'));
 
 function prepared(plan: LustrePlan, now: number, moment: Moment): PreparedSet {
   return {
@@ -54,6 +74,9 @@ function prepared(plan: LustrePlan, now: number, moment: Moment): PreparedSet {
       around: commandsAround(plan),
       about: (sources, known) => [
         ...plan.notes,
+        ...(plan.elsewhere.length === 0
+          ? []
+          : [`other hosts have ${plan.elsewhere.join(', ')}: the set waits for them`]),
         ...leftBehind(sources, known).map(
           (snapshot) => `${snapshot} is not stored: a run that was killed left it, if none is at it now`,
         ),

@@ -42,10 +42,17 @@ import {
   RestorePlanSchema,
   type Wanted,
 } from '../../catalog/protocol/protocol.ts';
+import {
+  type OpenSetRequest,
+  type SetEvent,
+  SetsAnswerSchema,
+  type SnapshotSet,
+  SnapshotSetSchema,
+} from '../../catalog/protocol/sets.ts';
 import { type Manifest, parseManifest } from '../../catalog/repository/manifest.ts';
 import type { Grant } from '../../catalog/repository/store/store.ts';
 import { checker } from '../../catalog/schema.ts';
-import type { BackupId, Digest, Guid } from '../../catalog/words.ts';
+import type { BackupId, Digest, Guid, SetId } from '../../catalog/words.ts';
 import { Exchange, type Question, type ServiceAccess, strangeAnswer } from './exchange.ts';
 
 const readRepository = checker(RepositoryInfoSchema, 'the answer');
@@ -60,6 +67,9 @@ const readGrantsAnswer = checker(GrantsAnswerSchema, 'the answer');
 const readPlan = checker(RestorePlanSchema, 'the answer');
 const readSettings = checker(SettingsAnswerSchema, 'the answer');
 const readHistory = checker(HistoryAnswerSchema, 'the answer');
+
+const readSet = checker(SnapshotSetSchema, 'the answer');
+const readSets = checker(SetsAnswerSchema, 'the answer');
 
 /** A commit looks at every segment in the store: it may take long. */
 const COMMIT_TIMEOUT = 15 * 60_000;
@@ -184,6 +194,26 @@ export class ServiceClient {
 
   async plan(body: PlanRequest, signal?: AbortSignal): Promise<RestorePlan> {
     return await this.#ask(readPlan, { method: 'POST', path: '/v1/plans', body, signal });
+  }
+
+  /** @throws {ZkeepError} `busy` with code `set.busy` when another set of the file system is under way. */
+  async openSet(body: OpenSetRequest, signal?: AbortSignal): Promise<SnapshotSet> {
+    return await this.#ask(readSet, { method: 'POST', path: '/v1/sets', body, signal });
+  }
+
+  /** The sets of a file system that are under way. */
+  async openSets(fsname: string, signal?: AbortSignal): Promise<SnapshotSet[]> {
+    const question = { method: 'GET' as const, path: '/v1/sets', query: { fsname }, signal };
+    return (await this.#ask(readSets, question)).sets;
+  }
+
+  async set(set: SetId, signal?: AbortSignal): Promise<SnapshotSet> {
+    return await this.#ask(readSet, { method: 'GET', path: `/v1/sets/${set}`, signal });
+  }
+
+  /** Tells what happened to a set; gives what became of it. */
+  async tellSet(set: SetId, body: SetEvent, signal?: AbortSignal): Promise<SnapshotSet> {
+    return await this.#ask(readSet, { method: 'POST', path: `/v1/sets/${set}/events`, body, signal });
   }
 
   async #grants(path: string, body: unknown, count: number, signal?: AbortSignal): Promise<Grant[]> {

@@ -6,6 +6,8 @@ import { type Static, Type } from 'typebox';
 import { Nullable, SetIdSchema, TimeSchema } from '../schema.ts';
 import { WriterSchema } from './protocol.ts';
 
+/** A set whose opener was silent for so long (milliseconds) while it gathers has failed. */
+export const GATHERING_LEASE = 10_000;
 /** Most services in one set. */
 export const MAX_TARGETS = 1000;
 
@@ -75,6 +77,8 @@ export const SetsQuerySchema = Type.Object({ fsname: Type.Optional(FsnameSchema)
 export const SetEventSchema = Type.Union([
   /** A host takes part, with these services. */
   Type.Object({ event: Type.Literal('join'), writer: WriterSchema, targets: ServicesSchema }),
+  /** The opener lives, and waits for others. */
+  Type.Object({ event: Type.Literal('waiting') }),
   /** The barrier stands: take the snapshots. Of the opener only. */
   Type.Object({ event: Type.Literal('frozen') }),
   /** A participant's snapshots are there. */

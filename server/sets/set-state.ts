@@ -3,6 +3,7 @@ import { type Static, Type } from 'typebox';
 import { ZkeepError } from '../../catalog/errors.ts';
 import type { Writer } from '../../catalog/protocol/protocol.ts';
 import {
+  GATHERING_LEASE,
   type OpenSetRequest,
   OpenSetRequestSchema,
   ParticipantSchema,
@@ -48,8 +49,7 @@ export function openedSet(set: SetId, request: OpenSetRequest, token: string, no
     request,
     phase: 'gathering',
     opened: now,
-    // The barrier is set while it still gathers: only then it is frozen.
-    deadline: now + request.wait * 1000 + barrierOf(request) + SLACK,
+    deadline: now + GATHERING_LEASE,
     members: [{ writer, targets, taken: false, token }],
     reason: null,
   };
@@ -84,6 +84,7 @@ export function afterEvent(state: SetState, event: SetEvent, token: string, now:
   if (event.event === 'join') return afterJoin(state, event, token);
   if (event.event === 'taken') return afterTaken(state, event.writer, token);
   if (state.members[0]?.token !== token) throw notTheOpener(state);
+  if (event.event === 'waiting') return afterWaiting(state, now);
   return event.event === 'frozen' ? afterFreeze(state, now) : afterCompletion(state);
 }
 
@@ -124,6 +125,13 @@ function afterJoin(
     if (!lacking.includes(target)) throw alreadyJoined(state, target);
   }
   return { ...state, members: [...state.members, { writer, targets, taken: false, token }] };
+}
+
+/** Once all are there the opener sets the barrier, and is silent as long as that takes. */
+function afterWaiting(state: SetState, now: number): SetState {
+  if (state.phase !== 'gathering') return state;
+  const freezing = lackingIn(state).length === 0 ? barrierOf(state.request) + SLACK : 0;
+  return { ...state, deadline: now + GATHERING_LEASE + freezing };
 }
 
 function afterFreeze(state: SetState, now: number): SetState {
