@@ -2,7 +2,7 @@
 import type { Digest } from '../../words.ts';
 import type { IndexDatabase } from './database.ts';
 import { remakeDrift } from './drift.ts';
-import type { KeptSettings, ReadAttributes } from './settings.ts';
+import { type KeptSettings, packSettings, type ReadAttributes } from './settings.ts';
 
 /** The row of manifests that were read, and of which nothing could be made. */
 const NOTHING = 0;
@@ -52,7 +52,9 @@ const UNREAD_OF_DATASET = `SELECT DISTINCT b.attributes
   WHERE d.dataset = ? AND b.attributes IS NOT NULL AND b.settings IS NULL AND b.attributes > ?
   ORDER BY b.attributes LIMIT ?`;
 
-function rowOf(db: IndexDatabase, { digest, content }: KeptSettings): number {
+function rowOf(db: IndexDatabase, settings: KeptSettings): number {
+  const { digest } = settings;
   const known = db.get<{ id: number }>('SELECT id FROM settings WHERE digest = ?', digest);
-  return known?.id ?? db.run('INSERT INTO settings (digest, content) VALUES (?, ?)', digest, content);
+  if (known) return known.id;
+  return db.run('INSERT INTO settings (digest, content) VALUES (?, ?)', digest, packSettings(settings));
 }

@@ -10,8 +10,7 @@ import type { Digest } from '../../words.ts';
 export interface KeptSettings {
   /** SHA-256 of their canonical JSON. */
   readonly digest: string;
-  /** That JSON, zstd-compressed: a pool's settings are much alike, and some tens of KiB. */
-  readonly content: Buffer;
+  readonly json: string;
 }
 
 /** What was read of an attribute manifest. */
@@ -26,8 +25,12 @@ export interface ReadAttributes {
 export function settingsIn(digest: Digest, { parsed, dataset }: Attributes): ReadAttributes {
   if (parsed === null) return { attributes: digest, settings: null };
   const json = canonicalJson(withoutItsName(settingsOf(parsed, dataset)));
-  const content = zstdCompressSync(json, { params: { [constants.ZSTD_c_checksumFlag]: 1 } });
-  return { attributes: digest, settings: { digest: hash('sha256', json), content } };
+  return { attributes: digest, settings: { digest: hash('sha256', json), json } };
+}
+
+/** Settings as a row of the table holds them: JSON of some tens of KiB that says much alike again and again. */
+export function packSettings({ json }: KeptSettings): Buffer {
+  return zstdCompressSync(json, { params: { [constants.ZSTD_c_checksumFlag]: 1 } });
 }
 
 /** The settings in a row of the table. */
