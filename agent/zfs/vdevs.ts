@@ -103,20 +103,37 @@ async function lookAtVdev(
   if (kind === 'other') return facts;
   const device = await lookAtDevice(path, signal);
   if (device === undefined) return facts;
+  const { labelled, ...told } = factsOfDevice(device, pools);
+  return { ...facts, ...told, label: await firstLabel(told.pool === null ? labelled : [], signal) };
+}
+
+/** What a block device tells, and where on it there may be labels of ZFS: on it, or on a partition. */
+export function factsOfDevice(
+  device: BlockDevice,
+  pools: ReadonlyMap<string, string>,
+): Omit<VdevFacts, 'name' | 'role' | 'path' | 'kind' | 'label'> & { readonly labelled: readonly string[] } {
   const nodes = nodesOf(device);
-  const pool = facts.pool ?? nodes.flatMap((node) => pools.get(node.path) ?? [])[0] ?? null;
-  const labelled = pool === null ? nodes.find(({ contents }) => contents === ZFS) : undefined;
   return {
-    ...facts,
     size: device.size,
     sectors: device.sectors,
     readonly: device.readonly,
     mounts: mountsOf(device),
     holders: holdersOf(device),
     contents: contentsOf(device).filter((content) => content !== ZFS),
-    pool,
-    label: labelled ? await readLabel(labelled.path, signal) : null,
+    pool: nodes.flatMap(({ path }) => pools.get(path) ?? [])[0] ?? null,
+    labelled: nodes.filter(({ contents }) => contents === ZFS).map(({ path }) => path),
   };
+}
+
+async function firstLabel(
+  paths: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<VdevLabel | null> {
+  for (const path of paths) {
+    const label = await readLabel(path, signal);
+    if (label) return label;
+  }
+  return null;
 }
 
 async function findVdev(name: string): Promise<{ path: string; stats: Stats } | undefined> {

@@ -69,8 +69,10 @@ function findUnfit(vdev: VdevFacts): Finding[] {
 
 /** Who has it, or had it. One reason is enough: the strongest. */
 function findUse(vdev: VdevFacts): Finding[] {
-  const { name, pool, mounts, holders, contents } = vdev;
+  const { name, role, pool, mounts, holders, contents } = vdev;
   const facts = { vdev: name };
+  // Pools may share a hot spare: zpool itself says when they may not.
+  if (role === 'spare' && (pool !== null || vdev.label?.state === 'spare')) return [];
   if (pool !== null) {
     const advice = `take another disk; or, if ${pool} is no longer needed: zpool export ${pool}, zpool labelclear -f ${name}`;
     return [

@@ -11,7 +11,7 @@ import {
   parseBlockDevices,
 } from '../../../agent/zfs/block-devices.ts';
 import { parseAbove, parseDevices, parseImportable } from '../../../agent/zfs/pools.ts';
-import { parseLabel } from '../../../agent/zfs/vdevs.ts';
+import { factsOfDevice, parseLabel } from '../../../agent/zfs/vdevs.ts';
 
 const recorded = (name: string) =>
   readFileSync(new URL(`../../fixtures/outputs/${name}`, import.meta.url), 'utf8');
@@ -199,6 +199,19 @@ describe('block devices', () => {
     assert.deepEqual(mountsOf(device), ['/srv']);
     assert.deepEqual(holdersOf(device), ['raid1 /dev/md0']);
     assert.deepEqual(contentsOf(device), ['zfs_member', 'linux_raid_member']);
+  });
+
+  it('belong to a pool by any of their partitions, or have its label there', () => {
+    const free = { ...part, path: '/dev/sda3', fstype: null };
+    const device = parseBlockDevices(
+      printed({ ...disk, fstype: 'zfs_member', children: [part, members, free] }),
+    );
+    assert.ok(device);
+    const told = factsOfDevice(device, new Map([['/dev/sda3', 'tank']]));
+    assert.equal(told.pool, 'tank');
+    assert.deepEqual(told.contents, ['linux_raid_member']);
+    assert.deepEqual(told.labelled, ['/dev/sda', '/dev/sda1']);
+    assert.equal(factsOfDevice(device, new Map()).pool, null);
   });
 
   it('are read also in the words of older versions', () => {

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { globSync, readFileSync } from 'node:fs';
+import { describe, it, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
 import fc from 'fast-check';
+import { FINDING_CODES } from '../../../../agent/restore/preflight/finding.ts';
 import { preflight, refuseFindings } from '../../../../agent/restore/preflight/preflight.ts';
 import { isOlder, neededFeatures } from '../../../../agent/restore/preflight/streams.ts';
 import { ZkeepError } from '../../../../catalog/errors.ts';
@@ -72,6 +75,25 @@ describe('a preflight', () => {
         thrown.advice === found[0]?.advice,
     );
   });
+});
+
+test('the page names every code and its levels, and no others', () => {
+  const folder = new URL('../../../../agent/restore/preflight/', import.meta.url);
+  const page = readFileSync(new URL('PREFLIGHT.md', folder), 'utf8');
+  const rows = [...page.matchAll(/^\| `([a-z-]+)` +\| ([a-z, ]+?) +\|/gm)];
+  assert.deepEqual(
+    rows.map(([, code]) => code),
+    [...FINDING_CODES],
+  );
+  const sources = globSync('*.ts', { cwd: fileURLToPath(folder) }).map((name) =>
+    readFileSync(new URL(name, folder), 'utf8'),
+  );
+  for (const [, code, levels] of rows) {
+    const used = ['refuse', 'warn'].filter((level) =>
+      sources.some((source) => new RegExp(`${level}\\(\\s*'${code}'`).test(source)),
+    );
+    assert.equal(used.join(', '), levels, code);
+  }
 });
 
 describe('the pool that a restore goes to', () => {

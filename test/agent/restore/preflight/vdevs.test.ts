@@ -64,6 +64,14 @@ describe('a disk for a new pool', () => {
     assert.match(only({ pool: newPool({ vdevs }) }).advice, /whole path/);
   });
 
+  it('may be a spare of several pools', () => {
+    const shared: Partial<VdevFacts>[] = [{ pool: 'tank' }, { label: { pool: 'unknown', state: 'spare' } }];
+    for (const changes of shared) {
+      assert.deepEqual(codes(withDisk({ ...changes, role: 'spare' })), []);
+      assert.equal(codes(withDisk({ ...changes, role: 'cache' })).length, 1);
+    }
+  });
+
   it('may not be named twice, under whatever name', () => {
     const vdevs = [vdev('/dev/sdd1'), vdev('/dev/disk/by-id/x', { path: '/dev/sdd1' })];
     assert.deepEqual(codes({ pool: newPool({ vdevs }) }), ['refuse vdev-twice']);
