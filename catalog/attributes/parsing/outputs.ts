@@ -11,6 +11,7 @@ import { commandOf } from './command.ts';
 import { hostOf } from './host.ts';
 import { mergeObjects } from './merge.ts';
 import { textOf } from './text.ts';
+import { joined, vdevsOfProperties, vdevsOfStatusJson } from './vdev-properties.ts';
 import { vdevsOfList, vdevsOfStatus, withConfiguration } from './vdevs.ts';
 import { type ConfiguredVdev, vdevsOfZdb } from './zdb.ts';
 import type { Doubt } from './zfs-get.ts';
@@ -85,15 +86,19 @@ function poolOf(name: string, outputs: readonly CommandOutput[]): PoolAttributes
   let state: Vdev[] = [];
   let configured: Map<string, ConfiguredVdev> = new Map();
   for (const output of outputs) {
-    const { name: command, flags } = commandOf(output.command);
-    if (command === 'zpool get') {
+    const { name: command, flags, rest } = commandOf(output.command);
+    if (command === 'zpool get' && rest.length > 2) {
+      configured = joined(configured, vdevsOfProperties(textOf(output)));
+    } else if (command === 'zpool get') {
       for (const [property, told] of poolsIn(output).get(name) ?? []) {
         if (!properties.has(property)) properties.set(property, told);
       }
+    } else if (command === 'zdb') configured = joined(configured, vdevsOfZdb(textOf(output)));
+    else if (command === 'zpool status' && flags.has('j')) {
+      configured = joined(configured, vdevsOfStatusJson(textOf(output), name));
     } else if (flags.has('j')) continue;
     else if (command === 'zpool list' && listed.length === 0) listed = vdevsOfList(textOf(output), name);
     else if (command === 'zpool status' && state.length === 0) state = vdevsOfStatus(textOf(output), name);
-    else if (command === 'zdb' && configured.size === 0) configured = vdevsOfZdb(textOf(output));
   }
   const vdevs = listed.length > 0 ? listed : state;
   if (properties.size === 0 && vdevs.length === 0) return null;

@@ -67,10 +67,11 @@ export function withConfiguration(
   configured: ReadonlyMap<string, ConfiguredVdev>,
 ): Vdev[] {
   return vdevs.map((vdev) => {
-    const known = configured.get(vdev.name);
+    // `draid2:4d:8c:1s-0` says more than the configuration's `draid2`.
+    const known =
+      configured.get(vdev.name) ?? configured.get(vdev.name.replace(/^(draid[123]):.*(-\d+)$/, '$1$2'));
     if (!known) return vdev;
-    // `draid2:4d:8c:1s` says more than the configuration's `draid2`.
-    const type = vdev.type === 'disk' ? known.type : vdev.type;
+    const type = vdev.type === 'disk' ? (known.type ?? vdev.type) : vdev.type;
     return { ...vdev, type, ashift: known.ashift };
   });
 }

@@ -1,11 +1,11 @@
-/** The configuration that `zdb -C` prints: the only place that tells every vdev's ashift. */
+/** The configuration that `zdb -C` prints of a pool, and `zdb -l` of the label of a disk. */
 
 /** A vdev as the pool's configuration has it. */
 export interface ConfiguredVdev {
   /** As `zpool` would name it: a path, or `mirror-0`. */
   readonly name: string;
-  /** `disk`, `file`, `mirror`, `raidz2`, ... */
-  readonly type: string;
+  /** `disk`, `file`, `mirror`, `raidz2`, ...; `null` where it is not told. */
+  readonly type: string | null;
   /** Of it or of the vdev that it is part of. */
   readonly ashift: number | null;
 }
@@ -46,7 +46,9 @@ const NUMBERED = /^(mirror|raidz|draid|replacing|spare|indirect)$/;
 
 function vdevOf({ key, values }: Block, above: readonly Block[]): ConfiguredVdev | undefined {
   const type = values.get('type');
-  if (!key.startsWith('children[') || type === undefined) return undefined;
+  // A label begins with its top-level vdev, a pool's configuration with the root of all.
+  const isVdev = key.startsWith('children[') || (key === 'vdev_tree' && type !== 'root');
+  if (!isVdev || type === undefined) return undefined;
   const parity = values.get('nparity') ?? '';
   const whole = type === 'raidz' || type === 'draid' ? `${type}${parity}` : type;
   const name = NUMBERED.test(type) ? `${whole}-${values.get('id') ?? ''}` : values.get('path');

@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { parseOutputs } from '../../../../catalog/attributes/parsing/outputs.ts';
 import {
   vdevsOfList,
   vdevsOfStatus,
   withConfiguration,
 } from '../../../../catalog/attributes/parsing/vdevs.ts';
 import { vdevsOfZdb } from '../../../../catalog/attributes/parsing/zdb.ts';
-import { recorded } from '../printed.ts';
+import { output, recorded } from '../printed.ts';
 
 // In the form of OpenZFS's `print_list_stats`: `zpool list -vPp`.
 const LIST = `NAME               SIZE       ALLOC        FREE  CKPOINT  EXPANDSZ   FRAG    CAP  DEDUP    HEALTH  ALTROOT
@@ -153,4 +154,65 @@ test('the recorded configuration says that the disk is a file', () => {
   const vdevs = vdevsOfList(recorded('zpool-list-vHP.out').toString(), 'mgspool');
   const [told] = withConfiguration(vdevs, vdevsOfZdb(recorded('zdb-C-imported.out').toString()));
   assert.deepEqual([told?.type, told?.ashift], ['file', 9]);
+});
+
+test('the label of a disk tells the ashift of its top-level vdev', () => {
+  const label = `    name: 'tank'
+    vdev_tree:
+        type: 'mirror'
+        id: 3
+        ashift: 12
+        children[0]:
+            type: 'disk'
+            path: '/dev/sda1'
+    features_for_read:
+`;
+  assert.deepEqual(
+    [...vdevsOfZdb(label).values()],
+    [
+      { name: '/dev/sda1', type: 'disk', ashift: 12 },
+      { name: 'mirror-3', type: 'mirror', ashift: 12 },
+    ],
+  );
+});
+
+test('where zdb says nothing, properties of vdevs tell the ashift, and the JSON of a status what is a file', () => {
+  const properties = [
+    'root-0\tpath\t-\t-',
+    'root-0\tashift\t0\t-',
+    'mirror-0\tpath\t-\t-',
+    'mirror-0\tashift\t12\t-',
+    'sda\tpath\t/dev/sda1\t-',
+    'sda\tashift\t12\t-',
+    'draid2-1\tashift\t13\t-',
+  ].join('\n');
+  const status = {
+    pools: {
+      tank: {
+        vdevs: {
+          tank: {
+            name: 'tank',
+            vdev_type: 'root',
+            vdevs: { '/my disks/a 5 1': { name: '/my disks/a 5 1', vdev_type: 'file' } },
+          },
+        },
+      },
+    },
+  };
+  const { pool } = parseOutputs('tank/a', [
+    output('zpool list -vPp tank', LIST),
+    { ...output('zdb -C tank', ''), exit: 1, error: "zdb: can't open 'tank': No such file or directory" },
+    output('zpool get -Hp path,ashift tank all-vdevs', properties),
+    output('zpool status -j -P tank', JSON.stringify(status)),
+  ]);
+  const told = pool?.vdevs.slice(0, 7).map(({ type, ashift }) => [type, ashift]);
+  assert.deepEqual(told, [
+    ['mirror', 12],
+    ['disk', 12],
+    ['replacing', null],
+    ['disk', null],
+    ['disk', null],
+    ['draid2:4d:8c:1s', 13],
+    ['file', null],
+  ]);
 });
