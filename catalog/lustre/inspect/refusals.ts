@@ -9,6 +9,14 @@ export function isEncrypted({ toName }: Begin): ZkeepError {
   });
 }
 
+/** Blocks that are only named by others: of `zfs send -D`, gone since OpenZFS 2.0. */
+export function isDeduplicated({ toName }: Begin): ZkeepError {
+  return new ZkeepError('refused', 'inspect.dedup', `the stream of ${toName} is deduplicated`, {
+    advice: 'write it anew with "zstream redup FILE > NEW", or send without -D',
+    facts: { name: toName },
+  });
+}
+
 export function isVolume({ toName, type }: Begin): ZkeepError {
   return new ZkeepError('refused', 'inspect.not-lustre', `${toName} holds no file system`, {
     advice: 'name the dataset of an MGT, an MDT or an OST',

@@ -14,7 +14,7 @@ import type { Begin } from '../../stream/state.ts';
 import { malformed, tooLarge } from './fields.ts';
 import { SA_TYPES } from './file-size.ts';
 import { type KeptObject, KeptObjects } from './objects.ts';
-import { isEncrypted, isVolume, notTheNext } from './refusals.ts';
+import { isDeduplicated, isEncrypted, isVolume, notTheNext } from './refusals.ts';
 import { readZap, type ZapEntry } from './zap/zap.ts';
 
 /** The files of a target's root directory that are read. */
@@ -132,6 +132,7 @@ export class TargetReader {
     this.begin = begin;
     this.#order = begin.order;
     if (hasFeature(begin, 'RAW')) throw isEncrypted(begin);
+    if (hasFeature(begin, 'DEDUP')) throw isDeduplicated(begin);
     if (begin.type !== FILE_SYSTEM) throw isVolume(begin);
     if (begin.fromGuid !== (base?.toGuid ?? null)) throw notTheNext(begin, base);
   }

@@ -110,6 +110,11 @@ test('what is no target, raw, a volume or out of order is refused with words', a
   }
 });
 
+test('a deduplicated stream is refused: its blocks name others', async () => {
+  const stream = putTogether([begun({ versioninfo: 1n | (1n << 2n) }), END]);
+  await assert.rejects(inspectTarget(streamsOf([stream]).streams), isCode('inspect.dedup'));
+});
+
 test('a stream that is cut anywhere, or has a flipped byte, is never believed', async () => {
   const bytes = recordedStream('lustre-mdt0-full-s1');
   await fc.assert(
