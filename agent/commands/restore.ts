@@ -96,7 +96,7 @@ async function wantingBy(
     throw unclear('a set says itself which datasets and snapshots it is of');
   }
   const set = parseSetId(options.set);
-  const { wishesOfSet } = await import('../restore/set.ts');
+  const { wishesOfSet } = await import('../restore/places/set.ts');
   return async (view) => await wishesOfSet(view, set, options.to, options.host);
 }
 

@@ -8,12 +8,12 @@ import { readAbilities } from '../zfs/abilities.ts';
 import { listSource } from '../zfs/list.ts';
 import { parentOf, poolOf } from '../zfs/names.ts';
 import { type Looked, lookAt } from './look.ts';
-import { devicesOf, isOfEarlierTry, lookAtPool } from './pool.ts';
+import { devicesOf, isOfEarlierTry, lookAtPool } from './places/pool.ts';
+import { parentsToMake } from './places/tree.ts';
 import { gatherPreflight, lookAtPlace } from './preflight/gather.ts';
 import { type Finding, neededFeatures, preflight, refuseFindings } from './preflight/preflight.ts';
 import { checkIdentities, type RestoreTools } from './run.ts';
 import { lookAtTarget } from './target.ts';
-import { parentsToMake } from './tree.ts';
 import { decideWhole, type WholeRestore } from './whole.ts';
 
 /** What is asked for. */

@@ -66,9 +66,9 @@ export function decideSettings(decision: SettingsDecision): DecidedSettings {
     there: stored.version,
     options: { mountpoint: takeMountpoint },
   });
-  const { wraps, left } = wrapsFor(decision, settings);
+  const { wraps, left, lost } = wrapsFor(decision, settings);
   const set = [...settings.settings, ...left].filter((setting) => !isSetAlready(setting, now));
-  return { settings: set, commands: commandsFor(set), skipped: settings.skipped, wraps };
+  return { settings: set, commands: commandsFor(set), skipped: [...lost, ...settings.skipped], wraps };
 }
 
 /**
@@ -147,13 +147,16 @@ async function runs(command: readonly string[], signal: AbortSignal): Promise<bo
   }
 }
 
+const NO_WAY = 'it holds bytes that are no text, which only a stream can bring, and none is received';
+
 /** The dataset's come with the last stream, a snapshot's with its own; what no stream can bring is set. */
 function wrapsFor(
   { plan, target, stored, unwrappable, now }: SettingsDecision,
   { received, settings }: SettingsPlan,
-): { wraps: Map<BackupId, Wrap>; left: SetProperty[] } {
+): { wraps: Map<BackupId, Wrap>; left: SetProperty[]; lost: SkippedProperty[] } {
   const wraps = new Map<BackupId, Wrap>();
   const left: SetProperty[] = [];
+  const lost: SkippedProperty[] = [];
   const local = new Set(settings.map(({ object, property }) => `${object} ${property}`));
   const bringer = new Map(
     stored.snapshots.map(({ guid, name }) => [
@@ -172,10 +175,11 @@ function wrapsFor(
     }
     for (const [property, value] of carried.left) {
       if (local.has(`${object} ${property}`) || isReceived(now, object, property, value)) continue;
-      left.push({ object, property, value });
+      if (value.isWellFormed()) left.push({ object, property, value });
+      else lost.push({ name: object, property, reason: NO_WAY, matters: true });
     }
   }
-  return { wraps, left };
+  return { wraps, left, lost };
 }
 
 function isReceived(now: SettingsDecision['now'], object: string, property: string, value: string): boolean {

@@ -6,9 +6,9 @@ import type { PoolPlan } from '../../catalog/attributes/pool-plan.ts';
 import { commandsFor, type SetProperty } from '../../catalog/attributes/settings-plan.ts';
 import type { ZfsHere } from '../../catalog/attributes/zfs-here.ts';
 import type { Looked } from './look.ts';
+import { makeParentCommand } from './places/tree.ts';
 import { commandsOf, decideRestore, haveOf, type RestoreActions } from './plan.ts';
 import { type DecidedSettings, decideRootSettings, decideSettings } from './settings.ts';
-import { makeParentCommand } from './tree.ts';
 
 /** One dataset of it. */
 export interface RestoreItem {

@@ -135,6 +135,11 @@ function addOne(
   }
   if (given !== undefined) found.received.set(property, written(property, given, question));
   if (source !== 'local') return;
+  if (!stored.value.isWellFormed()) {
+    found.received.set(property, stored.value);
+    found.skipped.push({ name: found.name, property, reason: ONLY_BYTES, matters: false });
+    return;
+  }
   found.settings.push({ object: found.name, property, value: written(property, stored.value, question) });
 }
 
@@ -160,9 +165,6 @@ function whyNot(
   if (!user && here.properties.size > 0 && !here.properties.has(property)) {
     return { reason: `the ZFS of this host${versionIn(here)} does not know it`, matters: false };
   }
-  if (stored.value.includes('\0') || hasStrangeBytes(stored.value)) {
-    return { reason: 'its value holds bytes that no command line can hold (not UTF-8)', matters: true };
-  }
   // What never mounts may always be taken over.
   if (options.mountpoint || HARMLESS.has(`${property}=${stored.value}`)) return undefined;
   if (property === 'mountpoint') return { reason: UNASKED, matters: false };
@@ -171,6 +173,9 @@ function whyNot(
 }
 
 const UNASKED = 'where and whether it is mounted is taken over only with --take-mountpoint';
+
+/** Bytes that are not UTF-8 stand as lone surrogates (see `PropertySchema`); Node gives a child none. */
+const ONLY_BYTES = 'it holds bytes that are no text, so it comes with the stream, as a received value';
 
 const HARMLESS: ReadonlySet<string> = new Set(['canmount=off', 'mountpoint=none', 'mountpoint=legacy']);
 
@@ -238,9 +243,4 @@ const isOf =
 
 function versionIn({ version }: ZfsHere): string {
   return version === null ? '' : ` (${version})`;
-}
-
-/** Bytes that are not UTF-8 stand as lone surrogates (see `PropertySchema`). */
-function hasStrangeBytes(value: string): boolean {
-  return !value.isWellFormed();
 }

@@ -140,9 +140,14 @@ describe('a plan of properties', () => {
     assert.deepEqual(plan(own).commands, [['zfs', 'set', 'keylocation=file:///key', 'new/b']]);
   });
 
-  it('says that bytes which are no text cannot be set, and that this matters', () => {
-    const { commands, skipped } = plan({ 'lab:bytes': local('a\udcff') });
-    assert.deepEqual([commands, skipped.map(({ matters }) => matters)], [[], [true]]);
+  it('lets bytes that are no text come with the stream: no command line holds them', () => {
+    const { commands, received, skipped } = plan({ 'lab:bytes': local('a\udcff') });
+    assert.deepEqual(commands, []);
+    assert.deepEqual(received.get('new/b'), new Map([['lab:bytes', 'a\udcff']]));
+    assert.deepEqual(
+      skipped.map(({ property, matters }) => [property, matters]),
+      [['lab:bytes', false]],
+    );
   });
 
   it('puts any name and value into one argument, no command too long, each property once', () => {

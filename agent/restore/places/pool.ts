@@ -1,9 +1,9 @@
 /** A pool that is to be made, and may stand there already because an earlier try made it. */
 import { realpath } from 'node:fs/promises';
-import { vdevsOfList } from '../../catalog/attributes/parsing/vdevs.ts';
-import type { PoolPlan } from '../../catalog/attributes/pool-plan.ts';
-import { ZkeepError } from '../../catalog/errors.ts';
-import { run } from '../zfs/run.ts';
+import { vdevsOfList } from '../../../catalog/attributes/parsing/vdevs.ts';
+import type { PoolPlan } from '../../../catalog/attributes/pool-plan.ts';
+import { ZkeepError } from '../../../catalog/errors.ts';
+import { run } from '../../zfs/run.ts';
 
 /** A pool as it stands. */
 export interface StandingPool {

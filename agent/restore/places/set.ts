@@ -1,10 +1,10 @@
 /** The datasets of a set, and where they go. */
-import { ZkeepError } from '../../catalog/errors.ts';
-import type { BackupSummary } from '../../catalog/protocol/protocol.ts';
-import type { SetId } from '../../catalog/words.ts';
-import type { CatalogView } from '../view/view.ts';
-import { parseDataset } from '../zfs/names.ts';
-import type { RestoreRequest } from './prepare.ts';
+import { ZkeepError } from '../../../catalog/errors.ts';
+import type { BackupSummary } from '../../../catalog/protocol/protocol.ts';
+import type { SetId } from '../../../catalog/words.ts';
+import type { CatalogView } from '../../view/view.ts';
+import { parseDataset } from '../../zfs/names.ts';
+import type { RestoreRequest } from '../prepare.ts';
 import { targetsOf } from './tree.ts';
 
 /**

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { isOfEarlierTry } from '../../../agent/restore/pool.ts';
-import { parentsToMake, targetsOf } from '../../../agent/restore/tree.ts';
-import { ZkeepError } from '../../../catalog/errors.ts';
+import { isOfEarlierTry } from '../../../../agent/restore/places/pool.ts';
+import { parentsToMake, targetsOf } from '../../../../agent/restore/places/tree.ts';
+import { ZkeepError } from '../../../../catalog/errors.ts';
 
 describe('the places of a set', () => {
   it('are the paths without their pool, parents first', () => {

@@ -1,6 +1,6 @@
 /** Where the datasets of a set go, and what must be made above them. */
-import { ZkeepError } from '../../catalog/errors.ts';
-import { parentOf, parseDataset, poolOf } from '../zfs/names.ts';
+import { ZkeepError } from '../../../catalog/errors.ts';
+import { parentOf, parseDataset, poolOf } from '../../zfs/names.ts';
 
 /**
  * The place of each dataset: its path without its pool, below `to`. Where a
