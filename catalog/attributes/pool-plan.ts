@@ -135,15 +135,11 @@ function chooseAshift({ stored, ashift }: PoolQuestion): Pick<PoolPlan, 'ashift'
 function cachefileDifference(stored: PoolAttributes | null): Difference[] {
   const value = stored?.properties['cachefile']?.value ?? '-';
   if (value === 'none') return [];
-  const was = value === '-' || value === '' ? "ZFS's own" : value;
-  const why = `it is none, so that nothing imports the pool by itself at the next start; it was ${was}`;
-  return [
-    {
-      what: 'cachefile',
-      why: `${why}; zpool set cachefile=${value === '-' ? "''" : value} undoes it`,
-      matters: false,
-    },
-  ];
+  const own = value === '-' || value === '';
+  const was = stored === null ? '' : `; it was ${own ? "ZFS's own" : value}`;
+  const why = `it is none: nothing imports the pool by itself at the next start${was}`;
+  const undo = `zpool set cachefile=${own ? "''" : value} undoes it`;
+  return [{ what: 'cachefile', why: `${why}; ${undo}`, matters: true }];
 }
 
 function unknownPool(abilities: ZfsAbilities): Difference {

@@ -139,5 +139,5 @@ function findSectors({ name, sectors }: VdevFacts, ashift: number | null): Findi
 }
 
 function adviceOnAshift(sector: number): string {
-  return `create the pool by hand with the command that --dry-run prints, and ashift=${Math.ceil(Math.log2(sector))} in it`;
+  return `--ashift ${Math.ceil(Math.log2(sector))} makes a pool that fits the disk`;
 }

@@ -90,7 +90,7 @@ describe('a disk for a new pool', () => {
     const sectors = { physical: 4096, logical: 4096 };
     const found = only(withDisk({ sectors }, { ashift: 9 }));
     assert.equal(found.code, 'preflight.ashift-too-small');
-    assert.match(found.advice, /ashift=12/);
+    assert.match(found.advice, /--ashift 12/);
     assert.deepEqual(codes(withDisk({ sectors: { physical: 4096, logical: 512 } }, { ashift: 9 })), [
       'warn ashift-slow',
     ]);
