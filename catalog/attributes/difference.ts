@@ -60,15 +60,18 @@ export function settingsOf(parsed: ParsedAttributes, dataset: string): Setting[]
 /**
  * What changed. A property that nobody set is the same as one that is not there,
  * so a newer ZFS with more properties changes nothing; a feature that came into
- * use is still the enabled one.
+ * use is still the enabled one. Of what only one side was told of (no pool, no host:
+ * a file made by hand) nothing can have changed.
  *
  * @example compareSettings(settingsOf(then, dataset), settingsOf(now, dataset))
  */
 export function compareSettings(before: readonly Setting[], after: readonly Setting[]): Change[] {
   const oneEach = snapshotsIn(before).size <= 1 && snapshotsIn(after).size <= 1;
   const key = (setting: Setting) => keyOf(setting, oneEach);
-  const olds = new Map(before.map((setting) => [key(setting), setting]));
-  const news = new Map(after.map((setting) => [key(setting), setting]));
+  const told = [scopesIn(before), scopesIn(after)];
+  const isTold = ({ scope }: Setting) => scope === 'snapshot' || told.every((scopes) => scopes.has(scope));
+  const olds = new Map(before.filter(isTold).map((setting) => [key(setting), setting]));
+  const news = new Map(after.filter(isTold).map((setting) => [key(setting), setting]));
   return [...new Set([...olds.keys(), ...news.keys()])]
     .flatMap((one) => changeOf(olds.get(one) ?? null, news.get(one) ?? null))
     .toSorted(byOrder);
@@ -206,7 +209,9 @@ function distanceOf(name: string, from: string): string {
   return String(dataset.slice(from.length).split('/').length - 1);
 }
 
-function isUnset({ property, value, source }: Setting): boolean {
+function isUnset({ scope, property, value, source }: Setting): boolean {
+  // Not every version and not every pool lets itself be asked how it is built.
+  if (scope === 'pool' && property.startsWith('vdev ')) return true;
   if (property.startsWith('feature@')) return value === 'disabled';
   return source === 'default';
 }
@@ -215,6 +220,10 @@ function isUnset({ property, value, source }: Setting): boolean {
 function keyOf({ scope, name, property }: Setting, oneSnapshotEach: boolean): string {
   const which = scope === 'snapshot' && !oneSnapshotEach ? name.slice(name.indexOf('@') + 1) : '';
   return JSON.stringify([scope, which, property]);
+}
+
+function scopesIn(settings: readonly Setting[]): Set<Scope> {
+  return new Set(settings.map(({ scope }) => scope));
 }
 
 function snapshotsIn(settings: readonly Setting[]): Set<string> {

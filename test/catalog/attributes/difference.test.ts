@@ -122,18 +122,38 @@ test('the same value from another source is a change', () => {
 });
 
 test('a property that nobody set is the same as one that is not there', () => {
+  const other = one({ property: 'sync' });
   const unset = one({ property: 'direct', source: 'default' });
-  assert.deepEqual(compareSettings([], [unset]), []);
-  assert.deepEqual(compareSettings([unset], []), []);
-  assert.deepEqual(inWords(compareSettings([], [one({ property: 'direct' })])), [['direct', null, 'x']]);
+  assert.deepEqual(compareSettings([other], [other, unset]), []);
+  assert.deepEqual(compareSettings([other, unset], [other]), []);
+  assert.deepEqual(inWords(compareSettings([other], [other, one({ property: 'direct' })])), [
+    ['direct', null, 'x'],
+  ]);
 });
 
 test('a feature that came into use is still the enabled one; one that was disabled is like none', () => {
   const feature = (value: string) => one({ scope: 'pool', name: 'tank', property: 'feature@x', value });
   assert.deepEqual(compared(feature('enabled'), feature('active')), []);
   assert.deepEqual(compared(feature('disabled'), feature('enabled')), [['feature@x', 'disabled', 'enabled']]);
-  assert.deepEqual(compareSettings([], [feature('disabled')]), []);
-  assert.deepEqual(inWords(compareSettings([], [feature('active')])), [['feature@x', null, 'active']]);
+  const other = one({ scope: 'pool', name: 'tank', property: 'comment' });
+  assert.deepEqual(compareSettings([other], [other, feature('disabled')]), []);
+  assert.deepEqual(inWords(compareSettings([other], [other, feature('active')])), [
+    ['feature@x', null, 'active'],
+  ]);
+});
+
+test('nothing has changed in what only one side was told of: a pool, a host, how a pool is built', () => {
+  const setting = one({ property: 'quota' });
+  const pool = one({ scope: 'pool', name: 'tank', property: 'comment' });
+  const build = one({ scope: 'pool', name: 'tank', property: 'vdev ashift', value: '12' });
+  const host = one({ scope: 'host', name: 'mds1', property: 'kernel' });
+  assert.deepEqual(compareSettings([setting], [setting, pool, build, host]), []);
+  assert.deepEqual(compareSettings([setting, pool, build, host], [setting, pool]), []);
+  assert.deepEqual(inWords(compareSettings([build], [{ ...build, value: '9' }])), [
+    ['vdev ashift', '12', '9'],
+  ]);
+  const snapshot = one({ scope: 'snapshot', name: 't@a', property: 'c:c' });
+  assert.deepEqual(inWords(compareSettings([setting], [setting, snapshot])), [['c:c', null, 'x']]);
 });
 
 test('one snapshot is compared with one snapshot, several by their names', () => {
