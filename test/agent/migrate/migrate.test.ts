@@ -135,6 +135,32 @@ describe('zkeep migrate', () => {
     assert.ok(!changed().some((call) => call.startsWith('zfs destroy')));
   });
 
+  it('goes on with what was interrupted, then with what is new', async () => {
+    const old = `${DATASET}@migrate-20261120T120000Z`;
+    const points = `${old}\t${SNAPSHOT_GUID}\t48\t1795161055\t1\n`;
+    const columns = 'name,guid,createtxg,creation,userrefs';
+    standIns.answer('zfs', `list -Hp -t snapshot,bookmark -o ${columns} -d 1 ${DATASET}`.split(' '), {
+      out: points,
+    });
+    const token = `toguid = 0x${BigInt(SNAPSHOT_GUID).toString(16)}\n`;
+    standIns.answer('zfs', 'send -n -v -t 1-token'.split(' '), { out: token });
+    // Interrupted before anything had arrived whole: there is a token, and no snapshot.
+    const partial = ZFS.replace(
+      '[ -e "$here/received" ] || { echo',
+      `[ -e "$here/received" ] || case "$*" in
+      *filesystem,volume*) printf 'new/mgt\\tfilesystem\\toff\\t1-token\\n'; exit 0 ;;
+      *) exit 0 ;;
+      esac || { echo`,
+    );
+    standIns.answer('zfs', undefined, { script: partial });
+    const ran = await house.zkeep(words(), { env });
+    assert.equal(ran.code, 0, ran.stderr);
+    const sent = standIns.calls.filter((call) => /^zfs (send -[Lt]|receive|release)/.test(call));
+    assert.match(sent[0] ?? '', /^zfs (send -t 1-token|receive -s -u new\/mgt)$/);
+    assert.ok(sent.some((call) => call.startsWith(`zfs send -L -c -i ${old} ${DATASET}@migrate-`)));
+    assert.equal(sent.at(-1), `zfs release zkeep ${old}`);
+  });
+
   it('says at the end whether anything was written since, and what to do next', async () => {
     const written = ['get', '-Hp', '-o', 'value', 'written', DATASET];
     standIns.answer('zfs', written, { out: '4096\n' });
