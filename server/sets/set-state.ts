@@ -63,7 +63,7 @@ export function isActive({ phase }: SetState): boolean {
 /** The set as it is now: one whose time is over has failed. */
 export function asOf(state: SetState, now: number): SetState {
   if (!isActive(state) || now < state.deadline) return state;
-  return failedSet(state, `nothing was heard of ${hostsOf(state)} in time`);
+  return failedSet(state, `nothing was heard of ${state.request.writer.host}, which opened it, in time`);
 }
 
 /** The set, failed for this reason. */
