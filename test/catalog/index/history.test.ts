@@ -47,18 +47,24 @@ describe('by brute force over all backups', () => {
         property: fc.constantFrom('recordsize', 'compression', 'org:note', 'atime'),
         scope: fc.constantFrom('dataset' as const, 'pool' as const),
       },
-      { requiredKeys: ['host'] },
+      { requiredKeys: [] },
     );
     fc.assert(
       fc.property(drafts, chance, filters, fc.integer({ min: 1, max: 3 }), (all, order, filter, limit) => {
         const kept = all.map((draft) => backupOf(manifestOf(draft)));
         const grown = grow(kept, order, undefined);
         const query = { dataset: 'tank/fs', ...filter };
-        const here = kept.filter(({ dataset, host }) => dataset === 'tank/fs' && host === filter.host);
-        if (here.length === 0) {
-          assert.throws(() => grown.history(query), { kind: 'missing', code: 'chain.nothing-kept' });
+        const { host } = filter;
+        const refused = outcomeOf(() => grown.select({ dataset: 'tank/fs', ...(host ? { host } : {}) }));
+        if (refused instanceof ZkeepError) {
+          assert.throws(() => grown.history(query), { kind: refused.kind, code: refused.code });
         } else {
-          const expected = historyOf(here, filter);
+          const expected = (host ? [host] : ['alpha', 'beta']).flatMap((one) =>
+            historyOf(
+              kept.filter((it) => it.dataset === 'tank/fs' && it.host === one),
+              filter,
+            ),
+          );
           assert.deepEqual(plain(grown.history(query).points), plain(expected));
           const points: HistoryPoint[] = [];
           for (let after: string | null | undefined; after !== null; ) {
