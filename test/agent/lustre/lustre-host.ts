@@ -164,11 +164,6 @@ export class LustreHost {
     return [...this.#read('points').matchAll(/^([^\t#]+)\t/gm)].map(([, name = '']) => name);
   }
 
-  /** Adds a snapshot that was there before. */
-  hasSnapshot(name: string): void {
-    this.#write('points', `${this.#read('points')}${name}\t9999\t9\t1795161000\t1\n`);
-  }
-
   /** The commands that change something, without the names of snapshots, in their order. */
   get acts(): string[] {
     const acts = this.#read('calls').matchAll(/^(lctl barrier_.*|zfs (?:snapshot|destroy|send -L).*)$/gm);
@@ -179,6 +174,13 @@ export class LustreHost {
   async untilWaiting(): Promise<void> {
     for (let left = 600; left > 0 && !existsSync(join(this.folder, 'waiting')); left--) await sleep(20);
     if (!existsSync(join(this.folder, 'waiting'))) throw new Error('no snapshot was begun');
+  }
+
+  /** Waits until a dataset has a snapshot. */
+  async untilSnapshot(dataset: string): Promise<void> {
+    const isThere = () => this.snapshots.some((name) => name.startsWith(`${dataset}@`));
+    for (let left = 600; left > 0 && !isThere(); left--) await sleep(20);
+    if (!isThere()) throw new Error(`${dataset} has no snapshot`);
   }
 
   end(): void {
