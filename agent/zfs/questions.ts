@@ -77,7 +77,7 @@ export function questionsAboutDataset(
   ];
 }
 
-/** What is asked about the pool of a dataset. `zdb -C` tells ashift and GUID of each vdev. */
+/** What is asked about the pool of a dataset. */
 export function questionsAboutPool(
   dataset: string,
   { json, patience }: { json: boolean; patience?: Patience },
@@ -91,6 +91,8 @@ export function questionsAboutPool(
     ...(json ? [extra('zpool', 'status', '-j', '-P', pool)] : []),
     extra('zpool', 'list', '-vPp', pool),
     ...(json ? [extra('zpool', 'list', '-j', '-vPp', pool)] : []),
+    // zdb reads the cache file, which pools imported with cachefile=none are not in; OpenZFS 2.2 tells by itself.
+    extra('zpool', 'get', '-Hp', 'path,ashift', pool, 'all-vdevs'),
     extra('zdb', '-C', pool),
     { ...extra('zpool', 'history', '-il', pool), last: LAST_OF_HISTORY },
   ];
