@@ -49,12 +49,12 @@ export async function prepareRestore(
 ): Promise<Prepared> {
   const { view, identities, signal } = tools;
   const { createPool, force, takeMountpoint } = request;
+  for (const { target } of request.wishes) checkNotPool(target);
   const abilities = await readAbilities({ signal });
   const looked: Looked[] = [];
   for (const { wanted, target } of request.wishes) {
     // Whoever makes nothing above it is told at once that there is no such pool or parent.
     if (createPool === undefined && !request.makeParents) await lookAtTarget(target, signal);
-    checkNotPool(target);
     const place = await lookAtPlace(target, signal);
     looked.push(await lookAt({ wanted, place }, { view, force, signal }));
   }
