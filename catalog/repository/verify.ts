@@ -8,7 +8,7 @@ import type { BackupId, Guid } from '../words.ts';
 import type { Manifest } from './manifest.ts';
 import { segmentKey } from './names.ts';
 import type { ManifestName, Repository } from './repository.ts';
-import { WorkerPool } from './segment/pool.ts';
+import { WorkerPool } from './segment/threads/pool.ts';
 import { unpackStream } from './segment/unpack.ts';
 
 /** One frame in so many is decoded by the second decoder too. */

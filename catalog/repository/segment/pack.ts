@@ -10,9 +10,9 @@ import type { Segment } from '../manifest.ts';
 import { Arenas, FRAME_STRIDE, packingRoom } from './arenas.ts';
 import { ByteGate, MOST_IN_FLIGHT, SEGMENT_BUDGET } from './bounds.ts';
 import { DEFAULT_LEVEL, FRAME_SIZE, type FrameSizes } from './frames.ts';
-import { WorkerPool } from './pool.ts';
 import { segmentSize } from './sizes.ts';
 import { type Slot, SlotRing } from './slots.ts';
+import { WorkerPool } from './threads/pool.ts';
 
 /** A finished segment: what the manifest will say of it, and the object to store. */
 export interface PackedSegment {

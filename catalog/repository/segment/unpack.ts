@@ -7,9 +7,9 @@ import type { Manifest, Segment } from '../manifest.ts';
 import { Arenas } from './arenas.ts';
 import { ByteGate, MOST_IN_FLIGHT, SEGMENT_BUDGET } from './bounds.ts';
 import { FRAME_SIZE } from './frames.ts';
-import { WorkerPool } from './pool.ts';
 import { LARGEST_SEGMENT } from './sizes.ts';
-import type { OpenJob } from './worker-jobs.ts';
+import { WorkerPool } from './threads/pool.ts';
+import type { OpenJob } from './threads/worker-jobs.ts';
 
 /** How often a segment is fetched whose digest is wrong, before the object itself is called damaged. */
 const FETCHES = 2;

@@ -1,7 +1,7 @@
 /** The worker threads that compress, encrypt, hash and decode, so that the main thread only moves bytes. */
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
-import { type ErrorKind, type Facts, ZkeepError } from '../../errors.ts';
+import { type ErrorKind, type Facts, ZkeepError } from '../../../errors.ts';
 import type { Job, ResultOf } from './worker-jobs.ts';
 
 /** More threads than this only wait for the main one. */

@@ -1,9 +1,10 @@
 /** One worker thread: does one job at a time, from shared memory to shared memory. */
 import { hash } from 'node:crypto';
 import { parentPort } from 'node:worker_threads';
-import { messageOf, ZkeepError } from '../../errors.ts';
-import { FRAME_STRIDE } from './arenas.ts';
-import { decodeSeekTable, encodeSeekTable, malformed } from './frames.ts';
+import { messageOf, ZkeepError } from '../../../errors.ts';
+import { FRAME_STRIDE } from '../arenas.ts';
+import { decodeSeekTable, encodeSeekTable, malformed } from '../frames.ts';
+import { FrameCompressor, FrameDecompressor } from '../zstd.ts';
 import type {
   CompressJob,
   CompressResult,
@@ -13,7 +14,6 @@ import type {
   SealJob,
   SealResult,
 } from './worker-jobs.ts';
-import { FrameCompressor, FrameDecompressor } from './zstd.ts';
 
 const port = parentPort;
 if (!port) throw new Error('worker.ts runs in a worker thread only');
@@ -66,7 +66,7 @@ async function seal(job: SealJob): Promise<SealResult> {
   arena.set(table, length);
   length += table.length;
   if (job.recipients.length > 0) {
-    const sealed = await (await import('./age.ts')).encrypt(arena.subarray(0, length), job.recipients);
+    const sealed = await (await import('../age.ts')).encrypt(arena.subarray(0, length), job.recipients);
     arena.set(sealed);
     length = sealed.length;
   }
@@ -82,7 +82,7 @@ async function open(job: OpenJob): Promise<OpenResult> {
       facts: { expected: job.sha256, found: sha256 },
     });
   }
-  const plain = job.encrypted ? await (await import('./age.ts')).decrypt(stored, job.identities) : stored;
+  const plain = job.encrypted ? await (await import('../age.ts')).decrypt(stored, job.identities) : stored;
   const arena = Buffer.from(job.arena, 0, job.size);
   let at = 0;
   let size = 0;
@@ -91,7 +91,7 @@ async function open(job: OpenJob): Promise<OpenResult> {
     const raw = arena.subarray(size, size + frame.raw);
     decompressor.decompress(plain.subarray(at), frame, raw);
     if (job.secondOpinion > 0 && index % job.secondOpinion === 0) {
-      const { compareDecoders } = await import('./second-decoder.ts');
+      const { compareDecoders } = await import('../second-decoder.ts');
       await compareDecoders(plain.subarray(at, at + frame.stored), raw);
     }
     at += frame.stored;

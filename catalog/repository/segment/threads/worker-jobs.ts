@@ -1,5 +1,5 @@
 /** What is asked of a worker thread and what it answers: plain messages. */
-import type { FrameSizes } from './frames.ts';
+import type { FrameSizes } from '../frames.ts';
 
 /** Compress one frame that lies in shared memory into its place in an arena. */
 export interface CompressJob {
