@@ -58,6 +58,7 @@ async function backup(
   return await withClient(surroundings, async (client) => {
     if (abandon !== undefined) return await abandonOpen(abandon, client, surroundings);
     if (surroundings.options.lustre !== undefined) return await lustreSet(datasets, client, surroundings);
+    withoutLustre(surroundings.options);
     if (datasets.length === 0) throw nothingNamed();
     return await backUp({ datasets, now: systemClock.now() }, client, surroundings);
   });
@@ -166,6 +167,14 @@ async function resultOutcome(
     failures,
     exit: signal.aborted && failures.length > 0 ? exitCodeOf(signal.reason) : exitOf(results, exitCodeOf),
   };
+}
+
+/** An option that nobody reads would be taken for heard. */
+function withoutLustre({ barrier, barrierTimeout, join, wait }: BackupOptions): void {
+  if (barrier && !join && (barrierTimeout ?? wait) === undefined) return;
+  throw new ZkeepError('usage', 'lustre.usage', 'barriers, --join and --wait are for --lustre FSNAME', {
+    advice: 'zkeep lustre targets shows the file systems of this host',
+  });
 }
 
 function nothingNamed(): ZkeepError {

@@ -74,7 +74,7 @@ async function deadSet(
   return rival.set;
 }
 
-function requestOf({ fsname, barrier, here, elsewhere }: LustrePlan, { now, wait }: Opening): OpenSetRequest {
+function requestOf({ fsname, barrier, here, elsewhere }: LustrePlan, { now }: Opening): OpenSetRequest {
   return {
     fsname,
     writer: thisWriter(),
@@ -82,7 +82,6 @@ function requestOf({ fsname, barrier, here, elsewhere }: LustrePlan, { now, wait
     targets: [...here],
     moment: now,
     barrier: barrier?.seconds ?? null,
-    wait,
   };
 }
 

@@ -41,8 +41,6 @@ export const OpenSetRequestSchema = Type.Object({
   moment: Type.Integer({ minimum: 0, maximum: 8_640_000_000_000 }),
   /** Longest life of the barrier, seconds; `null`: there is none. */
   barrier: Nullable(Type.Integer({ minimum: 1, maximum: 3600 })),
-  /** How long the opener waits for the others, seconds. */
-  wait: Type.Integer({ minimum: 1, maximum: 3600 }),
 });
 export type OpenSetRequest = Static<typeof OpenSetRequestSchema>;
 

@@ -1,6 +1,6 @@
 /**
  * The service's own database, `service.db`: tokens, the key that signs grants,
- * and the backups that are open. Unlike the index it cannot be rebuilt from the
+ * the backups that are open, and the sets that several hosts take together. Unlike the index it cannot be rebuilt from the
  * bucket; losing it ends open backups and tokens, never a stored backup.
  */
 import { randomBytes } from 'node:crypto';

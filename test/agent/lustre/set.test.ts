@@ -182,6 +182,20 @@ describe('zkeep backup --lustre', () => {
   }
 });
 
+describe('zkeep backup without --lustre', () => {
+  it('refuses the options that belong to it', async () => {
+    const house = await AgentHouse.open();
+    try {
+      for (const words of [['--no-barrier'], ['--join'], ['--wait', '5'], ['--barrier-timeout', '5']]) {
+        const { error } = await house.document(['backup', 'tank/a', ...words], 2);
+        assert.equal(error.code, 'lustre.usage', words.join(' '));
+      }
+    } finally {
+      await house.end();
+    }
+  });
+});
+
 describe('zkeep lustre targets', () => {
   it('needs no service, and tells what ldev.conf has otherwise', async () => {
     const house = await AgentHouse.open();

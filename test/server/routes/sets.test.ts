@@ -17,7 +17,6 @@ const OPENING = {
   targets: ['MGS', 'lustrefs-MDT0000'],
   moment: 1_800_000_000_000,
   barrier: 30,
-  wait: 60,
 };
 
 describe('sets over HTTP', () => {

@@ -16,7 +16,6 @@ const OPENING: OpenSetRequest = {
   targets: ['MGS', 'lustrefs-MDT0000'],
   moment: NOW,
   barrier: 30,
-  wait: 60,
 };
 const JOIN: SetEvent = { event: 'join', writer: MDS2, targets: ['lustrefs-MDT0001'] };
 const taken = (writer: typeof MDS1): SetEvent => ({ event: 'taken', writer });
