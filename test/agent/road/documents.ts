@@ -17,6 +17,14 @@ import {
 import { ManifestSchema } from '../../../catalog/repository/manifest.ts';
 import { BackupIdSchema, BytesSchema, GuidSchema, Nullable } from '../../../catalog/schema.ts';
 
+import {
+  DifferenceSchema,
+  type PoolSchema,
+  RESTORE_DOCUMENTS,
+  RunbookStepSchema,
+  type SkippedSchema,
+} from './restore-documents.ts';
+
 const exact = { additionalProperties: false };
 const head = { zkeep: Type.Literal(1), command: Type.String() };
 const ErrorSchema = Type.Object(ErrorAnswerSchema.properties, exact);
@@ -42,16 +50,6 @@ const ProblemSchema = Type.Object(
   exact,
 );
 
-const RunbookStepSchema = Type.Object(
-  {
-    title: Type.String(),
-    commands: Type.Array(Type.String()),
-    expect: Type.String(),
-    warn: Type.Optional(Type.String()),
-  },
-  exact,
-);
-
 /** One of two that are compared; without a backup, the dataset as it is. */
 const EndSchema = Type.Object({ dataset: Type.String(), backup: Nullable(BackupSummarySchema) }, exact);
 
@@ -61,7 +59,7 @@ const ProofSchema = Type.Object(
   {
     guid_matches: Type.Literal(true),
     written: Nullable(BytesSchema),
-    differences: Type.Array(Type.Object({ matters: Type.Boolean() })),
+    differences: Type.Array(DifferenceSchema),
   },
   exact,
 );
@@ -149,6 +147,7 @@ const DOCUMENTS: Readonly<Record<string, readonly TSchema[]>> = {
       exact,
     ),
   ],
+  restore: RESTORE_DOCUMENTS,
   verify: [
     Type.Object(
       {
@@ -184,6 +183,8 @@ export interface Document {
   readonly commands: readonly (readonly string[])[];
   readonly guid: string;
   readonly proof: Static<typeof ProofSchema>;
+  readonly skipped: readonly Static<typeof SkippedSchema>[];
+  readonly pool: Static<typeof PoolSchema> | null;
   readonly segments: number;
   readonly bytes: number;
 }

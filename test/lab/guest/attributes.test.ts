@@ -249,7 +249,7 @@ test('what an earlier try left is taken: the pool that it made, and nothing else
   const { commands } = await lab.json(RestorePreview, 'restore', ...restore, '--dry-run');
   // As if it had been killed after the first of its commands.
   await must(...(commands[0] ?? []));
-  await must('zfs', 'create', 'again/foreign');
+  await must('zfs', 'create', '-o', 'canmount=off', 'again/foreign');
   assert.equal(await refusal(...restore), 'preflight.pool-exists preflight.vdev-in-pool');
   await must('zfs', 'destroy', 'again/foreign');
   assert.equal(await refusal(...restore.slice(0, -1), other), 'preflight.pool-exists');
@@ -269,7 +269,7 @@ test('whatever stands in the way is found before anything is made', async (t) =>
   assert.equal(await create('/no/such/disk'), 'preflight.vdev-missing');
   assert.equal(await create(good, 'fresh/mgt'), 'preflight.pool-exists');
   assert.equal(await create(good, 'mirror/mgt'), 'pool.bad-name');
-  await shell(`mkfs.ext4 -q ${good}`);
+  await shell(`mkswap ${good}`);
   assert.equal(await create(good), 'preflight.vdev-holds-data');
   assert.equal((await run(['zpool', 'list', 'made'])).exit, 1);
 
