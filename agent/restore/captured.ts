@@ -7,6 +7,8 @@ import { snapshotOf } from '../zfs/snapshot.ts';
 
 /** Objects in one round of questions. */
 const AT_ONCE = 50;
+/** Properties of a round at most that are asked for one by one, because their values hold tabs or newlines. */
+const MAX_DOUBTFUL = 256;
 
 /**
  * Asks for all properties of a dataset and some of its snapshots.
@@ -39,7 +41,9 @@ async function captureSome(
   const questions = names.map((name) => needed('zfs', 'get', '-Hp', '-o', 'all', 'all', name));
   const told = await askAll(questions, signal);
   const doubtful = doubtfulIn(told).filter(({ name }) => names.includes(name));
-  const single = doubtful.flatMap(({ name, property }) => questionsAboutProperty(property, name));
+  const single = doubtful
+    .slice(0, MAX_DOUBTFUL)
+    .flatMap(({ name, property }) => questionsAboutProperty(property, name));
   const { objects } = parseOutputs(dataset, [...told, ...(await askAll(single, signal))]);
   return objects.filter(({ name }) => names.includes(name));
 }
