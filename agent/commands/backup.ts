@@ -5,7 +5,7 @@ import { ZkeepError } from '../../catalog/errors.ts';
 import { parseBackupId } from '../../catalog/words.ts';
 import type { BackupPlan, DatasetPlan } from '../backup/plan.ts';
 import type { DatasetResult } from '../backup/run.ts';
-import type { PreparedSet } from '../lustre/backup.ts';
+import type { PreparedSet } from '../lustre/sets/backup.ts';
 import type { ServiceClient } from '../service/client.ts';
 import type { CommonOptions } from '../settings.ts';
 import { common, exitCodeOf, failureDocument, type Outcome, perform, type Surroundings } from './command.ts';
@@ -75,8 +75,8 @@ async function lustreSet(
   client: ServiceClient,
   surroundings: Surroundings<BackupOptions>,
 ): Promise<Outcome> {
-  const { prepareSet } = await import('../lustre/backup.ts');
-  const { askedFor } = await import('../lustre/options.ts');
+  const { prepareSet } = await import('../lustre/sets/backup.ts');
+  const { askedFor } = await import('../lustre/sets/options.ts');
   const asked = askedFor(datasets, surroundings.options);
   return await backUp(await prepareSet(asked, { client, ...surroundings }), client, surroundings);
 }

@@ -50,13 +50,13 @@ async function migrate(dataset: string, surroundings: Surroundings<MigrateOption
     progress.note(`${plan.source} is mounted: the service must be stopped, and nothing write to it any more`);
   const { runMigration } = await import('../migrate/run.ts');
   const result = await runMigration(plan, { progress, version: looked.abilities.version, signal });
-  const { migratedOutcome } = await import('./migrate-outcome.ts');
+  const { migratedOutcome } = await import('./outcomes/migrate.ts');
   return migratedOutcome(plan, result, looked.parsed);
 }
 
 async function previewOutcome(plan: MigrationPlan, findings: readonly Finding[]): Promise<Outcome> {
   const { commandsOf } = await import('../migrate/plan.ts');
-  const { previewText } = await import('./migrate-outcome.ts');
+  const { previewText } = await import('./outcomes/migrate.ts');
   const { source, target, final, steps, properties } = plan;
   return {
     document: {

@@ -8,7 +8,7 @@ import { exitCodeOf, tellFailure } from './command.ts';
 import { addExport } from './export.ts';
 import { addImport } from './import.ts';
 import { addList } from './list.ts';
-import { addLustre } from './lustre.ts';
+import { addLustre } from './lustre/lustre.ts';
 import { addMigrate } from './migrate.ts';
 import { addPlan } from './plan.ts';
 import { addRestore } from './restore.ts';

@@ -64,7 +64,7 @@ async function restore(
   return await withView(surroundings, async (view) => {
     const request = requestBy(options, await wanting(view));
     const prepared = await prepareRestore(request, { view, identities, signal });
-    const { isLustre, previewOutcome, restoredOutcome } = await import('./restore-outcome.ts');
+    const { isLustre, previewOutcome, restoredOutcome } = await import('./outcomes/restore.ts');
     if (options.dryRun) return await previewOutcome(prepared, options.set);
     for (const { message, advice } of prepared.findings) progress.note(`${message}; ${advice}`);
     if (prepared.poolStands)

@@ -9,7 +9,7 @@ import { type ProofDifference, proofOf } from '../restore/proof.ts';
 import { prove } from '../restore/run.ts';
 import { applySettings } from '../restore/settings.ts';
 import { listSnapshots, listSource } from '../zfs/list.ts';
-import { writtenTo } from '../zfs/pools.ts';
+import { writtenTo } from '../zfs/pools/pools.ts';
 import { receiveStream } from '../zfs/receive.ts';
 import { run } from '../zfs/run.ts';
 import { sendStream } from '../zfs/send.ts';

@@ -3,8 +3,8 @@ import type { ZfsAbilities } from '../../../catalog/attributes/pool/abilities.ts
 import type { PoolPlan } from '../../../catalog/attributes/pool-plan.ts';
 import type { Begin } from '../../../catalog/stream/state.ts';
 import type { Guid } from '../../../catalog/words.ts';
-import type { AboveFacts, ImportablePool } from '../../zfs/pools.ts';
-import type { VdevFacts } from '../../zfs/vdevs.ts';
+import type { AboveFacts, ImportablePool } from '../../zfs/pools/pools.ts';
+import type { VdevFacts } from '../../zfs/pools/vdevs.ts';
 import type { Target } from '../target.ts';
 
 /** One stream that will be received. */

@@ -8,9 +8,9 @@ import type { Manifest } from '../../../catalog/repository/manifest.ts';
 import type { Guid } from '../../../catalog/words.ts';
 
 import { parseDataset, poolOf } from '../../zfs/names.ts';
-import { importablePools, lookAbove, poolProperties, tryCreate, writtenTo } from '../../zfs/pools.ts';
+import { importablePools, lookAbove, poolProperties, tryCreate, writtenTo } from '../../zfs/pools/pools.ts';
+import { lookAtVdevs } from '../../zfs/pools/vdevs.ts';
 import { within } from '../../zfs/run.ts';
-import { lookAtVdevs } from '../../zfs/vdevs.ts';
 import { lookAtTarget, type Target } from '../target.ts';
 import type {
   CreatingFacts,

@@ -2,7 +2,7 @@
 import { type PoolLayout, toleranceOf, type VdevGroup } from '../../../catalog/attributes/pool/layout.ts';
 import { hasFeature } from '../../../catalog/stream/features.ts';
 import { sizeInWords } from '../../output/words.ts';
-import type { VdevFacts } from '../../zfs/vdevs.ts';
+import type { VdevFacts } from '../../zfs/pools/vdevs.ts';
 import type { DatasetRestore, PreflightFacts } from './facts.ts';
 import { type Finding, refuse, warn } from './finding.ts';
 

@@ -1,5 +1,5 @@
 /** The devices of a pool to be made: there, large enough, and nobody else's. */
-import type { VdevFacts } from '../../zfs/vdevs.ts';
+import type { VdevFacts } from '../../zfs/pools/vdevs.ts';
 import type { CreatingFacts, PreflightFacts } from './facts.ts';
 import { type Finding, listOf, refuse, warn } from './finding.ts';
 

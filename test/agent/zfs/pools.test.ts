@@ -2,16 +2,16 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { parseFeatures, parseProperties, parseVersions } from '../../../agent/zfs/abilities.ts';
+import { parseFeatures, parseProperties, parseVersions } from '../../../agent/zfs/pools/abilities.ts';
 import {
   contentsOf,
   holdersOf,
   mountsOf,
   nodesOf,
   parseBlockDevices,
-} from '../../../agent/zfs/block-devices.ts';
-import { parseAbove, parseDevices, parseImportable } from '../../../agent/zfs/pools.ts';
-import { factsOfDevice, parseLabel } from '../../../agent/zfs/vdevs.ts';
+} from '../../../agent/zfs/pools/block-devices.ts';
+import { parseAbove, parseDevices, parseImportable } from '../../../agent/zfs/pools/pools.ts';
+import { factsOfDevice, parseLabel } from '../../../agent/zfs/pools/vdevs.ts';
 
 const recorded = (name: string) =>
   readFileSync(new URL(`../../fixtures/outputs/${name}`, import.meta.url), 'utf8');

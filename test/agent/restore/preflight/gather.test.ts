@@ -22,10 +22,10 @@ import { ABILITIES, begin, guid } from './made-facts.ts';
 const standIns = new StandIns();
 const folder = mkdtempSync(join(tmpdir(), 'zkeep-vdevs-'));
 let gather: typeof import('../../../../agent/restore/preflight/gather.ts');
-let abilities: typeof import('../../../../agent/zfs/abilities.ts');
-let pools: typeof import('../../../../agent/zfs/pools.ts');
+let abilities: typeof import('../../../../agent/zfs/pools/abilities.ts');
+let pools: typeof import('../../../../agent/zfs/pools/pools.ts');
 let hostid: typeof import('../../../../agent/restore/preflight/hostid.ts');
-let vdevs: typeof import('../../../../agent/zfs/vdevs.ts');
+let vdevs: typeof import('../../../../agent/zfs/pools/vdevs.ts');
 
 const { signal } = new AbortController();
 const ABOVE = ['list', '-Hp', '-t', 'filesystem,volume', '-o', 'name,available,encryption,keystatus'];
@@ -36,10 +36,10 @@ before(async () => {
   // The children's search path is made when the module is loaded.
   process.env['PATH'] = standIns.path;
   gather = await import('../../../../agent/restore/preflight/gather.ts');
-  abilities = await import('../../../../agent/zfs/abilities.ts');
-  pools = await import('../../../../agent/zfs/pools.ts');
+  abilities = await import('../../../../agent/zfs/pools/abilities.ts');
+  pools = await import('../../../../agent/zfs/pools/pools.ts');
   hostid = await import('../../../../agent/restore/preflight/hostid.ts');
-  vdevs = await import('../../../../agent/zfs/vdevs.ts');
+  vdevs = await import('../../../../agent/zfs/pools/vdevs.ts');
   for (const name of ['one.img', 'two.img', 'two words.img']) {
     writeFileSync(join(folder, name), '');
     truncateSync(join(folder, name), 1024 ** 3);

@@ -7,7 +7,7 @@ import type {
   StreamFacts,
 } from '../../../../agent/restore/preflight/facts.ts';
 import { type Finding, preflight } from '../../../../agent/restore/preflight/preflight.ts';
-import type { VdevFacts } from '../../../../agent/zfs/vdevs.ts';
+import type { VdevFacts } from '../../../../agent/zfs/pools/vdevs.ts';
 import { type PoolPlan, planPool, type ZfsAbilities } from '../../../../catalog/attributes/pool-plan.ts';
 import { FEATURES, type FeatureName } from '../../../../catalog/stream/features.ts';
 import { type Guid, guidOf } from '../../../../catalog/words.ts';

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import type { VdevFacts } from '../../../../agent/zfs/vdevs.ts';
+import type { VdevFacts } from '../../../../agent/zfs/pools/vdevs.ts';
 import { codes, newPool, only, vdev } from './made-facts.ts';
 
 /** A mirror of which one disk is as told. */

@@ -1,11 +1,11 @@
 /** The side of a host that has MDTs and not the MGS: it waits for a set, takes its snapshots when told, and hears how it ended. */
-import { systemClock } from '../../catalog/clock.ts';
-import { ZkeepError } from '../../catalog/errors.ts';
-import type { HostTargets } from '../../catalog/lustre/targets.ts';
-import type { SnapshotSet } from '../../catalog/protocol/sets.ts';
-import type { SetId } from '../../catalog/words.ts';
-import type { Moment } from '../backup/snapshots.ts';
-import { thisWriter } from '../backup/writer.ts';
+import { systemClock } from '../../../catalog/clock.ts';
+import { ZkeepError } from '../../../catalog/errors.ts';
+import type { HostTargets } from '../../../catalog/lustre/targets.ts';
+import type { SnapshotSet } from '../../../catalog/protocol/sets.ts';
+import type { SetId } from '../../../catalog/words.ts';
+import type { Moment } from '../../backup/snapshots.ts';
+import { thisWriter } from '../../backup/writer.ts';
 import type { SetTools } from './backup.ts';
 import { type LustrePlan, planJoining } from './plan.ts';
 import { inTime, tell, tellFailed, untilSet } from './waiting.ts';

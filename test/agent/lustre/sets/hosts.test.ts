@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { AgentHouse, type Ran, type Running } from '../road/agent-house.ts';
-import { LustreHost, MDT0, MDT1, MGT } from './lustre-host.ts';
+import { AgentHouse, type Ran, type Running } from '../../road/agent-house.ts';
+import { LustreHost, MDT0, MDT1, MGT } from '../lustre-host.ts';
 
 const BOTH = ['lustrefs-MDT0000', 'lustrefs-MDT0001'];
 const THAW = 'lctl barrier_thaw lustrefs';

@@ -1,13 +1,13 @@
 /** What `zkeep restore` says: what it would do, what it did, and what is not as it was. */
-import type { HostAttributes } from '../../catalog/attributes/attributes.ts';
-import { ZkeepError } from '../../catalog/errors.ts';
-import { type RunbookStep, runbookOf, runbookText } from '../../catalog/lustre/runbook.ts';
-import type { RestoredItem } from '../restore/perform.ts';
-import type { Prepared } from '../restore/prepare.ts';
-import type { ProofDifference } from '../restore/proof.ts';
-import { allCommands, type RestoreItem } from '../restore/whole.ts';
-import { showCommand } from '../zfs/failure.ts';
-import { failureDocument, type Outcome } from './command.ts';
+import type { HostAttributes } from '../../../catalog/attributes/attributes.ts';
+import { ZkeepError } from '../../../catalog/errors.ts';
+import { type RunbookStep, runbookOf, runbookText } from '../../../catalog/lustre/runbook.ts';
+import type { RestoredItem } from '../../restore/perform.ts';
+import type { Prepared } from '../../restore/prepare.ts';
+import type { ProofDifference } from '../../restore/proof.ts';
+import { allCommands, type RestoreItem } from '../../restore/whole.ts';
+import { showCommand } from '../../zfs/failure.ts';
+import { failureDocument, type Outcome } from '../command.ts';
 
 /** What would be done; of a set, dataset by dataset. */
 export function previewOutcome({ whole, findings, poolStands }: Prepared, set: string | undefined): Outcome {

@@ -1,5 +1,5 @@
 /** `--last-id INDEX=ID`: where an OST's objects end. */
-import { ZkeepError } from '../../catalog/errors.ts';
+import { ZkeepError } from '../../../catalog/errors.ts';
 
 /**
  * The ids by index.

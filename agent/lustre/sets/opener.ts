@@ -1,10 +1,10 @@
 /** The opener's side of a set of several hosts: it has the MGS, sets the barrier, and says whether the set counts. */
-import { ZkeepError } from '../../catalog/errors.ts';
-import type { OpenSetRequest, SnapshotSet } from '../../catalog/protocol/sets.ts';
-import type { SetId } from '../../catalog/words.ts';
-import type { Moment } from '../backup/snapshots.ts';
-import { isAlive, thisWriter } from '../backup/writer.ts';
-import type { ServiceClient } from '../service/client.ts';
+import { ZkeepError } from '../../../catalog/errors.ts';
+import type { OpenSetRequest, SnapshotSet } from '../../../catalog/protocol/sets.ts';
+import type { SetId } from '../../../catalog/words.ts';
+import type { Moment } from '../../backup/snapshots.ts';
+import { isAlive, thisWriter } from '../../backup/writer.ts';
+import type { ServiceClient } from '../../service/client.ts';
 import type { SetTools } from './backup.ts';
 import { underBarrier } from './barrier.ts';
 import type { LustrePlan } from './plan.ts';

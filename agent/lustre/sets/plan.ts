@@ -1,11 +1,11 @@
 /** Which targets make the set of a Lustre file system, and where they are: decided here, purely. */
-import { ZkeepError } from '../../catalog/errors.ts';
-import { isFsname, parseServiceName } from '../../catalog/lustre/service-name.ts';
-import type { HostTargets, LustreTarget } from '../../catalog/lustre/targets.ts';
-import type { KnownSnapshot } from '../../catalog/protocol/protocol.ts';
-import { isOwn } from '../backup/plan.ts';
-import type { SourceFacts } from '../zfs/list.ts';
-import { snapshotOf } from '../zfs/snapshot.ts';
+import { ZkeepError } from '../../../catalog/errors.ts';
+import { isFsname, parseServiceName } from '../../../catalog/lustre/service-name.ts';
+import type { HostTargets, LustreTarget } from '../../../catalog/lustre/targets.ts';
+import type { KnownSnapshot } from '../../../catalog/protocol/protocol.ts';
+import { isOwn } from '../../backup/plan.ts';
+import type { SourceFacts } from '../../zfs/list.ts';
+import { snapshotOf } from '../../zfs/snapshot.ts';
 import type { BarrierPlan } from './barrier.ts';
 import { freezeCommand, statCommand, thawCommand } from './lctl.ts';
 

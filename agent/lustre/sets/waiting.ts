@@ -1,9 +1,9 @@
 /** Waiting for other hosts, bounded: until a set has come so far, or its time is over. */
-import { systemClock } from '../../catalog/clock.ts';
-import { messageOf, ZkeepError } from '../../catalog/errors.ts';
-import type { SetEvent, SnapshotSet } from '../../catalog/protocol/sets.ts';
-import type { SetId } from '../../catalog/words.ts';
-import type { ServiceClient } from '../service/client.ts';
+import { systemClock } from '../../../catalog/clock.ts';
+import { messageOf, ZkeepError } from '../../../catalog/errors.ts';
+import type { SetEvent, SnapshotSet } from '../../../catalog/protocol/sets.ts';
+import type { SetId } from '../../../catalog/words.ts';
+import type { ServiceClient } from '../../service/client.ts';
 
 /** Between two questions, milliseconds: clients of the file system stand still meanwhile. */
 const PAUSE = 200;

@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isLustre, restoredOutcome } from '../../../agent/commands/restore-outcome.ts';
-import type { RestoredItem } from '../../../agent/restore/perform.ts';
-import type { Prepared } from '../../../agent/restore/prepare.ts';
-import type { HostAttributes, ObjectAttributes, Property } from '../../../catalog/attributes/attributes.ts';
+import { isLustre, restoredOutcome } from '../../../../agent/commands/outcomes/restore.ts';
+import type { RestoredItem } from '../../../../agent/restore/perform.ts';
+import type { Prepared } from '../../../../agent/restore/prepare.ts';
+import type {
+  HostAttributes,
+  ObjectAttributes,
+  Property,
+} from '../../../../catalog/attributes/attributes.ts';
 
 const local = (value: string): Property => ({ value, source: 'local' });
 const MGT = { 'lustre:version': local('1'), 'lustre:flags': local('36'), 'lustre:svname': local('MGS') };

@@ -1,20 +1,20 @@
 /** The backup of a Lustre file system's MGT and MDTs as one set: what is looked at before it is planned. */
-import { systemClock } from '../../catalog/clock.ts';
-import { ZkeepError } from '../../catalog/errors.ts';
-import type { HostTargets } from '../../catalog/lustre/targets.ts';
-import type { KnownSnapshot } from '../../catalog/protocol/protocol.ts';
-import { newUuid7, type SetId } from '../../catalog/words.ts';
-import type { Moment } from '../backup/snapshots.ts';
-import type { Progress } from '../output/progress.ts';
-import type { ServiceClient } from '../service/client.ts';
-import type { SourceFacts } from '../zfs/list.ts';
+import { systemClock } from '../../../catalog/clock.ts';
+import { ZkeepError } from '../../../catalog/errors.ts';
+import type { HostTargets } from '../../../catalog/lustre/targets.ts';
+import type { KnownSnapshot } from '../../../catalog/protocol/protocol.ts';
+import { newUuid7, type SetId } from '../../../catalog/words.ts';
+import type { Moment } from '../../backup/snapshots.ts';
+import type { Progress } from '../../output/progress.ts';
+import type { ServiceClient } from '../../service/client.ts';
+import type { SourceFacts } from '../../zfs/list.ts';
+import { lookAtTargets } from '../targets.ts';
 import { underBarrier } from './barrier.ts';
 import { findSet, joined } from './joining.ts';
 import { lctl, liveCommand, parseLive } from './lctl.ts';
 import { opened } from './opener.ts';
 import type { Asked } from './options.ts';
 import { commandsAround, type LustrePlan, leftBehind, planJoining, planSet } from './plan.ts';
-import { lookAtTargets } from './targets.ts';
 
 /** What the backup of the set's datasets needs. */
 export interface PreparedSet {

@@ -1,8 +1,9 @@
 /** Devices and files that a pool is to be made of: what they are, and who has them. Linux tells most, others less. */
 import type { Stats } from 'node:fs';
 import { realpath, stat } from 'node:fs/promises';
-import type { VdevGroup, VdevRole } from '../../catalog/attributes/pool/layout.ts';
-import { ZkeepError } from '../../catalog/errors.ts';
+import type { VdevGroup, VdevRole } from '../../../catalog/attributes/pool/layout.ts';
+import { ZkeepError } from '../../../catalog/errors.ts';
+import { outputOf, within } from '../run.ts';
 import {
   type BlockDevice,
   contentsOf,
@@ -12,7 +13,6 @@ import {
   parseBlockDevices,
 } from './block-devices.ts';
 import { devicesInPools } from './pools.ts';
-import { outputOf, within } from './run.ts';
 
 /** One device or file. `null`: nobody could tell. */
 export interface VdevFacts {

@@ -1,10 +1,10 @@
 /** `zkeep lustre inspect`: what a stored MGT, MDT or OST says about itself, read from its streams. */
 import type { Command } from 'commander';
-import { ZkeepError } from '../../catalog/errors.ts';
-import type { TargetReport, TargetStream } from '../../catalog/lustre/inspect/inspect.ts';
-import type { OrphanWindow } from '../../catalog/lustre/inspect/object-ids.ts';
-import { type CommonOptions, readIdentities } from '../settings.ts';
-import type { WantedOptions } from '../view/wanted.ts';
+import { ZkeepError } from '../../../catalog/errors.ts';
+import type { TargetReport, TargetStream } from '../../../catalog/lustre/inspect/inspect.ts';
+import type { OrphanWindow } from '../../../catalog/lustre/inspect/object-ids.ts';
+import { type CommonOptions, readIdentities } from '../../settings.ts';
+import type { WantedOptions } from '../../view/wanted.ts';
 import {
   common,
   fromRepository,
@@ -12,8 +12,8 @@ import {
   perform,
   type Surroundings,
   whichSnapshot,
-} from './command.ts';
-import { withView } from './connect.ts';
+} from '../command.ts';
+import { withView } from '../connect.ts';
 
 interface InspectOptions extends CommonOptions, WantedOptions {
   readonly stream: readonly string[];
@@ -54,14 +54,14 @@ async function inspect(
 ): Promise<Outcome> {
   const { stream: files, lastId } = surroundings.options;
   if ((dataset === undefined) === (files.length === 0)) throw whatToRead();
-  const { parseLastIds } = await import('../lustre/last-ids.ts');
+  const { parseLastIds } = await import('../../lustre/inspect/last-ids.ts');
   const lastIds = parseLastIds(lastId);
   const report =
     dataset === undefined
       ? await inspectFiles(files, surroundings)
       : await inspectStored(dataset, surroundings);
   if (lastIds.size > 0 && !report.last_used) throw noMdt(report);
-  const { orphanWindows } = await import('../../catalog/lustre/inspect/object-ids.ts');
+  const { orphanWindows } = await import('../../../catalog/lustre/inspect/object-ids.ts');
   const orphans = lastIds.size > 0 ? orphanWindows(report.last_used ?? [], lastIds) : null;
   return { document: { target: report, orphans }, text: await inWords(report, orphans) };
 }
@@ -72,11 +72,11 @@ async function inspectStored(
   surroundings: Surroundings<InspectOptions>,
 ): Promise<TargetReport> {
   const { options, progress, signal } = surroundings;
-  const { wantedBy } = await import('../view/wanted.ts');
+  const { wantedBy } = await import('../../view/wanted.ts');
   const wanted = wantedBy(dataset, options);
   const identities = options.identity === undefined ? [] : readIdentities(options.identity);
-  const { checkIdentities, streamOf } = await import('../restore/run.ts');
-  const { inspectTarget } = await import('../../catalog/lustre/inspect/inspect.ts');
+  const { checkIdentities, streamOf } = await import('../../restore/run.ts');
+  const { inspectTarget } = await import('../../../catalog/lustre/inspect/inspect.ts');
   return await withView(surroundings, async (view) => {
     const { steps } = await view.plan({ wanted, have: [], rollback: false });
     checkIdentities(steps, identities);
@@ -96,8 +96,8 @@ async function inspectFiles(
   files: readonly string[],
   { progress, signal }: Surroundings<InspectOptions>,
 ): Promise<TargetReport> {
-  const { openStreamFile } = await import('../lustre/stream-file.ts');
-  const { inspectTarget } = await import('../../catalog/lustre/inspect/inspect.ts');
+  const { openStreamFile } = await import('../../lustre/inspect/stream-file.ts');
+  const { inspectTarget } = await import('../../../catalog/lustre/inspect/inspect.ts');
   progress.begin(files.join(', '));
   const read = reading((bytes) => progress.tell({ bytes }));
   const streams: TargetStream[] = files.map((file) => ({
@@ -124,7 +124,7 @@ function collect(value: string, before: readonly string[]): string[] {
 }
 
 async function inWords(report: TargetReport, orphans: readonly OrphanWindow[] | null): Promise<string> {
-  const { orphansInWords, reportInWords } = await import('../lustre/inspect-words.ts');
+  const { orphansInWords, reportInWords } = await import('../../lustre/inspect/words.ts');
   const text = reportInWords(report);
   return orphans ? `${text}\n\n${orphansInWords(orphans)}` : text;
 }

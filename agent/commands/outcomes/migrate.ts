@@ -1,15 +1,15 @@
 /** What `zkeep migrate` says: what it would do, what it did, and what is not as it was. */
-import type { ParsedAttributes } from '../../catalog/attributes/attributes.ts';
-import { ZkeepError } from '../../catalog/errors.ts';
-import { runbookOf, runbookText } from '../../catalog/lustre/runbook.ts';
-import type { MigrationPlan } from '../migrate/plan.ts';
-import type { MigrationResult } from '../migrate/run.ts';
-import { durationInWords, sizeInWords } from '../output/words.ts';
-import type { Finding } from '../restore/preflight/finding.ts';
-import type { ProofDifference } from '../restore/proof.ts';
-import { showCommand } from '../zfs/failure.ts';
-import { releaseCommand, snapshotOf } from '../zfs/snapshot.ts';
-import { failureDocument, type Outcome } from './command.ts';
+import type { ParsedAttributes } from '../../../catalog/attributes/attributes.ts';
+import { ZkeepError } from '../../../catalog/errors.ts';
+import { runbookOf, runbookText } from '../../../catalog/lustre/runbook.ts';
+import type { MigrationPlan } from '../../migrate/plan.ts';
+import type { MigrationResult } from '../../migrate/run.ts';
+import { durationInWords, sizeInWords } from '../../output/words.ts';
+import type { Finding } from '../../restore/preflight/finding.ts';
+import type { ProofDifference } from '../../restore/proof.ts';
+import { showCommand } from '../../zfs/failure.ts';
+import { releaseCommand, snapshotOf } from '../../zfs/snapshot.ts';
+import { failureDocument, type Outcome } from '../command.ts';
 import { differenceInWords } from './restore-outcome.ts';
 
 /** The commands as a person would type them, each send into its receive. */

@@ -1,5 +1,5 @@
 /** What `zkeep backup --lustre` was asked, from its options. */
-import { ZkeepError } from '../../catalog/errors.ts';
+import { ZkeepError } from '../../../catalog/errors.ts';
 
 /** The options as they were typed. */
 export interface LustreOptions {

@@ -1,9 +1,9 @@
 /** Pools: those that are imported, those that could be, and what a dataset in one still has room for. */
-import { poolsOfZpoolGet } from '../../catalog/attributes/parsing/zpool-get.ts';
-import { ZkeepError } from '../../catalog/errors.ts';
-import { failureOf } from './failure.ts';
-import { parentOf } from './names.ts';
-import { outputOf, run } from './run.ts';
+import { poolsOfZpoolGet } from '../../../catalog/attributes/parsing/zpool-get.ts';
+import { ZkeepError } from '../../../catalog/errors.ts';
+import { failureOf } from '../failure.ts';
+import { parentOf } from '../names.ts';
+import { outputOf, run } from '../run.ts';
 
 /** A pool that `zpool import` offers. */
 export interface ImportablePool {

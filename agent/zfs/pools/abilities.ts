@@ -1,9 +1,9 @@
 /** What the ZFS of this host can do, from what its commands say of themselves. */
 import { readdir } from 'node:fs/promises';
-import type { ZfsAbilities } from '../../catalog/attributes/pool/abilities.ts';
-import { ZkeepError } from '../../catalog/errors.ts';
-import { failureOf } from './failure.ts';
-import { outputOf } from './run.ts';
+import type { ZfsAbilities } from '../../../catalog/attributes/pool/abilities.ts';
+import { ZkeepError } from '../../../catalog/errors.ts';
+import { failureOf } from '../failure.ts';
+import { outputOf } from '../run.ts';
 
 const TIMEOUT = 60_000;
 /** A list of features or properties has some kilobytes. */

@@ -1,8 +1,8 @@
 /** The set of a Lustre file system whose MGT and MDTs are on one host: under one barrier, or not at all. */
 import assert from 'node:assert/strict';
 import { after, afterEach, before, describe, it } from 'node:test';
-import { AgentHouse, type Ran } from '../road/agent-house.ts';
-import { LustreHost, MDT0, MDT1, MGT, OST0 } from './lustre-host.ts';
+import { AgentHouse, type Ran } from '../../road/agent-house.ts';
+import { LustreHost, MDT0, MDT1, MGT, OST0 } from '../lustre-host.ts';
 
 const BOTH = ['lustrefs-MDT0000', 'lustrefs-MDT0001'];
 /** What a run that takes all and stores nothing does, and undoes. */

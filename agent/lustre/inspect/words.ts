@@ -1,9 +1,9 @@
 /** What a target says about itself, as people read it. */
-import type { TargetReport } from '../../catalog/lustre/inspect/inspect.ts';
-import type { LastReceived } from '../../catalog/lustre/inspect/last-rcvd.ts';
-import type { LastUsed, OrphanWindow } from '../../catalog/lustre/inspect/object-ids.ts';
-import { table } from '../output/table.ts';
-import { counted, momentInWords, printable } from '../output/words.ts';
+import type { TargetReport } from '../../../catalog/lustre/inspect/inspect.ts';
+import type { LastReceived } from '../../../catalog/lustre/inspect/last-rcvd.ts';
+import type { LastUsed, OrphanWindow } from '../../../catalog/lustre/inspect/object-ids.ts';
+import { table } from '../../output/table.ts';
+import { counted, momentInWords, printable } from '../../output/words.ts';
 
 /** All of it but the objects above. */
 export function reportInWords(report: TargetReport): string {

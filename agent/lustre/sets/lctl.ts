@@ -1,8 +1,8 @@
 /** `lctl` as this program uses it: the commands as data, what they print, and how they fail (man lctl-barrier). */
-import { ZkeepError } from '../../catalog/errors.ts';
-import { parseServiceName } from '../../catalog/lustre/service-name.ts';
-import { showCommand } from '../zfs/failure.ts';
-import { type Ended, outputOf } from '../zfs/run.ts';
+import { ZkeepError } from '../../../catalog/errors.ts';
+import { parseServiceName } from '../../../catalog/lustre/service-name.ts';
+import { showCommand } from '../../zfs/failure.ts';
+import { type Ended, outputOf } from '../../zfs/run.ts';
 
 /** The states of a barrier, in the words of `barrier_stat`. */
 export const BARRIER_STATES = [

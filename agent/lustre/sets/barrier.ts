@@ -1,7 +1,7 @@
 /** Work under a Lustre barrier: changes of metadata are held back while it lasts, and never longer than was said. */
-import { systemClock } from '../../catalog/clock.ts';
-import { messageOf, ZkeepError } from '../../catalog/errors.ts';
-import type { Progress } from '../output/progress.ts';
+import { systemClock } from '../../../catalog/clock.ts';
+import { messageOf, ZkeepError } from '../../../catalog/errors.ts';
+import type { Progress } from '../../output/progress.ts';
 import { type BarrierState, barrierState, freezeCommand, lctl, thawCommand } from './lctl.ts';
 
 /** A barrier that is to be set. */

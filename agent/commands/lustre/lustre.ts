@@ -1,8 +1,8 @@
 /** `zkeep lustre`: what this host has of Lustre file systems. */
 import type { Command } from 'commander';
-import type { CommonOptions } from '../settings.ts';
-import { common, type Outcome, perform, type Surroundings } from './command.ts';
-import { addLustreInspect } from './lustre-inspect.ts';
+import type { CommonOptions } from '../../settings.ts';
+import { common, type Outcome, perform, type Surroundings } from '../command.ts';
+import { addLustreInspect } from './inspect.ts';
 
 const EXAMPLE = `zkeep lustre targets
 zkeep lustre targets --json`;
@@ -21,8 +21,8 @@ export function addLustre(program: Command, exit: (code: number) => void): void 
 }
 
 async function listTargets({ signal }: Surroundings): Promise<Outcome> {
-  const { lookAtTargets } = await import('../lustre/targets.ts');
-  const { targetsDocument, targetsInWords } = await import('../lustre/words.ts');
+  const { lookAtTargets } = await import('../../lustre/targets.ts');
+  const { targetsDocument, targetsInWords } = await import('../../lustre/words.ts');
   const found = await lookAtTargets(signal);
   return { document: targetsDocument(found), text: targetsInWords(found) };
 }

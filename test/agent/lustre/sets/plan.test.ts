@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { BARRIER_STATES, parseBarrierState, parseLive } from '../../../agent/lustre/lctl.ts';
-import { commandsAround, leftBehind, planJoining, planSet } from '../../../agent/lustre/plan.ts';
-import { ZkeepError } from '../../../catalog/errors.ts';
-import { parseLdev } from '../../../catalog/lustre/ldev.ts';
-import type { HostTargets, LustreTarget } from '../../../catalog/lustre/targets.ts';
-import { guidOf } from '../../../catalog/words.ts';
+import { BARRIER_STATES, parseBarrierState, parseLive } from '../../../../agent/lustre/sets/lctl.ts';
+import { commandsAround, leftBehind, planJoining, planSet } from '../../../../agent/lustre/sets/plan.ts';
+import { ZkeepError } from '../../../../catalog/errors.ts';
+import { parseLdev } from '../../../../catalog/lustre/ldev.ts';
+import type { HostTargets, LustreTarget } from '../../../../catalog/lustre/targets.ts';
+import { guidOf } from '../../../../catalog/words.ts';
 
 function target(name: string, more: Partial<LustreTarget> = {}): LustreTarget {
   const index = /MDT000(\d)/.exec(name)?.[1];
