@@ -10,7 +10,7 @@ import type { ProofDifference } from '../../restore/proof.ts';
 import { showCommand } from '../../zfs/failure.ts';
 import { releaseCommand, snapshotOf } from '../../zfs/snapshot.ts';
 import { failureDocument, type Outcome } from '../command.ts';
-import { differenceInWords } from './restore-outcome.ts';
+import { differenceInWords } from './restore.ts';
 
 /** The commands as a person would type them, each send into its receive. */
 export function previewText(
