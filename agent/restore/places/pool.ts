@@ -15,10 +15,10 @@ export interface StandingPool {
 /** Looks at a pool; `undefined` when there is none of that name. */
 export async function lookAtPool(name: string, signal: AbortSignal): Promise<StandingPool | undefined> {
   try {
-    const [list, datasets] = await Promise.all([
-      run(['zpool', 'list', '-vPp', name], { signal }),
-      run(['zfs', 'list', '-Hr', '-t', 'filesystem,volume', '-o', 'name', name], { signal }),
-    ]);
+    // One after the other: of a pool that is not there, only the first is to say so.
+    const list = await run(['zpool', 'list', '-vPp', name], { signal });
+    const names = ['zfs', 'list', '-Hr', '-t', 'filesystem,volume', '-o', 'name', name];
+    const datasets = await run(names, { signal });
     const paths = vdevsOfList(list, name).flatMap((vdev) => (vdev.name.startsWith('/') ? [vdev.name] : []));
     return {
       devices: await Promise.all(paths.map(realOf)),
