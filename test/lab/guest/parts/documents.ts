@@ -103,6 +103,42 @@ export const RestorePreview = documentOf('restore', {
   commands: Type.Array(Type.Array(Type.String())),
   ...around,
 });
+export const MigrateDocument = documentOf('migrate', {
+  final: Type.Boolean(),
+  migrated: Type.Array(
+    Type.Object({ snapshot: Type.String(), guid: GuidSchema, kind: Type.String(), bytes: BytesSchema }),
+  ),
+  proof: Type.Object({
+    guid_matches: Type.Boolean(),
+    written: Nullable(BytesSchema),
+    differences: restored.proof.properties.differences,
+  }),
+});
+export const MigratePreview = documentOf('migrate', {
+  steps: Type.Array(Type.Object({ kind: Type.String(), snapshot: Type.String() })),
+  commands: Type.Array(Type.Array(Type.String())),
+  skipped: Type.Array(Type.Unknown()),
+  findings: around.findings,
+});
+export const InspectDocument = documentOf('lustre inspect', {
+  target: Type.Object({
+    kind: Type.String(),
+    last_used: Nullable(Type.Array(Type.Object({ index: Type.Integer(), id: Type.String() }))),
+  }),
+});
+export const TargetsDocument = documentOf('lustre targets', {
+  targets: Type.Array(
+    Type.Object({
+      dataset: Type.String(),
+      kind: Type.String(),
+      name: Type.String(),
+      state: Nullable(Type.String()),
+      multihost: Nullable(Type.String()),
+      problems: Type.Array(Type.String()),
+    }),
+  ),
+  problems: Type.Array(Type.String()),
+});
 export const ListDocument = documentOf('list', { datasets: Type.Array(DatasetSchema) });
 export const SnapshotsDocument = documentOf('list', {
   dataset: Type.String(),
