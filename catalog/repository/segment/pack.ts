@@ -213,6 +213,7 @@ class Packer {
     this.#signal.throwIfAborted();
     const { recipients } = this.#options;
     const { length, sha256 } = await this.#pool.run({ do: 'seal', arena, frames, recipients });
+    this.#signal.throwIfAborted(); // another segment may have failed while this one was sealed
     const segment: Segment = {
       offset: open.offset,
       size: open.size,
