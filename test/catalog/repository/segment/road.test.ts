@@ -162,9 +162,14 @@ test('what the service says to BEGIN ends the packing before anything is sent', 
 test('a failed send ends the packing with its own error, and the others are told to stop', async () => {
   const broken = new Error('the store is gone');
   let stopped = 0;
+  const other = Promise.withResolvers<void>();
   const packing = pack(pieces(stream), {
     send: async ({ number }, signal) => {
-      if (number === 1) throw broken;
+      if (number === 1) {
+        await other.promise;
+        throw broken;
+      }
+      other.resolve();
       await new Promise<void>((_, reject) =>
         signal.addEventListener('abort', () => {
           stopped += 1;
