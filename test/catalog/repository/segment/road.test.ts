@@ -8,8 +8,8 @@ import {
   type PackOptions,
   packStream,
 } from '../../../../catalog/repository/segment/pack.ts';
-import { WorkerPool } from '../../../../catalog/repository/segment/threads/pool.ts';
 import { segmentSize } from '../../../../catalog/repository/segment/sizes.ts';
+import { WorkerPool } from '../../../../catalog/repository/segment/threads/pool.ts';
 import { unpackStream } from '../../../../catalog/repository/segment/unpack.ts';
 import { StreamReader } from '../../../../catalog/stream/reader.ts';
 import type { BackupId } from '../../../../catalog/words.ts';
