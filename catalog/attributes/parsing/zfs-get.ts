@@ -64,14 +64,20 @@ export function columnsOf(option: string | undefined): readonly Column[] | undef
  * Takes the text apart into rows, in their order; lines that belong to none are left out.
  *
  * @param names the objects that were asked about, where the command named each of them.
+ * @param opener the property with which a pool that was not seen before begins, as `get all` prints it.
  */
-export function rowsOfZfsGet(text: string, columns: readonly Column[], names?: ReadonlySet<string>): Row[] {
+export function rowsOfZfsGet(
+  text: string,
+  columns: readonly Column[],
+  names?: ReadonlySet<string>,
+  opener = 'type',
+): Row[] {
   const withReceived = columns.includes('received');
   const found: { name: string; property: string; rest: string }[] = [];
   const pools = new Set<string>();
   const ended = text.endsWith('\n');
   for (const line of (ended ? text.slice(0, -1) : text).split('\n')) {
-    const start = startOf(line, pools, names);
+    const start = startOf(line, pools, opener, names);
     const last = found.at(-1);
     if (start) found.push(start);
     else if (last) last.rest += `\n${line}`;
@@ -151,10 +157,11 @@ export function keyOf({ name, property }: Doubt): string {
   return `${name}\t${property}`;
 }
 
-/** The row that a line begins. Objects of a pool that was not seen before begin with `type`, as `zfs get all` prints them. */
+/** The row that a line begins: of a pool that was not seen before the opener alone begins one. */
 function startOf(
   line: string,
   pools: Set<string>,
+  opener: string,
   names: ReadonlySet<string> | undefined,
 ): { name: string; property: string; rest: string } | undefined {
   const first = line.indexOf('\t');
@@ -164,7 +171,7 @@ function startOf(
   const property = line.slice(first + 1, second);
   if (!NAME.test(name) || !PROPERTY.test(property) || names?.has(name) === false) return undefined;
   const pool = name.split(/[/@#]/, 1)[0] ?? name;
-  if (!pools.has(pool) && pools.size > 0 && property !== 'type') return undefined;
+  if (!pools.has(pool) && pools.size > 0 && property !== opener) return undefined;
   pools.add(pool);
   return { name, property, rest: line.slice(second + 1) };
 }

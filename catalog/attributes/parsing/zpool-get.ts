@@ -3,12 +3,15 @@ import type { Property } from '../attributes.ts';
 import { columnsOf, rowsOfZfsGet, sourceOf } from './zfs-get.ts';
 import type { JsonObjects } from './zfs-json.ts';
 
+/** The first property of each pool in `zpool get all`. */
+const OPENER = 'size';
+
 /** Properties of each pool that `zpool get -H` tells; its `-o all` has no received values. */
 export function poolsOfZpoolGet(text: string, option?: string): JsonObjects {
   const columns = columnsOf(option === 'all' ? undefined : option);
   const pools = new Map<string, Map<string, Property>>();
   if (!columns) return pools;
-  for (const { name, property, reading } of rowsOfZfsGet(text, columns)) {
+  for (const { name, property, reading } of rowsOfZfsGet(text, columns, undefined, OPENER)) {
     if (reading) addProperty(pools, name, property, reading);
   }
   return pools;

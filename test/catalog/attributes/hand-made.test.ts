@@ -52,6 +52,15 @@ test('one file is enough, and files with received values or without a header are
   assert.equal(lustre.parsed?.pool?.guid, '2350273724191405253');
 });
 
+test('of a file that tells of several pools the second is found as well, and only where it begins', () => {
+  const pools = recorded('lustre/zpool-get-all.s1.txt').toString();
+  const { parsed } = attributesOfFiles({ dataset: 'mgspool/mgt', pool: pools });
+  assert.equal(parsed?.pool?.guid, /^mgspool\tguid\t(\d+)/m.exec(pools)?.[1]);
+  const deceiving =
+    'tank\tsize\t1\t-\ntank\thealth\tONLINE\t-\ntank\tlab:x\tone\nother\thealth\tFAULTED\tlocal\n';
+  assert.throws(() => attributesOfFiles({ dataset: 'other', pool: deceiving }), { code: 'attributes.other' });
+});
+
 test('a file tells which datasets it is about', () => {
   assert.deepEqual(datasetsInFile(recorded('lustre/zfs-get-all.s1.txt')), [
     'mdtpool',
