@@ -98,7 +98,7 @@ async function describe(folder: string, entry: string): Promise<string> {
   const content = facts.isFile()
     ? hash('sha256', await readFile(path))
     : facts.isSymbolicLink()
-      ? await readlink(path)
+      ? await targetOf(path)
       : facts.rdev;
   const { mode, uid, gid, size, nlink, ino, mtimeNs, ctimeNs, birthtimeNs } = facts;
   return [
@@ -114,6 +114,14 @@ async function describe(folder: string, entry: string): Promise<string> {
     birthtimeNs,
     content,
   ].join(' ');
+}
+
+/** A symbolic link on a Lustre MDT is Lustre's own to read: ZFS says that there is none. */
+async function targetOf(link: string): Promise<string> {
+  return readlink(link).catch((thrown: NodeJS.ErrnoException) => {
+    if (thrown.code === 'ENOENT') return 'unreadable';
+    throw thrown;
+  });
 }
 
 /** `getfattr` prints a block for each file that has any, its attributes in no fixed order. */
