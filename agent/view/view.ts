@@ -12,7 +12,7 @@ import type {
 } from '../../catalog/protocol/protocol.ts';
 import type { Manifest } from '../../catalog/repository/manifest.ts';
 import type { VerifyOptions, VerifyReport } from '../../catalog/repository/verify.ts';
-import type { BackupId, Digest, Guid } from '../../catalog/words.ts';
+import type { BackupId, Digest, Guid, SetId } from '../../catalog/words.ts';
 import { type CommonOptions, serviceToken, serviceUrl } from '../settings.ts';
 
 /** Which backups are meant; all fields must fit. */
@@ -20,6 +20,7 @@ export interface BackupsMeant {
   readonly dataset?: string;
   readonly host?: string;
   readonly to?: Guid;
+  readonly set?: SetId;
   /** The drift of each is asked for: the repository alone tells it only after reading all their attributes. */
   readonly drift?: boolean;
 }

@@ -8,6 +8,7 @@ import { ZkeepError } from '../errors.ts';
 import type { HistoryAnswer, HistoryQuery, SettingsAnswer } from '../protocol/history.ts';
 import type {
   BackupsAnswer,
+  BackupsQuery,
   DatasetsAnswer,
   DatasetsQuery,
   LineagesAnswer,
@@ -25,7 +26,7 @@ import type {
 import type { Manifest } from '../repository/manifest.ts';
 import type { BackupId, Digest, Guid, LineageId } from '../words.ts';
 import { chooseSnapshot } from './answers/choose.ts';
-import { type BackupsRequest, listBackups, listSnapshots } from './answers/entries.ts';
+import { listBackups, listSnapshots } from './answers/entries.ts';
 import { listHistory } from './answers/history.ts';
 import { findLineage, listDatasets, listLineages } from './answers/lists.ts';
 import { planIn } from './answers/plan.ts';
@@ -182,7 +183,7 @@ export class CatalogIndex {
    * Backups. Of a dataset or host: dataset by dataset, the newest snapshot first; of a lineage the newest snapshot
    * first; otherwise the newest backup first.
    */
-  backups(request: BackupsRequest = {}): BackupsAnswer {
+  backups(request: BackupsQuery = {}): BackupsAnswer {
     return listBackups(this.#db, request);
   }
 

@@ -1,7 +1,7 @@
 /** Lists are answered a page at a time: what may be asked, and the shape of the answers. */
 import { type Static, type TSchema, Type } from 'typebox';
 import { SnapshotNodeSchema } from '../chain/graph.ts';
-import { DigestSchema, GuidSchema, LineageIdSchema, Nullable, TimeSchema } from '../schema.ts';
+import { DigestSchema, GuidSchema, LineageIdSchema, Nullable, SetIdSchema, TimeSchema } from '../schema.ts';
 import {
   BackupSummarySchema,
   DatasetSchema,
@@ -39,6 +39,7 @@ export const BackupsQuerySchema = Type.Object({
   host,
   lineage,
   to: Type.Optional(GuidSchema),
+  set: Type.Optional(SetIdSchema),
   ...page,
 });
 export type BackupsQuery = Static<typeof BackupsQuerySchema>;

@@ -21,8 +21,7 @@ export async function wishesOfSet(
 ): Promise<RestoreRequest['wishes']> {
   const place = parseDataset(to);
   const found = new Map<string, BackupSummary>();
-  for await (const backup of view.backups(host === undefined ? {} : { host })) {
-    if (backup.set !== set) continue;
+  for await (const backup of view.backups({ set, ...(host === undefined ? {} : { host }) })) {
     const known = found.get(backup.dataset);
     if (known && known.host !== backup.host)
       throw severalHosts(set, backup.dataset, [known.host, backup.host]);

@@ -2,22 +2,16 @@
 import type { SnapshotNode } from '../../chain/graph.ts';
 import type { BackupsAnswer, BackupsQuery, SnapshotsAnswer, SnapshotsQuery } from '../../protocol/pages.ts';
 import type { BackupSummary } from '../../protocol/protocol.ts';
-import type { SetId } from '../../words.ts';
 import { BACKUP_COLUMNS, BACKUP_TABLES, type BackupRow, summaryOf } from '../tables/backup.ts';
 import type { IndexDatabase } from '../tables/database.ts';
 import { datasetRows } from './lists.ts';
 import { Conditions, type Key, keyAfter, limitOf, type Page, pageOf } from './page.ts';
 
-/** Which backups; absent: all. */
-export interface BackupsRequest extends BackupsQuery {
-  readonly set?: SetId;
-}
-
 /**
  * Backups. Of a dataset or host: dataset by dataset, the newest snapshot first;
  * of a lineage the newest snapshot first; otherwise the newest backup first.
  */
-export function listBackups(db: IndexDatabase, request: BackupsRequest): BackupsAnswer {
+export function listBackups(db: IndexDatabase, request: BackupsQuery): BackupsAnswer {
   const { items, next } = listRows(db, request, 'every');
   return { backups: items.map(summaryOf), next };
 }
@@ -67,7 +61,7 @@ const BY_TIME: Order = {
   keyOf: ({ created, backup }) => [created, backup],
 };
 
-function listRows(db: IndexDatabase, request: BackupsRequest, kind: Kind): Page<BackupRow> {
+function listRows(db: IndexDatabase, request: BackupsQuery, kind: Kind): Page<BackupRow> {
   const { dataset, host, lineage, to, set } = request;
   const isOfDataset = dataset !== undefined || host !== undefined;
   const isSmall = to !== undefined || set !== undefined;
@@ -86,7 +80,7 @@ function listRows(db: IndexDatabase, request: BackupsRequest, kind: Kind): Page<
 }
 
 /** One dataset after the other, because no index holds the snapshots of several in the order of time. */
-function walkDatasets(db: IndexDatabase, request: BackupsRequest, kind: Kind): Page<BackupRow> {
+function walkDatasets(db: IndexDatabase, request: BackupsQuery, kind: Kind): Page<BackupRow> {
   const limit = limitOf(request);
   const key = keyAfter(request, ['string', 'string', ...BY_TIME.shape]);
   const rows: BackupRow[] = [];
