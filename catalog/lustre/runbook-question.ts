@@ -1,6 +1,7 @@
 /** What a runbook must know, and where an attribute manifest says it. */
 import type { Attributes, HostAttributes, ParsedAttributes } from '../attributes/attributes.ts';
-import { parseServiceName, type Registration, registeredName, type TargetKind } from './service-name.ts';
+import { parseServiceName, registeredName } from './service-name.ts';
+import type { LustreTarget } from './targets.ts';
 
 /** Versions and names of a host, as far as they are known. */
 export interface HostFacts {
@@ -13,26 +14,16 @@ export interface HostFacts {
   readonly hostid: string | null;
 }
 
-/** Everything that decides about the steps. */
-export interface RunbookQuestion {
-  readonly kind: TargetKind;
-  /** It holds an MGT, alone or together with an MDT. */
-  readonly mgs: boolean;
-  /** `null` for an MGT alone. */
-  readonly fsname: string | null;
-  readonly index: number | null;
-  /** `lustre:svname` as it was stored. */
-  readonly service: string;
-  /** The same once it is registered. */
-  readonly name: string;
-  /** `null` when the service name cannot be read. */
-  readonly state: Registration | null;
+/** Everything that decides about the steps: the target as it was stored, and where it is now. */
+export interface RunbookQuestion
+  extends Pick<
+    LustreTarget,
+    'kind' | 'mgs' | 'fsname' | 'index' | 'service' | 'name' | 'state' | 'multihost'
+  > {
   /** `lustre:mgsnode` as it was stored. */
   readonly mgsnode: string | null;
   /** `lustre:failover.node`, or nodes by which it is served. */
   readonly failover: string | null;
-  /** `multihost` of the stored pool. */
-  readonly multihost: string | null;
   /** What was restored, by its name when it was stored: `pool/dataset`. */
   readonly source: string;
   /** GUID of the snapshot, 16 hex digits, where it is known. */

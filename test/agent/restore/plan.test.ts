@@ -4,32 +4,7 @@ import { commandsOf, decideRestore } from '../../../agent/restore/plan.ts';
 import type { Target } from '../../../agent/restore/target.ts';
 import { ZkeepError } from '../../../catalog/errors.ts';
 import type { BackupSummary, RestorePlan } from '../../../catalog/protocol/protocol.ts';
-import { type BackupId, type Guid, guidOf, type LineageId, newUuid7 } from '../../../catalog/words.ts';
-
-const guid = (number: number): Guid => guidOf(BigInt(number));
-const LINEAGE = newUuid7(0) as LineageId;
-
-function step(from: number | null, to: number): BackupSummary {
-  return {
-    backup: newUuid7(to) as BackupId,
-    from: from === null ? null : guid(from),
-    to: guid(to),
-    flags: { raw: false, large_blocks: false },
-    bytes: 1000,
-    stored: 500,
-    committed: '2026-11-20T09:00:00.000Z',
-    lineage: LINEAGE,
-    set: null,
-    host: 'host',
-    dataset: 'tank/a',
-    name: `s${to}`,
-    created: to,
-    attributes: null,
-    segments: 1,
-    encrypted: false,
-    drift: null,
-  };
-}
+import { guid, LINEAGE, step } from './made-steps.ts';
 
 function planOf(steps: BackupSummary[], more: Partial<RestorePlan> = {}): RestorePlan {
   const wanted = {

@@ -7,9 +7,8 @@ import {
 } from '../../../agent/restore/settings.ts';
 import type { ObjectAttributes, Property } from '../../../catalog/attributes/attributes.ts';
 import type { BackupSummary, RestorePlan } from '../../../catalog/protocol/protocol.ts';
-import { type BackupId, type Guid, guidOf, type LineageId, newUuid7 } from '../../../catalog/words.ts';
+import { guid, LINEAGE, step } from './made-steps.ts';
 
-const guid = (number: number): Guid => guidOf(BigInt(number));
 const local = (value: string): Property => ({ value, source: 'local' });
 const received = (value: string): Property => ({ value, source: 'received', received: value });
 const HERE = {
@@ -17,32 +16,10 @@ const HERE = {
   properties: new Set(['atime', 'compression', 'recordsize', 'dedup', 'mountpoint']),
 };
 
-function step(from: number | null, to: number): BackupSummary {
-  return {
-    backup: newUuid7(to) as BackupId,
-    from: from === null ? null : guid(from),
-    to: guid(to),
-    flags: { raw: false, large_blocks: false },
-    bytes: 1000,
-    stored: 500,
-    committed: '2026-11-20T09:00:00.000Z',
-    lineage: newUuid7(0) as LineageId,
-    set: null,
-    host: 'host',
-    dataset: 'tank/a',
-    name: `s${to}`,
-    created: to,
-    attributes: null,
-    segments: 1,
-    encrypted: false,
-    drift: null,
-  };
-}
-
 const STEPS = [step(null, 1), step(1, 2)];
 
 function planOf(steps: BackupSummary[]): RestorePlan {
-  const lineage = newUuid7(0) as LineageId;
+  const lineage = LINEAGE;
   const wanted = { guid: guid(2), lineage, host: 'host', dataset: 'tank/a', name: 's2', created: 2 };
   return { wanted, base: steps[0]?.from ?? null, rollback: false, steps, bytes: 0, stored: 0 };
 }

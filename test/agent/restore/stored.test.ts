@@ -6,43 +6,14 @@ import type { CatalogView } from '../../../agent/view/view.ts';
 import type { Attributes, ObjectAttributes } from '../../../catalog/attributes/attributes.ts';
 import { ZkeepError } from '../../../catalog/errors.ts';
 import type { BackupSummary } from '../../../catalog/protocol/protocol.ts';
-import {
-  type BackupId,
-  type Digest,
-  type Guid,
-  guidOf,
-  type LineageId,
-  newUuid7,
-  parseDigest,
-  parseSetId,
-  type SetId,
-} from '../../../catalog/words.ts';
+import { type Digest, parseDigest, parseSetId, type SetId } from '../../../catalog/words.ts';
+import { guid, step } from './made-steps.ts';
 
-const guid = (number: number): Guid => guidOf(BigInt(number));
 const digest = (number: number): Digest => parseDigest(String(number).padStart(64, '0'));
 const SET = parseSetId('0199c3a5-6f00-7000-8000-000000000000');
 
 function backup(to: number, more: Partial<BackupSummary> = {}): BackupSummary {
-  return {
-    backup: newUuid7(to) as BackupId,
-    from: null,
-    to: guid(to),
-    flags: { raw: false, large_blocks: false },
-    bytes: 1,
-    stored: 1,
-    committed: '2026-11-20T09:00:00.000Z',
-    lineage: newUuid7(0) as LineageId,
-    set: null,
-    host: 'host',
-    dataset: 'tank/a',
-    name: `s${to}`,
-    created: to,
-    attributes: digest(to),
-    drift: null,
-    segments: 1,
-    encrypted: false,
-    ...more,
-  };
+  return step(null, to, { attributes: digest(to), ...more });
 }
 
 function snapshot(name: string, number: number, note: string): ObjectAttributes {
