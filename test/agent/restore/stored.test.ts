@@ -41,8 +41,10 @@ function attributes(objects: ObjectAttributes[]): Attributes {
 function viewOf(backups: readonly BackupSummary[], kept: ReadonlyMap<Digest, Attributes> = new Map()) {
   const read: Digest[] = [];
   const view: Pick<CatalogView, 'backups' | 'attributes'> = {
-    async *backups({ host }) {
-      yield* backups.filter((one) => host === undefined || one.host === host);
+    async *backups({ host, set }) {
+      const isMeant = (one: BackupSummary) =>
+        (host === undefined || one.host === host) && (set === undefined || one.set === set);
+      yield* backups.filter(isMeant);
     },
     async attributes(wanted) {
       read.push(wanted);
