@@ -145,6 +145,27 @@ test('a volume moves byte by byte', async () => {
   assert.deepEqual(differencesOf(known, await propertiesOf('new/volume'), ELSEWHERE), []);
 });
 
+test('an encrypted file system moves as it is, and opens with the same key', async () => {
+  const options = '-o encryption=on -o keyformat=passphrase -o pbkdf2iters=100000';
+  await shell(`echo 12345678 | zfs create ${options} -o lab:secret=yes old/locked`);
+  const folder = await property('old/locked', 'mountpoint');
+  await fill(folder);
+  await migrate('old/locked', '--to', 'new/locked');
+  await change(folder, 1);
+  await must('zfs', 'unmount', 'old/locked');
+  const last = await migrate('old/locked', '--to', 'new/locked', '--final');
+  assert.deepEqual([last.proof.written, ...kindsOf(last)], [0, 'incremental']);
+  assert.equal(await property('new/locked', 'keystatus'), 'unavailable');
+  assert.equal(await property('new/locked', 'encryptionroot'), 'new/locked');
+  await shell('echo 12345678 | zfs load-key new/locked');
+  await assertSame(`locked@${last.migrated[0]?.snapshot}`);
+  const expected = { ...ELSEWHERE, encryptionroot: 'named as the dataset is called' };
+  assert.deepEqual(
+    differencesOf(await propertiesOf('old/locked'), await propertiesOf('new/locked'), expected),
+    [],
+  );
+});
+
 /** Starts a migration and kills it once so many bytes have gone through it. */
 async function killAfter(bytes: number, ...args: string[]): Promise<void> {
   const agent = lab.start(['migrate', ...args, '--json']);

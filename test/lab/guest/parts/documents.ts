@@ -113,6 +113,7 @@ export const MigrateDocument = documentOf('migrate', {
     written: Nullable(BytesSchema),
     differences: restored.proof.properties.differences,
   }),
+  runbook: Type.Array(Type.Object({ title: Type.String(), commands: Type.Array(Type.String()) })),
 });
 export const MigratePreview = documentOf('migrate', {
   steps: Type.Array(Type.Object({ kind: Type.String(), snapshot: Type.String() })),
