@@ -145,6 +145,21 @@ test('a volume moves byte by byte', async () => {
   assert.deepEqual(differencesOf(known, await propertiesOf('new/volume'), ELSEWHERE), []);
 });
 
+test('what a dry run prints can be typed: a shell does the same', async () => {
+  const odd = Object.entries(ODD).flatMap(([key, value]) => ['-o', `${key}=${value}`]);
+  await fill(await makeFilesystem('old/typed', '-o', 'recordsize=32K', '-o', 'quota=200M', ...odd));
+  const { exit, stdout } = await lab.zkeep(['migrate', 'old/typed', '--to', 'new/typed', '--dry-run']);
+  assert.equal(exit, 0);
+  assert.deepEqual(await snapshotsOf('old/typed'), []);
+  await shell(stdout.toString('utf8'));
+  const [snapshot] = await snapshotsOf('old/typed');
+  await assertSame(`typed@${snapshot}`);
+  assert.deepEqual(
+    differencesOf(await propertiesOf('old/typed'), await propertiesOf('new/typed'), ELSEWHERE),
+    [],
+  );
+});
+
 test('an encrypted file system moves as it is, and opens with the same key', async () => {
   const options = '-o encryption=on -o keyformat=passphrase -o pbkdf2iters=100000';
   await shell(`echo 12345678 | zfs create ${options} -o lab:secret=yes old/locked`);
