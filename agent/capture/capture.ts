@@ -19,7 +19,7 @@ import { hostOutputs } from './host.ts';
 /** Properties at most that are asked for one by one. */
 const MAX_DOUBTFUL = 64;
 /** As JSON a byte takes six at most, and what is parsed says it once more. */
-const SURELY_FITS = MAX_ATTRIBUTES / 16;
+const MOST_GROWTH = 16;
 
 /** What a {@link Capture} may be told; the defaults are right but for tests. */
 export interface CaptureOptions {
@@ -115,7 +115,7 @@ export async function captureAttributes(
  */
 export function fitting(attributes: Attributes, most = MAX_ATTRIBUTES): Attributes {
   const printed = attributes.outputs.reduce((sum, { output }) => sum + output.length, 0);
-  if (printed < Math.min(SURELY_FITS, most / 16)) return attributes;
+  if (printed < most / MOST_GROWTH) return attributes;
   const outputs = [...attributes.outputs];
   const bySize = outputs
     .map(({ output }, index) => ({ index, size: output.length }))

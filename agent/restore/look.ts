@@ -1,5 +1,6 @@
 /** All that must be known before one dataset is restored: the plan, the place, what was stored with it. */
 import type { ObjectAttributes } from '../../catalog/attributes/attributes.ts';
+import { ZkeepError } from '../../catalog/errors.ts';
 import type { BackupSummary, RestorePlan, Wanted } from '../../catalog/protocol/protocol.ts';
 import type { BackupId } from '../../catalog/words.ts';
 import type { CatalogView } from '../view/view.ts';
@@ -91,7 +92,8 @@ async function chainTo(view: CatalogView, plan: RestorePlan): Promise<readonly B
       ...plan.steps.filter(({ backup }) => !known.has(backup)),
       ...whole.steps.slice(-1),
     ];
-  } catch {
+  } catch (thrown) {
+    if (!(thrown instanceof ZkeepError) || !['missing', 'refused'].includes(thrown.kind)) throw thrown;
     // What leads to the base may be gone: then only the new snapshots' properties are known.
     return plan.steps.length > 0 ? plan.steps : await leadingTo(view, plan);
   }

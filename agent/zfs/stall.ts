@@ -12,7 +12,7 @@ export const SUSPENDED = 'zfs.suspended';
 
 /**
  * The chunks as they come; whenever none comes for a while, `look` is awaited,
- * and what it throws ends the waiting.
+ * and what it throws ends the waiting. Ending the source is up to the caller: it may hang.
  *
  * @example for await (const chunk of watchStream(stdout, () => checkPool('tank'))) ...
  */

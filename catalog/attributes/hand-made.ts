@@ -39,12 +39,6 @@ export function attributesOfFiles({ dataset, pool, datasets }: HandMade): Attrib
   return { format: 1, dataset, outputs, parsed: parseOutputs(dataset, outputs) };
 }
 
-/** The datasets that a file of `zfs get -rHp all` tells of, in its order; empty when it is none. */
-export function datasetsInFile(file: string | Uint8Array): string[] {
-  const text = textIn(file);
-  return namesIn(rowsIn(text, optionOf(text))).filter((name) => !isPoint(name));
-}
-
 /** Most characters of one dataset's rows that are kept: what is parsed of them says it all once more. */
 const MAX_KEPT = 8 * 1024 * 1024;
 

@@ -16,7 +16,7 @@ export type PropertyRole =
   | 'settable'
   /** Only `zfs create` sets it; it comes back with the stream, or is lost. */
   | 'create-only'
-  /** A user property: any name with a colon, any value. */
+  /** A user property: its name has a colon, its value is the user's. */
   | 'user'
   /** Native, and not known here: of a newer ZFS, or of another one. */
   | 'unknown';

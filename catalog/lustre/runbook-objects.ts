@@ -85,7 +85,7 @@ export function threeWays(question: RunbookQuestion): RunbookStep[] {
         "Way B: raise the MDT's ids above those of the OSTs, then mount, and let LFSCK gather the objects",
       commands: [
         `mkdir -p /mnt/raw; mount -t zfs -o zfsutil ${word(target)} /mnt/raw`,
-        'cp -p /mnt/raw/lov_objid /root/lov_objid.before; od -An -tu8 /mnt/raw/lov_objid /mnt/raw/lov_objseq',
+        'cp -p /mnt/raw/lov_objid ./lov_objid.before; od -An -tu8 /mnt/raw/lov_objid /mnt/raw/lov_objseq',
         `${write} /mnt/raw/lov_objid OST_INDEX LAST_ID`,
         'od -An -tu8 /mnt/raw/lov_objid; umount /mnt/raw',
       ],

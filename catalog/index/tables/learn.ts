@@ -19,7 +19,7 @@ export function learnSettings(db: IndexDatabase, { attributes, settings }: ReadA
   if (row !== NOTHING) for (const { id } of lacking) remakeDrift(db, id);
 }
 
-/** Drops those of these settings that no backup has any more. */
+/** Drops those of these settings that are without a backup. */
 export function dropUnused(db: IndexDatabase, rows: Iterable<number>): void {
   for (const row of new Set(rows)) {
     if (row === NOTHING) continue;

@@ -69,17 +69,12 @@ class Context {
 
 /** Makes frames of one level. */
 export class FrameCompressor {
-  readonly #context: Context;
+  readonly #level: number;
+  #context: Context | undefined;
 
   /** @param level zstd's level, 1 to 19. */
   constructor(level: number) {
-    const params = {
-      [constants.ZSTD_c_compressionLevel]: level,
-      ...(level === DEFAULT_LEVEL ? SMALL_TABLES : {}),
-      [constants.ZSTD_c_checksumFlag]: 1,
-      [constants.ZSTD_c_contentSizeFlag]: 1,
-    };
-    this.#context = new Context(createZstdCompress({ params }));
+    this.#level = level;
   }
 
   /**
@@ -88,17 +83,19 @@ export class FrameCompressor {
    * @param raw at most {@link FRAME_SIZE} bytes.
    * @param into where it is put; `compressBound` of the raw bytes are always enough.
    * @returns its bytes.
-   * @throws {ZkeepError} `failed` when it does not fit.
+   * @throws {ZkeepError} `failed` when it does not fit; the next frame is whole again.
    * @example const length = compressor.compress(raw, arena.subarray(at))
    */
   compress(raw: Uint8Array, into: Uint8Array): number {
-    const { read, written } = this.#context.write(constants.ZSTD_e_end, raw, into);
-    if (read === raw.length && written < into.length) return written;
+    const context = this.#context ?? makeCompressContext(this.#level);
+    this.#context = undefined; // a context that failed would go on in the middle of its frame
+    const { read, written } = context.write(constants.ZSTD_e_end, raw, into);
+    if (read === raw.length && written < into.length) {
+      this.#context = context;
+      return written;
+    }
+    context.close();
     throw new ZkeepError('failed', 'zstd.room', `a frame of ${raw.length} bytes has no room`);
-  }
-
-  close(): void {
-    this.#context.close();
   }
 }
 
@@ -134,6 +131,16 @@ export class FrameDecompressor {
     this.#context?.close();
     this.#context = undefined;
   }
+}
+
+function makeCompressContext(level: number): Context {
+  const params = {
+    [constants.ZSTD_c_compressionLevel]: level,
+    ...(level === DEFAULT_LEVEL ? SMALL_TABLES : {}),
+    [constants.ZSTD_c_checksumFlag]: 1,
+    [constants.ZSTD_c_contentSizeFlag]: 1,
+  };
+  return new Context(createZstdCompress({ params }));
 }
 
 function makeDecompressContext(): Context {

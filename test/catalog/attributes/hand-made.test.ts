@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { parseAttributes } from '../../../catalog/attributes/attributes.ts';
-import { attributesOfFiles, datasetsInFile } from '../../../catalog/attributes/hand-made.ts';
+import { attributesOfFiles } from '../../../catalog/attributes/hand-made.ts';
 import { ZkeepError } from '../../../catalog/errors.ts';
 import { recorded } from './printed.ts';
 
@@ -59,16 +59,6 @@ test('of a file that tells of several pools the second is found as well, and onl
   const deceiving =
     'tank\tsize\t1\t-\ntank\thealth\tONLINE\t-\ntank\tlab:x\tone\nother\thealth\tFAULTED\tlocal\n';
   assert.throws(() => attributesOfFiles({ dataset: 'other', pool: deceiving }), { code: 'attributes.other' });
-});
-
-test('a file tells which datasets it is about', () => {
-  assert.deepEqual(datasetsInFile(recorded('lustre/zfs-get-all.s1.txt')), [
-    'mdtpool',
-    'mdtpool/mdt0',
-    'mgspool',
-    'mgspool/mgt',
-  ]);
-  assert.deepEqual(datasetsInFile(pool), []);
 });
 
 test('a value over several lines and bytes that are not UTF-8 are kept', () => {
