@@ -28,6 +28,20 @@ export function compactMoment(milliseconds: number): string {
   return new Date(milliseconds).toISOString().replace(/[-:]|\.\d+/g, '');
 }
 
+/**
+ * A snapshot's name of this moment, or of the first second after it whose name is
+ * free: a run that was killed may have left one in this very second, and a set must
+ * not take some of its datasets from there.
+ *
+ * @param taken whether a dataset of the run has a snapshot of that name; it has finitely many.
+ * @example freeName('zkeep', Date.UTC(2026, 10, 20, 9), () => false); // 'zkeep-20261120T090000Z'
+ */
+export function freeName(prefix: string, milliseconds: number, taken: (name: string) => boolean): string {
+  let moment = milliseconds;
+  while (taken(`${prefix}-${compactMoment(moment)}`)) moment += 1000;
+  return `${prefix}-${compactMoment(moment)}`;
+}
+
 type Fields = readonly [number, number, number, number, number, number];
 
 /** February 30 and 25 o'clock are none: a `Date` would silently make another moment of them. */

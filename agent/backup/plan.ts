@@ -3,7 +3,7 @@ import { chooseBase } from '../../catalog/chain/base.ts';
 import { ZkeepError } from '../../catalog/errors.ts';
 import type { KnownSnapshot } from '../../catalog/protocol/protocol.ts';
 import { type Guid, guidOf } from '../../catalog/words.ts';
-import { compactMoment } from '../moments.ts';
+import { freeName } from '../moments.ts';
 import type { PointFacts, SourceFacts } from '../zfs/list.ts';
 import { poolOf } from '../zfs/names.ts';
 import { sendCommand, sendFlags } from '../zfs/send.ts';
@@ -82,7 +82,8 @@ export function planBackup(question: {
   readonly request: BackupRequest;
 }): BackupPlan {
   const { sources, roots, recursive, known, request } = question;
-  const name = request.snapshot ?? `zkeep-${compactMoment(request.now)}`;
+  const taken = (free: string) => sources.some((source) => snapshotNamed(source, free) !== undefined);
+  const name = request.snapshot ?? freeName('zkeep', request.now, taken);
   const lacking =
     request.snapshot === undefined ? [] : sources.filter((source) => !snapshotNamed(source, name));
   const lackingRoot = lacking.find(({ dataset }) => roots.includes(dataset));

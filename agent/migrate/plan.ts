@@ -1,7 +1,7 @@
 /** What a migration will do: decided here, purely, printed by `--dry-run`, done by `run.ts`. */
 import { ZkeepError } from '../../catalog/errors.ts';
 import type { Guid } from '../../catalog/words.ts';
-import { compactMoment } from '../moments.ts';
+import { freeName } from '../moments.ts';
 import type { Target } from '../restore/target.ts';
 import type { PointFacts, SourceFacts } from '../zfs/list.ts';
 import { receiveCommand } from '../zfs/receive.ts';
@@ -61,7 +61,9 @@ export function planMigration(question: {
   if (source.dataset === place.target) throw sameDataset(place.target);
   const rest = restOf(source, place);
   const base = rest ? rest.point : baseOf(source, place);
-  const name = `migrate-${compactMoment(now)}`;
+  const taken = (free: string) =>
+    source.points.some(({ kind, name }) => kind === 'snapshot' && name === free);
+  const name = freeName('migrate', now, taken);
   const steps = [...(rest ? [rest.step] : []), newStep(source, place.target, name, base)];
   const kept = new Set([name, base?.name]);
   const release = source.points.filter(({ kind, name: old }) => kind === 'snapshot' && OWN.test(old));

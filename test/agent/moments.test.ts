@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { compactMoment, parseMoment } from '../../agent/moments.ts';
+import { compactMoment, freeName, parseMoment } from '../../agent/moments.ts';
 import { ZkeepError } from '../../catalog/errors.ts';
 
 const refused = (thrown: unknown) => thrown instanceof ZkeepError && thrown.kind === 'usage';
@@ -54,5 +54,11 @@ describe('a moment', () => {
 
   it('in a name holds only what ZFS allows there', () => {
     assert.equal(compactMoment(Date.UTC(2026, 10, 20, 9, 0, 0, 123)), '20261120T090000Z');
+  });
+
+  it('in a name is the next free second where a name is taken', () => {
+    const left = new Set(['zkeep-20261120T090000Z', 'zkeep-20261120T090001Z']);
+    const name = freeName('zkeep', Date.UTC(2026, 10, 20, 9), (taken) => left.has(taken));
+    assert.equal(name, 'zkeep-20261120T090002Z');
   });
 });

@@ -52,6 +52,22 @@ describe('the plan of a backup', () => {
     ]);
   });
 
+  it('takes all of a set anew when a run that was killed in this very second left a part', () => {
+    const made = plan([source('one/a', [point('one/a', NEW, 1)]), source('two/b')]);
+    const free = 'zkeep-20261120T090001Z';
+    assert.deepEqual(
+      made.take.map(({ command }) => command.at(-1)),
+      [`one/a@${free}`, `two/b@${free}`],
+    );
+    assert.deepEqual(
+      made.datasets.map(({ snapshot, guid }) => [snapshot, guid]),
+      [
+        [free, null],
+        [free, null],
+      ],
+    );
+  });
+
   it('starts from the newest that both sides have, and lets go of its hold', () => {
     const points = [
       point('tank/a', 'one', 1),
