@@ -151,13 +151,13 @@ async function openBackup(
 async function putSegment(
   client: ServiceClient,
   backup: BackupId,
-  { number, segment, body }: PackedSegment,
+  { body, ...part }: PackedSegment,
   signal: AbortSignal,
 ): Promise<void> {
   await retry(
     async (attempt) => {
-      const [grant] = await client.writeGrants(backup, [{ number, segment }], signal);
-      if (!grant) throw new RangeError(`no grant for segment ${number}`);
+      const [grant] = await client.writeGrants(backup, [part], signal);
+      if (!grant) throw new RangeError(`no grant for segment ${part.number}`);
       try {
         await putByGrant(grant, body, signal);
       } catch (thrown) {

@@ -22,7 +22,7 @@ import {
   SetIdSchema,
   TimeSchema,
 } from '../schema.ts';
-import { BeginSchema, StreamSummarySchema } from '../stream/state.ts';
+import { BeginSchema, ReaderStateSchema, ResumePointSchema, StreamSummarySchema } from '../stream/state.ts';
 
 /** Where the service listens when nothing else is said. */
 export const DEFAULT_PORT = 8470;
@@ -111,6 +111,10 @@ export type OpenBackup = Static<typeof OpenBackupSchema>;
 export const PartSchema = Type.Object({
   number: Type.Integer({ minimum: 0 }),
   segment: SegmentSchema,
+  /** The reader's state behind its last byte. */
+  after: ReaderStateSchema,
+  /** The last point in the stream up to there; it may lie in an earlier part. */
+  point: Nullable(ResumePointSchema),
 });
 export type Part = Static<typeof PartSchema>;
 

@@ -13,7 +13,7 @@ import { RecordView } from './reading/record-view.ts';
 import * as refusals from './reading/refusals.ts';
 import { AwaitedSpills } from './reading/spill.ts';
 import { RECORD_NAMES, RECORD_SIZE, RECORDS, SUM_AT, TOGUID_AT } from './record.ts';
-import type { Begin, EntryPoint, ReaderState, StreamSummary } from './state.ts';
+import type { Begin, EntryPoint, ReaderState, ResumePoint, StreamSummary } from './state.ts';
 import type { StreamPlace } from './stream-error.ts';
 
 export type { RecordView };
@@ -105,6 +105,11 @@ export class StreamReader {
   /** END was taken: nothing may follow. */
   get ended(): boolean {
     return this.#checksum !== undefined;
+  }
+
+  /** The last whole record from which `zfs send -t` could go on, if there was one. */
+  get point(): ResumePoint | undefined {
+    return undefined;
   }
 
   /**

@@ -4,7 +4,7 @@
  */
 import { FLETCHER4_ROOM } from '../../stream/fletcher4.ts';
 import { StreamReader } from '../../stream/reader.ts';
-import type { Begin, EntryPoint, ReaderState, StreamSummary } from '../../stream/state.ts';
+import type { Begin, EntryPoint, ReaderState, ResumePoint, StreamSummary } from '../../stream/state.ts';
 import { parseDigest } from '../../words.ts';
 import type { Segment } from '../manifest.ts';
 import { Arenas, FRAME_STRIDE, packingRoom } from './arenas.ts';
@@ -19,6 +19,10 @@ export interface PackedSegment {
   /** From 0. */
   readonly number: number;
   readonly segment: Segment;
+  /** The reader's state behind its last byte. */
+  readonly after: ReaderState;
+  /** The last point in the stream up to there from which `zfs send -t` could go on. */
+  readonly point: ResumePoint | null;
   /** Lies in memory that is used again: only good until `send` has resolved. */
   readonly body: Buffer;
 }
@@ -194,7 +198,8 @@ class Packer {
 
   #closeSegment(open: OpenSegment): void {
     this.#open = undefined;
-    const sending: Promise<void> = this.#seal(open)
+    const end = { after: this.#reader.save(), point: this.#reader.point ?? null };
+    const sending: Promise<void> = this.#seal(open, end)
       .catch((thrown: unknown) => {
         this.#failure ??= { thrown };
         this.#stop.abort(thrown);
@@ -207,7 +212,7 @@ class Packer {
     this.#sending.add(sending);
   }
 
-  async #seal(open: OpenSegment): Promise<void> {
+  async #seal(open: OpenSegment, end: Pick<PackedSegment, 'after' | 'point'>): Promise<void> {
     const { arena } = open;
     const frames = await Promise.all(open.frames);
     this.#signal.throwIfAborted();
@@ -223,7 +228,7 @@ class Packer {
       entry: open.entry,
     };
     const body = Buffer.from(arena, 0, length);
-    await this.#options.send({ number: open.number, segment, body }, this.#signal);
+    await this.#options.send({ number: open.number, segment, ...end, body }, this.#signal);
     this.#progress.stored += length;
     this.#options.onProgress?.({ ...this.#progress });
   }
