@@ -49,15 +49,18 @@ export interface FaultProxy {
   readonly exchanges: number;
   /** Connections that are open. */
   readonly connections: number;
+  /** Bytes of bodies that were passed on, to the server and from it. */
+  readonly passed: { readonly up: number; readonly down: number };
   stop(): Promise<void>;
 }
 
 /**
  * Starts a proxy before a server on loopback.
  *
+ * @param port where it listens; 0: any free port.
  * @example proxy.meet({ cutDown: 1000 }); // the next answer ends after 1,000 bytes of its body
  */
-export async function startFaultProxy(targetPort: number): Promise<FaultProxy> {
+export async function startFaultProxy(targetPort: number, port = 0): Promise<FaultProxy> {
   const line = new Line();
   const server = createServer({ noDelay: true }, (client) => {
     line.sockets.add(client);
@@ -65,7 +68,7 @@ export async function startFaultProxy(targetPort: number): Promise<FaultProxy> {
     if (line.refusesNow()) client.resetAndDestroy();
     else join(line, client, dial({ port: targetPort, host: '127.0.0.1', noDelay: true }));
   });
-  server.listen(0, '127.0.0.1');
+  server.listen(port, '127.0.0.1');
   await once(server, 'listening');
   const address = server.address();
   if (address === null || typeof address === 'string') throw new Error('the proxy has no port');
@@ -83,6 +86,9 @@ export async function startFaultProxy(targetPort: number): Promise<FaultProxy> {
     get connections() {
       return line.sockets.size;
     },
+    get passed() {
+      return { ...line.passed };
+    },
     async stop() {
       server.close();
       const closing = [...line.sockets].map((socket) => once(socket, 'close'));
@@ -96,6 +102,7 @@ export async function startFaultProxy(targetPort: number): Promise<FaultProxy> {
 class Line {
   readonly faults: { readonly fault: Fault; left: number }[] = [];
   readonly sockets = new Set<Socket>();
+  readonly passed = { up: 0, down: 0 };
   met = 0;
   exchanges = 0;
 
@@ -148,12 +155,15 @@ function join(line: Line, client: Socket, server: Socket): void {
       if (exchange.fault.refuse) return reset();
       if (exchange.fault.busy) exchange.answerBusy(client);
     }
-    if (!exchange.fault.busy) await exchange.up.pass(data, server, exchange.fault, reset);
+    if (!exchange.fault.busy) {
+      line.passed.up += await exchange.up.pass(data, server, exchange.fault, reset);
+    }
   };
   const down = async (data: Buffer) => {
     if (exchange?.fault.dropAnswer) return reset();
     if (exchange?.fault.withholdAnswer) return;
-    await exchange?.down.pass(data, client, exchange.fault, reset);
+    if (!exchange) return;
+    line.passed.down += await exchange.down.pass(data, client, exchange.fault, reset);
   };
   server.on('error', () => client.resetAndDestroy()).on('close', () => client.destroy());
   client.on('close', () => server.destroy());
@@ -187,7 +197,8 @@ class Direction {
     this.#flip = flip ?? -1;
   }
 
-  async pass(data: Buffer, to: Socket, { delay = 0, rate }: Fault, reset: () => void): Promise<void> {
+  /** @returns how many bytes of the body it passed on. */
+  async pass(data: Buffer, to: Socket, { delay = 0, rate }: Fault, reset: () => void): Promise<number> {
     this.began = true;
     const pause = delay + (rate ? (data.length / rate) * 1000 : 0);
     if (pause > 0) await sleep(pause);
@@ -201,6 +212,7 @@ class Direction {
     await write(to, passed);
     if (isOver && this.#resets) reset();
     else if (isOver) await new Promise(() => {});
+    return passed.length - start;
   }
 
   /** Where the body begins in these bytes of the exchange. */

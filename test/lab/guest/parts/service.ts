@@ -1,5 +1,5 @@
 /** The real service, `bin/zkeep-server`, on a data folder and a port of its own. */
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
 import { execa } from 'execa';
 import { SnapshotsAnswerSchema } from '../../../../catalog/protocol/pages.ts';
@@ -18,11 +18,14 @@ export class Service {
   readonly data: string;
   token = '';
   readonly #port: number;
+  readonly #publicUrl: string | undefined;
   #process: { kill(signal: NodeJS.Signals): void; readonly ended: Promise<unknown> } | undefined;
 
-  constructor(data: string, port = 18_470) {
+  /** @param publicUrl what grants name, where agents shall reach the objects another way. */
+  constructor(data: string, port = 18_470, publicUrl?: string) {
     this.data = data;
     this.#port = port;
+    this.#publicUrl = publicUrl;
     this.url = `http://127.0.0.1:${port}`;
   }
 
@@ -45,7 +48,10 @@ export class Service {
       'lab',
     );
     const logFile = `${this.data}.log`;
-    const child = execa(SERVER, ['--data', this.data, '--port', String(this.#port)], {
+    const config = `${this.data}.toml`;
+    await writeFile(config, this.#publicUrl === undefined ? '' : `public_url = "${this.#publicUrl}"\n`);
+    const where = ['--config', config, '--data', this.data, '--port', String(this.#port)];
+    const child = execa(SERVER, where, {
       stdin: 'ignore',
       stdout: { file: logFile, append: true },
       stderr: { file: logFile, append: true },
