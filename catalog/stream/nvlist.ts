@@ -1,10 +1,10 @@
 /**
  * Name-value lists in XDR, as OpenZFS's libnvpair packs them (`nvpair.c`,
- * `nvs_xdr_*`): what the BEGIN of a package carries. Only written, never read.
+ * `nvs_xdr_*`): what the BEGIN of a package carries, and a resume token. `reading/nvlist.ts` reads them.
  */
 
-/** A value of a pair: a flag that is there, an unsigned 64-bit number, a text or its bytes, another list. */
-export type NvValue = true | bigint | string | Uint8Array | NvList;
+/** A value of a pair: a flag that is there, an unsigned 64-bit number or several, a text or its bytes, another list. */
+export type NvValue = true | bigint | readonly bigint[] | string | Uint8Array | NvList;
 /** Names and values, in their order. */
 export interface NvList extends ReadonlyMap<string, NvValue> {}
 
@@ -25,14 +25,14 @@ const LIST_HEAD = Uint8Array.of(0, 0, 0, 0, 0, 0, 0, 1);
 const LIST_END = new Uint8Array(8);
 
 /** `data_type_t`. */
-const TYPES = { boolean: 1, uint64: 8, string: 9, nvlist: 19 } as const;
+const TYPES = { boolean: 1, uint64: 8, string: 9, uint64_array: 16, nvlist: 19 } as const;
 /** Bytes of `nvpair_t` and `nvlist_t` in memory (64 bit), which a reader allocates by. */
 const PAIR_IN_MEMORY = 16;
 const LIST_IN_MEMORY = 24;
 
 interface Packed {
   readonly type: number;
-  readonly count: 0 | 1;
+  readonly count: number;
   readonly bytes: Uint8Array;
   /** Bytes of the value in memory. */
   readonly memory: number;
@@ -57,8 +57,14 @@ function packValue(value: NvValue): Packed {
     const text = typeof value === 'string' ? Buffer.from(value, 'utf8') : value;
     return { type: TYPES.string, count: 1, bytes: packText(text), memory: round8(text.length + 1) };
   }
+  if (isNumbers(value)) {
+    const bytes = Buffer.concat([u32(value.length), ...value.map(u64)]);
+    return { type: TYPES.uint64_array, count: value.length, bytes, memory: value.length * 8 };
+  }
   return { type: TYPES.nvlist, count: 1, bytes: packList(value), memory: LIST_IN_MEMORY };
 }
+
+const isNumbers = (value: readonly bigint[] | NvList): value is readonly bigint[] => Array.isArray(value);
 
 function packText(text: Uint8Array): Uint8Array {
   const padded = new Uint8Array(4 + Math.ceil(text.length / 4) * 4);
