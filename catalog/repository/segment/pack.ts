@@ -3,7 +3,7 @@
  * compressed, encrypted, hashed, and handed on, with bounded memory.
  */
 import { FLETCHER4_ROOM } from '../../stream/fletcher4.ts';
-import { StreamReader } from '../../stream/reader.ts';
+import { type ReaderOptions, StreamReader } from '../../stream/reader.ts';
 import type { Begin, EntryPoint, ReaderState, ResumePoint, StreamSummary } from '../../stream/state.ts';
 import { parseDigest } from '../../words.ts';
 import type { Segment } from '../manifest.ts';
@@ -27,12 +27,25 @@ export interface PackedSegment {
   readonly body: Buffer;
 }
 
+/** Where the packing of a stream goes on whose first segments are stored already. */
+export interface PackStart {
+  /** The number of the next segment: so many are stored. */
+  readonly number: number;
+  /** The reader's state behind the last byte of those. */
+  readonly after: ReaderState;
+  readonly begin: Begin;
+  /** The last point in them. */
+  readonly point: ResumePoint | null;
+}
+
 export interface PackOptions {
   /** zstd's level, 1 to 19. */
   readonly level?: number;
   /** age recipients; empty: not encrypted. */
   readonly recipients: readonly string[];
-  /** Awaited when BEGIN was read, before the first `send`. What it throws ends the packing. */
+  /** The source is the rest of a stream, from the byte `start.after.at` on. By default it is a whole one. */
+  readonly start?: PackStart;
+  /** Awaited when BEGIN was read, before the first `send`; not called for a rest. What it throws ends the packing. */
   readonly onBegin?: (begin: Begin) => Promise<void>;
   /** Stores one segment durably; called for several at once, in any order of ending. It retries by itself. */
   readonly send: (part: PackedSegment, signal: AbortSignal) => Promise<void>;
@@ -50,6 +63,7 @@ export interface PackOptions {
  * @param source pieces of any size; it is read only as fast as segments are stored.
  * @throws {StreamError} at the first byte that is not a stream's; what `onBegin`, `send` or the source throws.
  * @example const summary = await packStream(child.stdout, { recipients: [], send: store })
+ * @example const summary = await packStream(rest, { recipients: [], send: store, start: { number: 3, after, begin, point } })
  */
 export async function packStream(
   source: AsyncIterable<Uint8Array>,
@@ -94,8 +108,8 @@ class Packer {
   readonly #sending = new Set<Promise<void>>();
   readonly #progress = { bytes: 0, stored: 0 };
   #failure: { readonly thrown: unknown } | undefined;
-  #begun = false;
-  #next = 0;
+  #begun: boolean;
+  #next: number;
   #open: OpenSegment | undefined;
   #slot: Slot | undefined;
   #filled = 0;
@@ -106,10 +120,14 @@ class Packer {
     this.#signal = options.signal ? AbortSignal.any([options.signal, this.#stop.signal]) : this.#stop.signal;
     // Each worker has a frame at hand and some to follow: pipes give in bursts.
     this.#ring = new SlotRing(4 * pool.size + 4, FLETCHER4_ROOM);
-    this.#reader = new StreamReader({
+    const reading: ReaderOptions = {
       room: { memory: this.#ring.memory, at: 0 },
       onEntryPoint: (entry) => this.#enter(entry),
-    });
+    };
+    const { start } = options;
+    this.#reader = start ? StreamReader.resume(start.after, start.begin, reading) : new StreamReader(reading);
+    this.#begun = start !== undefined;
+    this.#next = start?.number ?? 0;
   }
 
   /** The first failure: later ones are its consequences. */
@@ -198,7 +216,9 @@ class Packer {
 
   #closeSegment(open: OpenSegment): void {
     this.#open = undefined;
-    const end = { after: this.#reader.save(), point: this.#reader.point ?? null };
+    // A reader that began in the middle knows no point until it has passed one.
+    const point = this.#reader.point ?? this.#options.start?.point ?? null;
+    const end = { after: this.#reader.save(), point };
     const sending: Promise<void> = this.#seal(open, end)
       .catch((thrown: unknown) => {
         this.#failure ??= { thrown };
