@@ -7,6 +7,7 @@ import { addBackup } from './backup.ts';
 import { exitCodeOf, tellFailure } from './command.ts';
 import { addExport } from './export.ts';
 import { addImport } from './import.ts';
+import { addLeftovers } from './leftovers.ts';
 import { addList } from './list.ts';
 import { addLustre } from './lustre/lustre.ts';
 import { addMigrate } from './migrate.ts';
@@ -63,6 +64,7 @@ export function makeProgram(exit: (code: number) => void): Command {
     addAttributes,
     addPlan,
     addVerify,
+    addLeftovers,
     addLustre,
   ]) {
     add(program, exit);

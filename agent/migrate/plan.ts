@@ -91,6 +91,11 @@ export function commandsOf({ source, steps, properties, release }: MigrationPlan
   ].map((command) => [...command]);
 }
 
+/** Whether a migration took a snapshot of this name. */
+export function isMigrated(name: string): boolean {
+  return OWN.test(name);
+}
+
 function newStep(source: SourceFacts, target: string, name: string, base: PointFacts | null): MigrationStep {
   const { dataset, type } = source;
   const snapshot = snapshotOf(dataset, name);

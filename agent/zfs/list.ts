@@ -53,15 +53,32 @@ export async function listSources(
   const found: SourceFacts[] = [];
   for (let at = 0; at < names.length; at += AT_ONCE) {
     const some = names.slice(at, at + AT_ONCE);
-    const list = async (types: string, columns: string[], depth: string[]) =>
-      await run(['zfs', 'list', '-Hp', '-t', types, '-o', columns.join(','), ...depth, ...some], { signal });
-    const [datasets, points] = await Promise.all([
-      list('filesystem,volume', DATASET_COLUMNS, recursive ? ['-r'] : []),
-      list('snapshot,bookmark', POINT_COLUMNS, recursive ? ['-r'] : ['-d', '1']),
-    ]);
-    found.push(...joinSources(parseDatasets(datasets), parsePoints(points)));
+    const depth = recursive ? ['-r'] : [];
+    found.push(
+      ...(await listLot([...depth, ...some], [...(recursive ? depth : ['-d', '1']), ...some], signal)),
+    );
   }
   return found;
+}
+
+/** All datasets of this host, as {@link listSources} gives them: two questions, however many there are. */
+export async function listHost(signal: AbortSignal): Promise<SourceFacts[]> {
+  return await listLot([], [], signal);
+}
+
+/** @param datasets what the question about datasets ends with; `points`: that about snapshots and bookmarks. */
+async function listLot(
+  datasets: readonly string[],
+  points: readonly string[],
+  signal: AbortSignal,
+): Promise<SourceFacts[]> {
+  const list = async (types: string, columns: readonly string[], rest: readonly string[]) =>
+    await run(['zfs', 'list', '-Hp', '-t', types, '-o', columns.join(','), ...rest], { signal });
+  const [found, remembered] = await Promise.all([
+    list('filesystem,volume', DATASET_COLUMNS, datasets),
+    list('snapshot,bookmark', POINT_COLUMNS, points),
+  ]);
+  return joinSources(parseDatasets(found), parsePoints(remembered));
 }
 
 /** One dataset as {@link listSources} gives it. */

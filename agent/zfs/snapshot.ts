@@ -41,6 +41,15 @@ export function destroyCommand(snapshot: string): string[] {
   return ['zfs', 'destroy', snapshot];
 }
 
+/**
+ * Destroys one bookmark.
+ *
+ * @param bookmark `pool/dataset#name`.
+ */
+export function destroyBookmarkCommand(bookmark: string): string[] {
+  return ['zfs', 'destroy', bookmark];
+}
+
 /** Holds snapshots; a hold of ours that is there already is as good. */
 export async function hold(snapshots: readonly string[], signal?: AbortSignal): Promise<void> {
   for (let at = 0; at < snapshots.length; at += AT_ONCE) {

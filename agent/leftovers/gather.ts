@@ -1,0 +1,95 @@
+/** Asks ZFS and the service for what `decide.ts` judges: a bounded number of questions, and nothing is changed. */
+import { hostname } from 'node:os';
+import { ZkeepError } from '../../catalog/errors.ts';
+import type { BackupSummary } from '../../catalog/protocol/protocol.ts';
+import { decodeToken } from '../../catalog/stream/token.ts';
+import type { Guid } from '../../catalog/words.ts';
+import { isAlive } from '../backup/writer.ts';
+import type { ServiceClient } from '../service/client.ts';
+import { holdsOn, usedBy } from '../zfs/holds.ts';
+import { listHost, type SourceFacts } from '../zfs/list.ts';
+import { snapshotOf } from '../zfs/snapshot.ts';
+import type { HereFacts, KeptFacts, PartialReceive } from './facts.ts';
+import { isCandidate } from './points.ts';
+
+/** Most snapshots whose holds and sizes are asked: 500 go into one question. */
+const MOST_SNAPSHOTS = 5_000;
+/** Most snapshots that the service is asked for the backups of: a question each. */
+const MOST_PARTIALS = 100;
+
+/**
+ * Asks ZFS: two questions about the whole host, and two for every 500 snapshots that
+ * are zkeep's own or are held, at most 22 in all.
+ *
+ * @param onMore told how many snapshots were left out, beyond the first thousands.
+ * @throws {ZkeepError} when ZFS cannot be asked.
+ */
+export async function askHere(signal: AbortSignal, onMore: (count: number) => void): Promise<HereFacts> {
+  const sources = await listHost(signal);
+  const names = sources.flatMap(({ points }) =>
+    points
+      .filter((point) => point.kind === 'snapshot' && isCandidate(point))
+      .map(({ dataset, name }) => snapshotOf(dataset, name)),
+  );
+  if (names.length > MOST_SNAPSHOTS) onMore(names.length - MOST_SNAPSHOTS);
+  const asked = names.slice(0, MOST_SNAPSHOTS);
+  const [holds, used] = await Promise.all([holdsOn(asked, signal), usedBy(asked, signal)]);
+  return { sources, holds, used, partials: sources.flatMap(partialOf) };
+}
+
+/** What a token says is read without ZFS. */
+export function partialOf({ dataset, resumeToken }: SourceFacts): PartialReceive[] {
+  if (resumeToken === undefined) return [];
+  try {
+    const { toguid, fromguid, toname, bytes } = decodeToken(resumeToken);
+    return [{ dataset, token: { to: toguid, from: fromguid, name: toname, bytes: Number(bytes) } }];
+  } catch (thrown) {
+    if (!(thrown instanceof ZkeepError)) throw thrown;
+    return [{ dataset, token: null }];
+  }
+}
+
+/**
+ * Asks the service: what is open, what is known of the candidates' datasets, and
+ * which backups bring what was being received.
+ *
+ * @param here what ZFS says; `null` where it could not be asked.
+ * @throws {ZkeepError} when the service cannot be asked.
+ */
+export async function askService(
+  client: Pick<ServiceClient, 'openBackups' | 'known' | 'backups'>,
+  here: HereFacts | null,
+  signal: AbortSignal,
+): Promise<KeptFacts> {
+  const host = hostname();
+  const all = await client.openBackups({}, signal);
+  const open = all.filter(({ source, writer }) => source.host === host || writer.host === host);
+  const writers = new Set(open.flatMap(({ writer }) => (writer.host === host ? [writer.process] : [])));
+  return {
+    open,
+    known: await client.known(guidsToAsk(here), signal),
+    backups: await backupsOf(client, here, signal),
+    living: new Set([...writers].filter(isAlive)),
+  };
+}
+
+/** All points of the datasets that have a candidate: which base comes next depends on them all. */
+function guidsToAsk(here: HereFacts | null): Guid[] {
+  const having = (here?.sources ?? []).filter(({ points }) => points.some(isCandidate));
+  return [...new Set(having.flatMap(({ points }) => points.map(({ guid }) => guid)))];
+}
+
+async function backupsOf(
+  client: Pick<ServiceClient, 'backups'>,
+  here: HereFacts | null,
+  signal: AbortSignal,
+): Promise<Map<Guid, BackupSummary[]>> {
+  const wanted = new Set((here?.partials ?? []).flatMap(({ token }) => (token ? [token.to] : [])));
+  const found = new Map<Guid, BackupSummary[]>();
+  for (const to of [...wanted].slice(0, MOST_PARTIALS)) {
+    const backups: BackupSummary[] = [];
+    for await (const backup of client.backups({ to }, signal)) backups.push(backup);
+    found.set(to, backups);
+  }
+  return found;
+}

@@ -1,0 +1,62 @@
+/** Backups that were opened and neither committed nor abandoned. */
+import { LEASE_MILLISECONDS, type OpenBackupRow } from '../../catalog/protocol/protocol.ts';
+import type { Guid } from '../../catalog/words.ts';
+import type { HereFacts, LeftoverFacts } from './facts.ts';
+import type { Leftover } from './leftover.ts';
+
+/** All that are open, those that are being written too. */
+export function leftOpen({ host, now, here, kept }: LeftoverFacts): Leftover[] {
+  return (kept?.open ?? []).map((open) => {
+    const { backup, opened, bytes, source } = open;
+    const running = isRunning(open, { host, now, living: kept?.living ?? new Set() });
+    const dataset = here ? datasetOf(open, here, host) : source.dataset;
+    const ours = dataset !== undefined && source.host === host;
+    return {
+      kind: 'open-backup',
+      dataset: dataset ?? source.dataset,
+      name: backup,
+      what: `${wordsFor(open, here)}; ${writerInWords(open, running, host)}`,
+      bytes,
+      since: Math.floor(Date.parse(opened) / 1000),
+      running,
+      continues: ours && !running ? ['zkeep', 'backup', dataset] : null,
+      clear: running ? [] : [['zkeep', 'backup', '--abandon', ours ? dataset : backup]],
+    };
+  });
+}
+
+/** Whether its writer is at it: a process of this host by its life, any other by when it was heard. */
+export function isRunning(
+  { writer, heard }: OpenBackupRow,
+  at: { readonly host: string; readonly now: number; readonly living: ReadonlySet<number> },
+): boolean {
+  if (writer.host === at.host) return at.living.has(writer.process);
+  return at.now - Date.parse(heard) < LEASE_MILLISECONDS;
+}
+
+/** The dataset of this host that has its snapshot, whatever it is called by now; `undefined`: none has. */
+function datasetOf({ source, to }: OpenBackupRow, { sources }: HereFacts, host: string): string | undefined {
+  const having = sources.filter(({ points }) => points.some((point) => isSnapshot(point, to)));
+  const named = having.find(({ dataset }) => dataset === source.dataset);
+  if (source.host !== host) return undefined;
+  return (named ?? having[0])?.dataset;
+}
+
+function isSnapshot({ kind, guid }: { kind: string; guid: Guid }, to: Guid): boolean {
+  return kind === 'snapshot' && guid === to;
+}
+
+function wordsFor({ source, to, from }: OpenBackupRow, here: HereFacts | null): string {
+  const points = (here?.sources ?? []).flatMap(({ points: all }) => all);
+  const point = points.find((each) => isSnapshot(each, to));
+  const kind = from === null ? 'full' : 'incremental';
+  if (point) return `an open ${kind} backup of ${source.dataset}@${point.name}`;
+  const gone = here === null ? '' : ', which is not on this host: it was an import, or its snapshot is gone';
+  return `an open ${kind} backup of ${source.dataset}, snapshot ${to}${gone}`;
+}
+
+function writerInWords({ writer, heard }: OpenBackupRow, running: boolean, host: string): string {
+  const who = `process ${writer.process} on ${writer.host}`;
+  if (running) return `${who} is at it`;
+  return writer.host === host ? `${who}, its writer, is dead` : `${who}, its writer, was last heard ${heard}`;
+}
