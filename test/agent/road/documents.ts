@@ -64,6 +64,24 @@ const ProofSchema = Type.Object(
   exact,
 );
 
+const LeftoverSchema = Type.Object(
+  {
+    kind: Type.Union(
+      ['open-backup', 'partial-receive', 'snapshot', 'hold', 'bookmark'].map((kind) => Type.Literal(kind)),
+    ),
+    dataset: Type.String(),
+    name: Type.String(),
+    what: Type.String(),
+    bytes: Nullable(BytesSchema),
+    since: Nullable(Type.String()),
+    running: Type.Boolean(),
+    continues: Nullable(Type.Array(Type.String())),
+    clear: Type.Array(Type.Array(Type.String())),
+  },
+  exact,
+);
+const UnaskedSchema = Type.Object({ who: Type.String(), code: Type.String(), message: Type.String() }, exact);
+
 const DOCUMENTS: Readonly<Record<string, readonly TSchema[]>> = {
   import: [
     Type.Object({ ...head, backups: Type.Array(StoredSchema), error: Type.Optional(ErrorSchema) }, exact),
@@ -148,6 +166,18 @@ const DOCUMENTS: Readonly<Record<string, readonly TSchema[]>> = {
     ),
   ],
   restore: RESTORE_DOCUMENTS,
+  leftovers: [
+    Type.Object(
+      {
+        ...head,
+        host: Type.String(),
+        leftovers: Type.Array(LeftoverSchema),
+        unjudged: Type.Integer({ minimum: 0 }),
+        unasked: Type.Array(UnaskedSchema),
+      },
+      exact,
+    ),
+  ],
   verify: [
     Type.Object(
       {
@@ -187,6 +217,9 @@ export interface Document {
   readonly pool: Static<typeof PoolSchema> | null;
   readonly segments: number;
   readonly bytes: number;
+  readonly leftovers: readonly Static<typeof LeftoverSchema>[];
+  readonly unjudged: number;
+  readonly unasked: readonly Static<typeof UnaskedSchema>[];
 }
 
 /** Passes when the text is one document of this command, or of its failure. */
