@@ -1,0 +1,87 @@
+/** What must outlive a power cut: where the soak is, and what it has counted. */
+import { open, readFile, rename } from 'node:fs/promises';
+
+/** How a cut is made. */
+export type Method = 'agent' | 'stop' | 'child' | 'service' | 'tcp' | 'store' | 'power';
+
+/** What came of all rounds of one kind in one direction. */
+export interface Row {
+  rounds: number;
+  readonly cuts: Partial<Record<Method, number>>;
+  /** Starts of zkeep after the first one of a round. */
+  tries: number;
+  /** Of these: went on in the middle, or sent the stream from its beginning. */
+  resumed: number;
+  again: number;
+  /** Bytes of objects that went between agent and store beyond one whole transfer. */
+  twice: number;
+  /** Most of them in a round, by the cuts of that round. */
+  worst: number;
+  /** What zkeep said when it ended badly after a cut, by code. */
+  readonly errors: Record<string, number>;
+  /** Why it went on or started again, in its own words without their figures. */
+  readonly reasons: Record<string, number>;
+  seconds: number;
+}
+
+/** A round that has begun. */
+export interface Round {
+  readonly number: number;
+  readonly kind: string;
+  phase: 'backup' | 'restore';
+  /** zkeep takes its own snapshot, at every start of it. */
+  readonly own: boolean;
+  /** `undefined` until a backup is stored whose restore can be tried. */
+  stored: { readonly snapshot: string; readonly bytes: number } | undefined;
+  cuts: number;
+  attempt: number;
+  /** Bytes of objects so far in this phase. */
+  moved: number;
+  /** Milliseconds. */
+  spent: number;
+}
+
+export interface State {
+  readonly seed: string;
+  readonly mebibytes: number;
+  readonly kinds: readonly string[];
+  /** Rounds that are over. */
+  rounds: number;
+  /** Service folders used up; each holds the backups of some rounds. */
+  epoch: number;
+  token: string;
+  round: Round | undefined;
+  readonly backups: Record<string, Row>;
+  readonly restores: Record<string, Row>;
+  readonly faults: string[];
+}
+
+export function newRow(): Row {
+  return {
+    rounds: 0,
+    cuts: {},
+    tries: 0,
+    resumed: 0,
+    again: 0,
+    twice: 0,
+    worst: 0,
+    errors: {},
+    reasons: {},
+    seconds: 0,
+  };
+}
+
+/** Keeps the state in a file so that after a power cut it is either this one or the one before. */
+export async function keep(path: string, state: State): Promise<void> {
+  const file = await open(`${path}.new`, 'w');
+  await file.writeFile(JSON.stringify(state));
+  await file.sync();
+  await file.close();
+  await rename(`${path}.new`, path);
+}
+
+/** The state that was kept, or `undefined` when there is none. */
+export async function kept(path: string): Promise<State | undefined> {
+  const text = await readFile(path, 'utf8').catch(() => undefined);
+  return text === undefined ? undefined : JSON.parse(text);
+}

@@ -1,0 +1,114 @@
+/** The kinds of streams that are cut: a dataset for each, filled so that its stream has what the kind is about. */
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { must, shell } from '../parts/command.ts';
+import { makeFilesystem } from '../parts/pool.ts';
+import { change, fill, fillRandom, fillText } from '../parts/tree.ts';
+
+export interface Kind {
+  readonly name: string;
+  /** With which zkeep sends it. */
+  readonly flags: readonly string[];
+  /** What of `base` the source keeps, where the stream is an incremental one. */
+  readonly base?: 'snapshot' | 'bookmark';
+  /** Options of `zfs create`. */
+  readonly options: readonly string[];
+  readonly volume?: true;
+  /** Many files, each with an extended attribute that needs a spill block. */
+  readonly spill?: true;
+}
+
+const PLAIN = ['-L', '-c'];
+const ENCRYPTED = ['-o', 'encryption=on', '-o', 'keyformat=passphrase'];
+
+export const KINDS = [
+  { name: 'full', flags: PLAIN, options: [] },
+  { name: 'large', flags: PLAIN, options: ['-o', 'recordsize=1M', '-o', 'compression=zstd'] },
+  { name: 'on-snapshot', flags: PLAIN, base: 'snapshot', options: ['-o', 'dnodesize=auto'] },
+  { name: 'on-bookmark', flags: PLAIN, base: 'bookmark', options: ['-o', 'recordsize=1M'] },
+  { name: 'raw', flags: ['-w'], options: ENCRYPTED },
+  { name: 'raw-on-snapshot', flags: ['-w'], base: 'snapshot', options: ENCRYPTED },
+  { name: 'raw-on-bookmark', flags: ['-w'], base: 'bookmark', options: ENCRYPTED },
+  { name: 'volume', flags: PLAIN, options: [], volume: true },
+  { name: 'volume-on-snapshot', flags: PLAIN, base: 'snapshot', options: [], volume: true },
+  { name: 'spill', flags: PLAIN, options: ['-o', 'dnodesize=legacy', '-o', 'xattr=sa'], spill: true },
+] as const satisfies readonly Kind[];
+
+/** Where the source of a kind lies in its pool. */
+export function sourceOf(kind: Kind): string {
+  return `tank/${kind.name}`;
+}
+
+/** The stored stream of the base of a kind that has one. */
+export function baseFile(folder: string, kind: Kind): string {
+  return join(folder, `${kind.name}-base.zfs`);
+}
+
+/**
+ * Makes the source of a kind.
+ *
+ * @param folder where the stream of its base is kept.
+ * @param mebibytes how large its stream becomes, about.
+ */
+export async function makeKind(kind: Kind, folder: string, mebibytes: number): Promise<void> {
+  await (kind.volume ? makeVolume : makeFiles)(kind, folder, mebibytes);
+}
+
+async function makeFiles(kind: Kind, folder: string, mebibytes: number): Promise<void> {
+  const dataset = sourceOf(kind);
+  const passphrase = join(folder, 'passphrase');
+  await writeFile(passphrase, 'correct horse battery\n');
+  const encrypted = kind.options.includes('encryption=on');
+  const key = encrypted ? ['-o', `keylocation=file://${passphrase}`] : [];
+  const place = await makeFilesystem(dataset, ...kind.options, ...key);
+  await fill(place);
+  await shell('for i in {1..400}; do head -c $((i * 41)) /dev/urandom >small-$i; done', place);
+  if (kind.spill) await must('python3', '-c', SPILL, place);
+  if (kind.base) {
+    await fillRandom(join(place, 'older'), 4);
+    await keepBase(kind, folder);
+    await change(place, 1);
+    // Holes, a shorter file, freed objects and some that are used anew: what only an incremental stream has.
+    await shell(
+      `fallocate -p -o 1M -l 700K older; truncate -s 3M older; rm small-{100..180}
+       for i in {100..140}; do head -c $((i * 90)) /dev/urandom >again-$i; done`,
+      place,
+    );
+  }
+  await fillText(join(place, 'text file'), Math.ceil(mebibytes / 10));
+  await fillRandom(join(place, 'random file'), mebibytes);
+  await must('zpool', 'sync', 'tank');
+}
+
+async function makeVolume(kind: Kind, folder: string, mebibytes: number): Promise<void> {
+  const dataset = sourceOf(kind);
+  const device = `/dev/zvol/${dataset}`;
+  const size = mebibytes + 16;
+  await must('zfs', 'create', '-s', '-V', `${size}M`, '-o', 'volblocksize=16K', ...kind.options, dataset);
+  const write = (from: string, skip: number, length: number) =>
+    shell(`for i in {1..200}; do [ -b ${device} ] && break; sleep .05; done
+      head -c ${length}M ${from} | dd of=${device} bs=1M seek=${skip} iflag=fullblock conv=fsync status=none`);
+  await write('/dev/urandom', 4, 4);
+  if (kind.base) await keepBase(kind, folder);
+  await write('/dev/urandom', 7, mebibytes);
+  await write('/dev/zero', 9, 2);
+  await must('zpool', 'sync', 'tank');
+}
+
+/** The base is stored with every fresh service, from a file: its snapshot may be gone by then. */
+async function keepBase(kind: Kind, folder: string): Promise<void> {
+  const dataset = sourceOf(kind);
+  await must('zfs', 'snapshot', `${dataset}@base`);
+  await shell(`zfs send ${kind.flags.join(' ')} ${dataset}@base >${baseFile(folder, kind)}`);
+  if (kind.base === 'snapshot') return;
+  await must('zfs', 'bookmark', `${dataset}@base`, `${dataset}#base`);
+  await must('zfs', 'destroy', `${dataset}@base`);
+}
+
+const SPILL = `
+import os, sys
+for n in range(1200):
+    path = os.path.join(sys.argv[1], 'spill-%04d' % n)
+    with open(path, 'wb') as file: file.write(os.urandom(n))
+    os.setxattr(path, 'user.large', os.urandom(700 + n) if n % 3 else b'y' * 3000)
+`;

@@ -1,0 +1,48 @@
+/** The soak as a program in the guest: events on standard output, a line of JSON each. `test/lab/soak` runs it. */
+import { writeSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import type { Method } from './journal.ts';
+import { Soak } from './soak.ts';
+import { summaryOf, tableOf } from './summary.ts';
+
+const METHODS: readonly [Method, ...Method[]] = [
+  'agent',
+  'agent',
+  'stop',
+  'child',
+  'service',
+  'tcp',
+  'store',
+  'power',
+];
+
+const { values } = parseArgs({
+  options: {
+    folder: { type: 'string', default: '/var/tmp/soak' },
+    seed: { type: 'string', default: '1' },
+    mebibytes: { type: 'string', default: '80' },
+    kinds: { type: 'string', default: '' },
+    rounds: { type: 'string', default: '1000000' },
+    /** Seconds since 1970. */
+    until: { type: 'string', default: String(2 ** 40) },
+  },
+});
+
+const tell = (event: object) =>
+  void writeSync(1, `${JSON.stringify({ at: new Date().toISOString(), ...event })}\n`);
+const soak = await Soak.open({
+  folder: values.folder,
+  seed: values.seed,
+  mebibytes: Number(values.mebibytes),
+  kinds: values.kinds.split(',').filter(Boolean),
+  methods: METHODS,
+  tell,
+  powerOff: async () => {
+    tell({ event: 'power' });
+    return await new Promise<never>(() => setInterval(() => undefined, 1000));
+  },
+});
+while (soak.state.rounds < Number(values.rounds) && Date.now() / 1000 < Number(values.until))
+  await soak.round();
+tell({ event: 'summary', ...summaryOf(soak.state), state: soak.state, table: tableOf(soak.state) });
+await soak.close();

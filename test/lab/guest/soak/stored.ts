@@ -1,0 +1,95 @@
+/** What a stored backup and a restored dataset are held against: `zfs send` itself. */
+import { join } from 'node:path';
+import { segmentKey } from '../../../../catalog/repository/names.ts';
+import { type Guid, guidOfDecimal } from '../../../../catalog/words.ts';
+import { must, run, shell } from '../parts/command.ts';
+import type { Service } from '../parts/service.ts';
+import type { House } from './house.ts';
+import { type Kind, sourceOf } from './kinds.ts';
+import { differenceOf } from './records.ts';
+
+/** A stored backup as the bucket itself tells it. */
+export interface Stored {
+  readonly backup: string;
+  readonly from: Guid | null;
+  readonly to: Guid;
+  readonly dataset: string;
+  readonly bytes: number;
+  readonly stored: number;
+  readonly keys: readonly string[];
+}
+
+/** All backups of a dataset in the bucket, the oldest first. */
+export async function backupsOf(service: Service, dataset: string): Promise<Stored[]> {
+  const found: Stored[] = [];
+  for (const key of await service.keys('backups/')) {
+    const backup = key.replace(/^.*\/|\.json$/g, '');
+    const { segments, from, to, source, ...manifest } = await service.manifest(backup);
+    if (source.dataset !== dataset) continue;
+    found.push({
+      backup,
+      from: from?.guid ?? null,
+      to: to.guid,
+      dataset,
+      bytes: segments.reduce((sum, segment) => sum + segment.size, 0),
+      stored: segments.reduce((sum, segment) => sum + segment.stored, 0),
+      keys: segments.map((_, number) => segmentKey(manifest.backup, number, false)),
+    });
+  }
+  return found.toSorted((one, other) => (one.backup < other.backup ? -1 : 1));
+}
+
+/** Names in the source by GUID: `dataset@snapshot` and `dataset#bookmark`, a snapshot before its bookmark. */
+export async function namesByGuid(dataset: string): Promise<Map<Guid, string>> {
+  const types = 'bookmark,snapshot';
+  const { stdout } = await run(['zfs', 'list', '-Hpo', 'guid,name', '-d', '1', '-t', types, dataset]);
+  const lines = stdout.toString('utf8').split('\n').filter(Boolean).toSorted();
+  const named = lines.map((line) => line.split('\t'));
+  const bookmarksFirst = named.toSorted((one) => (one[1]?.includes('#') ? -1 : 1));
+  return new Map(bookmarksFirst.map(([guid = '', name = '']) => [guidOfDecimal(guid), name]));
+}
+
+/** Writes what an uninterrupted `zfs send` gives, and compares the stored segments with it by stock tools. */
+export async function checkStored(house: House, kind: Kind, stored: Stored): Promise<string | undefined> {
+  const names = await namesByGuid(sourceOf(kind));
+  const to = names.get(stored.to);
+  const from = stored.from === null ? undefined : names.get(stored.from);
+  if (!to || (stored.from !== null && !from)) return `${stored.backup}: its snapshots are not at the source`;
+  await sendTo(house.file('sent.zfs'), kind, to, from);
+  const files = stored.keys.map((key) => join(house.service.repository, key)).join(' ');
+  const { exit, stderr, stdout } = await run([
+    'bash',
+    '-c',
+    `set -o pipefail; cat ${files} | zstd -dcq | cmp - ${house.file('sent.zfs')}`,
+  ]);
+  return exit === 0 ? undefined : `${to} is not what zfs send gives: ${stdout} ${stderr}`;
+}
+
+/** Compares what was restored with its source: the GUID, and every record of a re-send. */
+export async function checkRestored(
+  house: House,
+  kind: Kind,
+  target: string,
+  snapshot: string,
+): Promise<string | undefined> {
+  const guids = await Promise.all(
+    [sourceOf(kind), target].map((dataset) =>
+      must('zfs', 'get', '-Hpo', 'value', 'guid', `${dataset}@${snapshot}`),
+    ),
+  );
+  if (guids[0] !== guids[1]) return `${target}@${snapshot} has the GUID ${guids[1]}, not ${guids[0]}`;
+  const source = await namesByGuid(sourceOf(kind));
+  const restored = await namesByGuid(target);
+  // From the snapshot before it, which the source has perhaps as a bookmark only.
+  const before = [...restored.keys()].find((guid) => restored.get(guid)?.endsWith('@base'));
+  const from = (names: Map<Guid, string>) => (before === undefined ? undefined : names.get(before));
+  await sendTo(house.file('source.zfs'), kind, `${sourceOf(kind)}@${snapshot}`, from(source));
+  await sendTo(house.file('restored.zfs'), kind, `${target}@${snapshot}`, from(restored));
+  const difference = await differenceOf(house.file('source.zfs'), house.file('restored.zfs'));
+  return difference && `${target}@${snapshot}: ${difference}`;
+}
+
+async function sendTo(file: string, kind: Kind, to: string, from: string | undefined): Promise<void> {
+  const base = from === undefined ? '' : `-i '${from}'`;
+  await shell(`zfs send ${kind.flags.join(' ')} ${base} '${to}' >'${file}'`);
+}
