@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { messageOf, ZkeepError } from '../catalog/errors.ts';
+import { DEFAULT_PATIENCE } from '../catalog/patience.ts';
 import { DEFAULT_PORT } from '../catalog/protocol/protocol.ts';
 
 /** The options that every command has, as commander gives them. */
@@ -11,10 +12,13 @@ export interface CommonOptions {
   readonly tokenFile?: string;
   readonly repository?: string;
   readonly identity?: string;
+  readonly patience?: string;
   readonly json?: boolean;
   readonly quiet?: boolean;
 }
 
+/** Milliseconds. */
+const LONGEST_PATIENCE = 30 * 24 * 3600 * 1000;
 /** Largest token or identity file, bytes. */
 const MAX_FILE = 64 * 1024;
 
@@ -64,6 +68,40 @@ export function serviceToken(options: CommonOptions, environment: NodeJS.Process
       facts: { places: usual },
     },
   );
+}
+
+/**
+ * How long service and store are waited for, milliseconds: of the option, else of `ZKEEP_PATIENCE`, else 15 minutes.
+ *
+ * @throws {ZkeepError} `usage` for what is no duration.
+ * @example patienceBy({ patience: '1h30m' }) // 5400000
+ */
+export function patienceBy(
+  options: Pick<CommonOptions, 'patience'>,
+  environment: NodeJS.ProcessEnv = process.env,
+): number {
+  const text = options.patience ?? environment['ZKEEP_PATIENCE'];
+  if (text === undefined || (text === '' && options.patience === undefined)) return DEFAULT_PATIENCE;
+  const milliseconds = durationMeant(text);
+  if (milliseconds !== undefined && milliseconds <= LONGEST_PATIENCE) return milliseconds;
+  throw new ZkeepError(
+    'usage',
+    'settings.patience',
+    `${JSON.stringify(text.slice(0, 40))} is no time to wait for`,
+    {
+      advice: 'write it as 90s, 15m, 1h30m or 2d, at most 30d; 0 is to give up at once',
+      facts: { patience: text },
+    },
+  );
+}
+
+/** A duration as people write it, milliseconds: `2d`, `1h30m`, `90s`; `0` needs no unit. */
+function durationMeant(text: string): number | undefined {
+  if (text === '0') return 0;
+  const found = /^(?:([0-9]{1,6})d)?(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?$/.exec(text);
+  if (!found || text === '') return undefined;
+  const [days, hours, minutes, seconds] = found.slice(1).map((part) => Number(part ?? 0));
+  return ((((days ?? 0) * 24 + (hours ?? 0)) * 60 + (minutes ?? 0)) * 60 + (seconds ?? 0)) * 1000;
 }
 
 /**

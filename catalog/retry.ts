@@ -1,4 +1,7 @@
-/** The one retry policy: exponential, with full jitter, bounded in count and in time. */
+/**
+ * The one retry policy: exponential, with full jitter, bounded in count and in time. How long a
+ * command waits for service and store is its `patience` (patience.ts), with pauses of the same law.
+ */
 import { type Clock, systemClock } from './clock.ts';
 import { ZkeepError } from './errors.ts';
 
@@ -13,7 +16,7 @@ export interface RetryPolicy {
   readonly budget: number;
 }
 
-/** For requests to a store or to the service: about a minute of patience. */
+/** For requests of the service to its store: about a minute. */
 export const REQUEST_RETRIES: RetryPolicy = {
   tries: 8,
   firstPause: 200,
@@ -55,11 +58,19 @@ export async function retry<T>(
       return await work(attempt);
     } catch (thrown) {
       if (signal?.aborted || attempt >= policy.tries || !isPassing(thrown)) throw thrown;
-      const longest = Math.min(policy.longestPause, policy.firstPause * 2 ** (attempt - 1));
-      const pause = Math.round(clock.random() * longest);
+      const pause = pauseAfter(attempt, policy, clock);
       if (clock.now() + pause >= deadline) throw thrown;
       options.onRetry?.(thrown, attempt, pause);
       await clock.sleep(pause, signal);
     }
   }
+}
+
+/** The pause after a try, milliseconds: random, within bounds that double. */
+export function pauseAfter(
+  attempt: number,
+  { firstPause, longestPause }: Pick<RetryPolicy, 'firstPause' | 'longestPause'>,
+  clock: Clock,
+): number {
+  return Math.round(clock.random() * Math.min(longestPause, firstPause * 2 ** (attempt - 1)));
 }

@@ -56,6 +56,14 @@ export function fromRepository(command: Command): Command {
     .option('--identity <file>', 'age identity file, for an encrypted repository');
 }
 
+/** Adds the option of commands that move streams, which should not fail for a passing trouble. */
+export function patient(command: Command): Command {
+  return command.option(
+    '--patience <duration>',
+    'wait so long for a service or a store that is away, slow or full (ZKEEP_PATIENCE; default 15m; 0: not at all)',
+  );
+}
+
 /** Adds the options that say which snapshot is wanted. */
 export function whichSnapshot(command: Command): Command {
   return command

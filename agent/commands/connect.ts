@@ -1,19 +1,22 @@
 /** Opens what a command reads from or writes to, and closes it again. */
-import { messageOf } from '../../catalog/errors.ts';
-import type { Progress } from '../output/progress.ts';
+import { systemClock } from '../../catalog/clock.ts';
+import { Patience } from '../../catalog/patience.ts';
+import { Waits } from '../output/waits.ts';
 import type { ServiceClient } from '../service/client.ts';
-import { serviceToken, serviceUrl } from '../settings.ts';
+import { patienceBy, serviceToken, serviceUrl } from '../settings.ts';
 import type { CatalogView } from '../view/view.ts';
 import type { Surroundings } from './command.ts';
 
 /** Works with a view of what is kept: the service's, or that of the repository itself. */
 export async function withView<T>(
-  { options, progress, signal }: Surroundings,
+  surroundings: Surroundings,
   work: (view: CatalogView) => Promise<T>,
 ): Promise<T> {
+  const { options, progress, signal } = surroundings;
+  const patience = patienceOf(surroundings);
   const { openView } = await import('../view/view.ts');
   const onProblem = (words: string) => progress.note(words);
-  const view = await openView(options, { signal, onRetry: retryNote(progress), onProblem });
+  const view = await openView(options, { signal, patience, onProblem });
   try {
     return await work(view);
   } finally {
@@ -23,10 +26,12 @@ export async function withView<T>(
 
 /** Works with the service, for commands that store. */
 export async function withClient<T>(
-  { options, progress }: Surroundings,
+  surroundings: Surroundings,
   work: (client: ServiceClient) => Promise<T>,
 ): Promise<T> {
-  const access = { url: serviceUrl(options), token: serviceToken(options), onRetry: retryNote(progress) };
+  const { options } = surroundings;
+  const patience = patienceOf(surroundings);
+  const access = { url: serviceUrl(options), token: serviceToken(options), patience };
   const { ServiceClient } = await import('../service/client.ts');
   const client = new ServiceClient(access);
   try {
@@ -36,12 +41,12 @@ export async function withClient<T>(
   }
 }
 
-/** Says that the service is waited for: one line for one trouble, however often it is tried. */
-function retryNote(progress: Progress): (thrown: unknown) => void {
-  let last = '';
-  return (thrown) => {
-    const words = messageOf(thrown);
-    if (words !== last) progress.note(`${words}; trying again`);
-    last = words;
-  };
+/** The patience that is set, which tells of its waits on the command's progress. */
+function patienceOf({ options, progress }: Surroundings): Patience {
+  const waits = new Waits(progress, systemClock);
+  return new Patience({
+    limit: patienceBy(options),
+    onWait: (waiting) => waits.tell(waiting),
+    onEnd: (party, waited) => waits.end(party, waited),
+  });
 }

@@ -25,6 +25,20 @@ export function durationInWords(seconds: number): string {
   return hours > 0 ? `${hours}:${two(minutes)}:${two(rest)}` : `${minutes}:${two(rest)}`;
 }
 
+/**
+ * A span of time, roughly, for people to judge.
+ *
+ * @example spanInWords(130) // '2 m'
+ */
+export function spanInWords(seconds: number): string {
+  const whole = Math.max(0, Math.round(seconds));
+  if (whole < 100) return `${whole} s`;
+  const minutes = Math.round(whole / 60);
+  if (minutes < 100) return `${minutes} m`;
+  const hours = Math.round(minutes / 60);
+  return hours < 48 ? `${hours} h` : `${Math.round(hours / 24)} d`;
+}
+
 /** Seconds since 1970 in local time: `2026-11-20 09:00:00`. */
 export function momentInWords(seconds: number): string {
   const date = new Date(seconds * 1000);

@@ -3,17 +3,19 @@
  * tried again while the service does not answer, failures as they were there.
  */
 import { Agent, request } from 'undici';
-import { systemClock } from '../../catalog/clock.ts';
 import { type ErrorKind, EXIT_CODES, type Facts, messageOf, ZkeepError } from '../../catalog/errors.ts';
-import { REQUEST_RETRIES, type RetryPolicy, retry } from '../../catalog/retry.ts';
+import { Patience } from '../../catalog/patience.ts';
+import { piecesOf } from '../../catalog/repository/store/body.ts';
+import { TIMEOUTS, type Timeouts } from '../../catalog/repository/store/deadline.ts';
 
 /** Where the service is and what opens it. */
 export interface ServiceAccess {
   /** Without a slash at the end. */
   readonly url: string;
   readonly token: string;
-  /** Told when the service did not answer and is asked again. */
-  readonly onRetry?: (thrown: unknown, pause: number) => void;
+  /** How long it is waited for; shared with whatever else the command waits for. */
+  readonly patience?: Patience;
+  readonly timeouts?: Pick<Timeouts, 'connect' | 'stall'>;
 }
 
 /** What is asked. */
@@ -23,42 +25,47 @@ export interface Question {
   readonly path: string;
   readonly query?: Readonly<Record<string, string | number | undefined>>;
   readonly body?: unknown;
+  /** Besides those that every request has. */
+  readonly headers?: Readonly<Record<string, string>>;
   /** Longest wait for the first byte of the answer, milliseconds. */
   readonly timeout?: number;
   /** Most bytes of the answer. */
   readonly maxBytes?: number;
+  /** Ends the request, and the wait for another try. */
   readonly signal?: AbortSignal | undefined;
+  /** Ends only the wait for another try: what was asked already is not left in doubt. */
+  readonly waiting?: AbortSignal | undefined;
+  /** One try, that neither waits nor counts: it is asked again by itself, as a lease is renewed. */
+  readonly once?: boolean;
 }
 
-const TIMEOUT = 60_000;
+/** Longer than the service itself tries its store, which may have a request of ours hang for so long. */
+const TIMEOUT = 100_000;
 const MAX_ANSWER = 64 * 1024 * 1024;
-/** Before the first answer: an address that was wrong all along should not cost a minute. */
-const FIRST_RETRIES: RetryPolicy = { tries: 5, firstPause: 200, longestPause: 2_000, budget: 5_000 };
 
 /** A connection to one service. */
 export class Exchange {
   readonly access: ServiceAccess;
-  readonly #agent = new Agent({ connections: 8, connect: { timeout: 10_000 }, bodyTimeout: TIMEOUT });
-  #answered = false;
+  readonly patience: Patience;
+  readonly #agent: Agent;
 
   constructor(access: ServiceAccess) {
+    const { patience = new Patience(), timeouts: { connect, stall } = TIMEOUTS } = access;
     this.access = access;
+    this.patience = patience;
+    this.#agent = new Agent({ connections: 8, connect: { timeout: connect }, bodyTimeout: stall });
   }
 
   /**
-   * Asks, again while the service does not answer: about a minute long once it
-   * did answer before, so that a restart of it passes unnoticed.
+   * Asks, again while the service does not answer or has no room, as long as the patience lasts.
    *
    * @returns the answer's JSON; `undefined` for an empty one.
    * @throws {ZkeepError} the service's own failure, or `unavailable`.
    */
   async ask(question: Question): Promise<unknown> {
-    return await retry(() => this.#try(question), {
-      policy: this.#answered ? REQUEST_RETRIES : FIRST_RETRIES,
-      clock: systemClock,
-      ...(question.signal ? { signal: question.signal } : {}),
-      onRetry: (thrown, _attempt, pause) => this.access.onRetry?.(thrown, pause),
-    });
+    const { once = false, signal, waiting = signal } = question;
+    if (once) return await this.#try(question);
+    return await this.patience.keep('service', () => this.#try(question), { signal: waiting });
   }
 
   /** Frees the sockets. */
@@ -67,25 +74,27 @@ export class Exchange {
   }
 
   async #try(question: Question): Promise<unknown> {
-    const { method, path, body, timeout = TIMEOUT, maxBytes = MAX_ANSWER, signal } = question;
+    const { method, path, body, headers = {}, timeout = TIMEOUT, maxBytes = MAX_ANSWER, signal } = question;
     const { url, token } = this.access;
+    const text = body === undefined ? undefined : Buffer.from(JSON.stringify(body));
+    signal?.throwIfAborted();
     try {
       const answer = await request(`${url}${path}${queryText(question.query)}`, {
         method,
         dispatcher: this.#agent,
         headers: {
           authorization: `Bearer ${token}`,
-          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+          ...(text ? { 'content-type': 'application/json', 'content-length': String(text.length) } : {}),
+          ...headers,
         },
-        body: body === undefined ? null : JSON.stringify(body),
+        body: text ? piecesOf(text) : null,
         headersTimeout: timeout,
         ...(signal ? { signal } : {}),
       });
-      const text = await readText(answer.body, maxBytes);
-      if (answer.statusCode >= 500) throw this.#failure(answer.statusCode, text);
-      this.#answered = true;
-      if (answer.statusCode >= 300) throw this.#failure(answer.statusCode, text);
-      return text === '' ? undefined : this.#parse(text);
+      const told = await readText(answer.body, maxBytes);
+      if (answer.statusCode >= 300) throw this.#failure(answer.statusCode, told);
+      this.patience.heard();
+      return told === '' ? undefined : this.#parse(told);
     } catch (thrown) {
       signal?.throwIfAborted();
       if (thrown instanceof ZkeepError) throw thrown;
@@ -104,6 +113,8 @@ export class Exchange {
   /** The failure that the service reported; of something between us and it, by the status alone. */
   #failure(status: number, text: string): ZkeepError {
     const told = readFailure(text);
+    // What stands before a service that does not run answers with statuses above 500 of its own.
+    if (told || status < 500) this.patience.heard();
     if (told) return told;
     const [kind, code]: [ErrorKind, string] =
       status === 502 || status === 503 || status === 504 || status === 429

@@ -27,7 +27,7 @@ import type { BackupsMeant, CatalogView, HistoryMeant, ViewOptions } from './vie
  * @throws {ZkeepError} `usage` for what is no place, `missing` where no repository is.
  */
 export async function openBucketView(place: string, viewing: ViewOptions): Promise<CatalogView> {
-  const store = await openStore(parseLocation(place));
+  const store = await openStore(parseLocation(place), { patience: viewing.patience });
   try {
     return new BucketView(await openRepository(store, viewing.signal), viewing);
   } catch (thrown) {

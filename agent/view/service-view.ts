@@ -13,11 +13,10 @@ import type {
 import type { Manifest } from '../../catalog/repository/manifest.ts';
 import { getByGrant } from '../../catalog/repository/store/transfer.ts';
 import type { VerifyOptions, VerifyReport } from '../../catalog/repository/verify.ts';
-import { retry } from '../../catalog/retry.ts';
 import type { BackupId, Digest } from '../../catalog/words.ts';
 import { ServiceClient } from '../service/client.ts';
 import type { ServiceAccess } from '../service/exchange.ts';
-import { ReadGrants } from './read-grants.ts';
+import { byGrant, ReadGrants } from './read-grants.ts';
 import type { BackupsMeant, CatalogView, HistoryMeant } from './view.ts';
 
 export class ServiceView implements CatalogView {
@@ -68,10 +67,13 @@ export class ServiceView implements CatalogView {
 
   async segment(manifest: Manifest, number: number, signal = this.#signal): Promise<Uint8Array> {
     const maxBytes = manifest.segments[number]?.stored ?? 0;
-    const grants = this.#grantsOf(manifest);
-    return await retry(async () => getByGrant(await grants.grantFor(number), { maxBytes, signal }), {
-      signal,
-    });
+    const fetching = { patience: this.#client.patience, signal };
+    return await byGrant(
+      this.#grantsOf(manifest),
+      number,
+      async (grant) => await getByGrant(grant, { maxBytes, signal }),
+      fetching,
+    );
   }
 
   async verify(options: VerifyOptions): Promise<VerifyReport> {

@@ -1,6 +1,7 @@
 /** What is kept, as a command sees it: through the service, or in the bucket alone. */
 
 import type { Attributes } from '../../catalog/attributes/attributes.ts';
+import type { Patience } from '../../catalog/patience.ts';
 import type { HistoryPoint, HistoryQuery, SettingsAnswer } from '../../catalog/protocol/history.ts';
 import type { DatasetsQuery } from '../../catalog/protocol/pages.ts';
 import type {
@@ -52,7 +53,8 @@ export interface CatalogView {
 /** What a view may tell while it works. */
 export interface ViewOptions {
   readonly signal: AbortSignal;
-  readonly onRetry: (thrown: unknown, pause: number) => void;
+  /** How long service and store are waited for. */
+  readonly patience: Patience;
   /** Something of the repository cannot be read, and is left out. */
   readonly onProblem: (words: string) => void;
 }
@@ -60,7 +62,7 @@ export interface ViewOptions {
 /**
  * The view that the options ask for.
  *
- * @example const view = await openView(options, { signal, onRetry });
+ * @example const view = await openView(options, { signal, patience, onProblem });
  */
 export async function openView(options: CommonOptions, viewing: ViewOptions): Promise<CatalogView> {
   if (options.repository !== undefined) {
@@ -68,6 +70,6 @@ export async function openView(options: CommonOptions, viewing: ViewOptions): Pr
     return await openBucketView(options.repository, viewing);
   }
   const { ServiceView } = await import('./service-view.ts');
-  const access = { url: serviceUrl(options), token: serviceToken(options), onRetry: viewing.onRetry };
-  return new ServiceView(access, viewing.signal);
+  const { patience, signal } = viewing;
+  return new ServiceView({ url: serviceUrl(options), token: serviceToken(options), patience }, signal);
 }

@@ -1,5 +1,6 @@
 /** Bodies within bounds of size and time, and their digests: the same for every store. */
 import { hash } from 'node:crypto';
+import { Readable } from 'node:stream';
 import { ZkeepError } from '../../errors.ts';
 import type { Digest } from '../../words.ts';
 import type { GetOptions } from './store.ts';
@@ -36,6 +37,22 @@ export async function readBody(
   }
   if (length !== undefined && size !== length) throw cutShort(what, size, length);
   return whole ?? Buffer.concat(chunks, size);
+}
+
+/**
+ * A body as undici is to be given it: its time-outs look at what is left to
+ * write, so that a large body given whole, on a slow line, would look like one
+ * that is no longer taken.
+ */
+export function piecesOf(body: Uint8Array): Uint8Array | Readable {
+  return body.byteLength <= PIECE ? body : Readable.from(eachPiece(body), { highWaterMark: 1 });
+}
+
+/** Bytes given to a connection at once: small, so that a stalled upload shows. */
+const PIECE = 1024 * 1024;
+
+function* eachPiece(body: Uint8Array): Generator<Uint8Array> {
+  for (let at = 0; at < body.byteLength; at += PIECE) yield body.subarray(at, at + PIECE);
 }
 
 /** Checks what is asked for before asking: a range runs forwards and fits into `maxBytes`. */

@@ -7,12 +7,24 @@ export interface Timeouts {
   readonly connect: number;
   /** Without a byte in either direction, while sending, waiting or receiving. */
   readonly stall: number;
-  /** For the whole request, its body included. */
+  /** For the whole request, and what its body takes at {@link timeFor}'s least rate. */
   readonly whole: number;
 }
 
 /** Patient with slow lines, since a stall ends a request long before its whole time does. */
 export const TIMEOUTS: Timeouts = { connect: 10_000, stall: 30_000, whole: 15 * 60_000 };
+
+/** Bytes a millisecond: a line this slow still gets a body across; one that stands still is noticed before. */
+const LEAST_RATE = 32;
+
+/**
+ * How long a request with a body of so many bytes may take, milliseconds.
+ *
+ * @example timeFor(TIMEOUTS.whole, 64 * 1024 * 1024) // 2997152, 50 minutes
+ */
+export function timeFor(whole: number, bytes: number): number {
+  return whole + Math.ceil(bytes / LEAST_RATE);
+}
 
 /**
  * Runs `work` with a signal that aborts when the caller's own does, or after so

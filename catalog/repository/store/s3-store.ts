@@ -12,9 +12,10 @@ import {
 } from '@aws-sdk/client-s3';
 import { type Clock, systemClock } from '../../clock.ts';
 import { ZkeepError } from '../../errors.ts';
+import type { Patience } from '../../patience.ts';
 import { REQUEST_RETRIES, type RetryPolicy, retry } from '../../retry.ts';
 import { blameTheWay, checkLength, checkRange, digestOf, readBody } from './body.ts';
-import { TIMEOUTS, type Timeouts, withDeadline } from './deadline.ts';
+import { TIMEOUTS, type Timeouts, timeFor, withDeadline } from './deadline.ts';
 import { checkKey, checkKeyPrefix, isKey } from './key.ts';
 import type { S3Location } from './location.ts';
 import { probeStore } from './probe.ts';
@@ -36,19 +37,22 @@ export class S3Store implements ObjectStore {
   readonly #client: S3Client;
   readonly #timeouts: Timeouts;
   readonly #retries: RetryPolicy;
+  readonly #patience: Patience | undefined;
   readonly #clock: Clock;
   #abilities: Promise<StoreAbilities> | undefined;
   #bucketSeen = false;
 
   /** @param settings as `checkLocation` gives them. */
   constructor(settings: S3Location, options: S3Options = {}) {
-    const { timeouts = TIMEOUTS, retries = REQUEST_RETRIES, clock = systemClock, abilities } = options;
+    const { timeouts = TIMEOUTS, retries = REQUEST_RETRIES, patience } = options;
+    const { clock = systemClock, abilities } = options;
     this.settings = settings;
     this.#prefix = settings.prefix ? `${settings.prefix}/` : '';
     this.location = `s3://${settings.bucket}/${settings.prefix ?? ''}`;
     this.#client = connect(settings, timeouts);
     this.#timeouts = timeouts;
     this.#retries = retries;
+    this.#patience = patience;
     this.#clock = clock;
     this.#abilities = abilities && Promise.resolve(abilities);
   }
@@ -75,7 +79,7 @@ export class S3Store implements ObjectStore {
     const { range, maxBytes, signal } = options;
     checkRange(options, what);
     const Range = range && `bytes=${range.start}-${range.end - 1}`;
-    return this.#ask(what, signal, async (abortSignal) => {
+    return this.#ask(what, { signal, bytes: maxBytes }, async (abortSignal) => {
       const command = new GetObjectCommand({ ...this.#object(key), ...(Range ? { Range } : {}) });
       const { Body, ContentLength, ContentRange } = await this.#client.send(command, { abortSignal });
       if (range) checkRangeTold(range, ContentRange, what);
@@ -88,7 +92,7 @@ export class S3Store implements ObjectStore {
   async stat(key: string, signal?: AbortSignal): Promise<ObjectFacts | undefined> {
     const what = this.nameOf(key);
     try {
-      return await this.#ask(what, signal, async (abortSignal) => {
+      return await this.#ask(what, { signal }, async (abortSignal) => {
         const command = new HeadObjectCommand(this.#object(key));
         const { ContentLength, LastModified } = await this.#client.send(command, { abortSignal });
         return factsOf(key, ContentLength, LastModified, what);
@@ -124,7 +128,7 @@ export class S3Store implements ObjectStore {
   async delete(key: string, signal?: AbortSignal): Promise<void> {
     const what = this.nameOf(key);
     try {
-      await this.#ask(what, signal, (abortSignal) =>
+      await this.#ask(what, { signal }, (abortSignal) =>
         this.#client.send(new DeleteObjectCommand(this.#object(key)), { abortSignal }),
       );
     } catch (thrown) {
@@ -173,22 +177,21 @@ export class S3Store implements ObjectStore {
   /** One request, again while it fails in a passing way, its failure in the words of a store. */
   async #ask<T>(
     what: string,
-    signal: AbortSignal | undefined,
+    { signal, bytes = 0 }: Asked,
     work: (signal: AbortSignal) => Promise<T>,
   ): Promise<T> {
     const once = async () => {
       try {
-        return await withDeadline(this.#timeouts.whole, signal, work);
+        return await withDeadline(timeFor(this.#timeouts.whole, bytes), signal, work);
       } catch (thrown) {
         throw explainThrown(thrown, what);
       }
     };
     try {
-      const answer = await retry(once, {
-        policy: this.#retries,
-        clock: this.#clock,
-        ...(signal ? { signal } : {}),
-      });
+      const policy = { policy: this.#retries, clock: this.#clock, ...(signal ? { signal } : {}) };
+      const answer = this.#patience
+        ? await this.#patience.keep('store', once, { signal })
+        : await retry(once, policy);
       this.#bucketSeen = true;
       return answer;
     } catch (thrown) {
@@ -206,7 +209,7 @@ export class S3Store implements ObjectStore {
     const what = this.nameOf(key);
     const headers = putHeaders(this.settings, { sha256, ifAbsent });
     const input = { ...this.#object(key), Body: Buffer.from(body.buffer, body.byteOffset, body.byteLength) };
-    await this.#ask(what, signal, async (abortSignal) => {
+    await this.#ask(what, { signal, bytes: body.byteLength }, async (abortSignal) => {
       try {
         await this.#client.send(withHeaders(new PutObjectCommand(input), headers), { abortSignal });
       } catch (thrown) {
@@ -217,8 +220,12 @@ export class S3Store implements ObjectStore {
 
   async #holds(key: string, body: Uint8Array, signal: AbortSignal | undefined): Promise<boolean> {
     try {
-      const stored = await this.get(key, { maxBytes: body.byteLength, ...(signal ? { signal } : {}) });
-      return stored.equals(body);
+      // Read once more when it differs: a bit that flips on the way back makes no other object.
+      for (let left = 2; left > 0; left--) {
+        const stored = await this.get(key, { maxBytes: body.byteLength, ...(signal ? { signal } : {}) });
+        if (stored.equals(body)) return true;
+      }
+      return false;
     } catch (thrown) {
       if (hasCode(thrown, 'store.too-large') || hasCode(thrown, 'store.missing')) return false;
       throw thrown;
@@ -231,7 +238,7 @@ export class S3Store implements ObjectStore {
       Prefix: `${this.#prefix}${prefix}`,
       ...(token ? { ContinuationToken: token } : {}),
     });
-    return this.#ask(this.location, signal, (abortSignal) => this.#client.send(command, { abortSignal }));
+    return this.#ask(this.location, { signal }, (abortSignal) => this.#client.send(command, { abortSignal }));
   }
 
   /** The answer to HEAD has no body that tells a missing bucket from a missing object. */
@@ -239,7 +246,9 @@ export class S3Store implements ObjectStore {
     if (this.#bucketSeen) return;
     const command = new HeadBucketCommand({ Bucket: this.settings.bucket });
     try {
-      await this.#ask(this.location, signal, (abortSignal) => this.#client.send(command, { abortSignal }));
+      await this.#ask(this.location, { signal }, (abortSignal) =>
+        this.#client.send(command, { abortSignal }),
+      );
     } catch (thrown) {
       if (hasCode(thrown, 'store.missing'))
         throw explainRefusal({ status: 404, code: 'NoSuchBucket', message: '' }, this.location, thrown);
@@ -249,6 +258,12 @@ export class S3Store implements ObjectStore {
 }
 
 type Page = ListObjectsV2CommandOutput;
+
+interface Asked {
+  readonly signal: AbortSignal | undefined;
+  /** Of the body, either way, at most. */
+  readonly bytes?: number;
+}
 
 function factsOf(
   key: string,

@@ -1,10 +1,9 @@
 /** Sending what a grant allows: the way of an agent, which holds no credentials. */
-import { Readable } from 'node:stream';
 import { Agent, type Dispatcher, request } from 'undici';
 import { type Clock, systemClock } from '../../clock.ts';
 import { type ErrorKind, EXIT_CODES, ZkeepError } from '../../errors.ts';
-import { blameTheWay, readBody } from './body.ts';
-import { TIMEOUTS, type Timeouts, withDeadline } from './deadline.ts';
+import { blameTheWay, piecesOf, readBody } from './body.ts';
+import { TIMEOUTS, type Timeouts, timeFor, withDeadline } from './deadline.ts';
 import { explainBrokenLine, explainRefusal, type Refusal } from './s3/answers.ts';
 import type { GetOptions, Grant } from './store.ts';
 import { bodyMismatch } from './store-errors.ts';
@@ -17,7 +16,7 @@ export interface TransferOptions {
   readonly clock?: Clock;
 }
 
-/** A bounded pool of connections that are kept alive, and the two things to do with a grant. */
+/** A bounded pool of connections that are kept alive, and what can be done with a grant. */
 export interface Transfers {
   /**
    * Writes the granted object. One try: the caller retries, with a new grant when this one has expired.
@@ -29,6 +28,12 @@ export interface Transfers {
   putByGrant(grant: Grant, body: Uint8Array, signal?: AbortSignal): Promise<void>;
   /** Reads the granted object. One try, as above. The caller checks the digest: a store does not. */
   getByGrant(grant: Grant, options: Pick<GetOptions, 'maxBytes' | 'signal'>): Promise<Buffer>;
+  /**
+   * The size of the granted object, bytes; `undefined` when it is gone. One try, as above. Asks for
+   * one byte: the range is no part of what the grant signs, and a store that does not know ranges
+   * tells the length all the same.
+   */
+  sizeByGrant(grant: Grant, signal?: AbortSignal): Promise<number | undefined>;
   /** Frees the connections. */
   close(): Promise<void>;
 }
@@ -43,22 +48,24 @@ export function openTransfers(options: TransferOptions = {}): Transfers {
     bodyTimeout: timeouts.stall,
   });
 
-  /** One request; `take` reads the body of the answer. */
+  /** One request; `take` reads the body of the answer, of at most `bytes`. */
   async function send<T>(
     grant: Grant,
-    body: Uint8Array | null,
-    signal: AbortSignal | undefined,
+    {
+      body = null,
+      bytes,
+      signal,
+    }: { body?: Uint8Array | null; bytes: number; signal?: AbortSignal | undefined },
     take: (answer: Answer) => Promise<T>,
   ): Promise<T> {
     const { method, url, headers } = grant;
     try {
-      return await withDeadline(timeouts.whole, signal, async (limited) => {
-        const pieces = body && piecesOf(body);
+      return await withDeadline(timeFor(timeouts.whole, bytes), signal, async (limited) => {
         const answer = await request(url, {
           dispatcher: agent,
           method,
           headers,
-          body: pieces,
+          body: body && piecesOf(body),
           signal: limited,
         });
         if (answer.statusCode >= 200 && answer.statusCode < 300) return take(answer);
@@ -76,16 +83,31 @@ export function openTransfers(options: TransferOptions = {}): Transfers {
       if (length !== undefined && Number(length) !== body.byteLength)
         throw bodyMismatch(nameOf(grant), { granted: Number(length), size: body.byteLength });
       try {
-        await send(grant, body, signal, (answer) => answer.body.dump());
+        await send(grant, { body, bytes: body.byteLength, signal }, (answer) => answer.body.dump());
       } catch (thrown) {
         throw blameTheWay(thrown, body, headerOf(grant, 'x-amz-content-sha256'));
       }
     },
     getByGrant: (grant, { maxBytes, signal }) =>
-      send(grant, null, signal, ({ headers, body }) => {
+      send(grant, { bytes: maxBytes, signal }, ({ headers, body }) => {
         const length = headers['content-length'];
         return readBody(body, length === undefined ? undefined : Number(length), maxBytes, nameOf(grant));
       }),
+    async sizeByGrant(grant, signal) {
+      const first = { ...grant, headers: { ...grant.headers, range: 'bytes=0-0' } };
+      try {
+        return await send(first, { bytes: 0, signal }, async ({ statusCode, headers, body }) => {
+          body.on('error', () => undefined).destroy();
+          return sizeIn(statusCode, headers, nameOf(grant));
+        });
+      } catch (thrown) {
+        if (!(thrown instanceof ZkeepError)) throw thrown;
+        if (GONE.has(thrown.code)) return undefined;
+        // An empty object has no first byte (RFC 9110, 15.5.17).
+        if (EMPTY.has(thrown.code)) return 0;
+        throw thrown;
+      }
+    },
     close: () => agent.destroy(),
   };
 }
@@ -100,10 +122,17 @@ export function getByGrant(grant: Grant, options: Pick<GetOptions, 'maxBytes' | 
   return shared().getByGrant(grant, options);
 }
 
+/** {@link Transfers.sizeByGrant} over the connections that the whole process shares. */
+export function sizeByGrant(grant: Grant, signal?: AbortSignal): Promise<number | undefined> {
+  return shared().sizeByGrant(grant, signal);
+}
+
 type Answer = Dispatcher.ResponseData;
 
-/** Bytes given to a connection at once: small, so that a stalled upload shows. */
-const PIECE = 1024 * 1024;
+/** How a store and the service say that there is no object, and that it has no byte. */
+const GONE: ReadonlySet<string> = new Set(['store.missing', 'object.missing']);
+const EMPTY: ReadonlySet<string> = new Set(['store.short', 'object.range']);
+
 /** Longest answer that is read for its reason, characters. */
 const LONGEST_REASON = 64 * 1024;
 
@@ -115,16 +144,15 @@ function shared(): Transfers {
   return pool;
 }
 
-/**
- * undici's time-outs look at what is left to write: given whole, a large body
- * on a slow line would look like a store that does not answer.
- */
-function piecesOf(body: Uint8Array): Uint8Array | Readable {
-  return body.byteLength <= PIECE ? body : Readable.from(eachPiece(body), { highWaterMark: 1 });
-}
-
-function* eachPiece(body: Uint8Array): Generator<Uint8Array> {
-  for (let at = 0; at < body.byteLength; at += PIECE) yield body.subarray(at, at + PIECE);
+/** The size of an object in the answer to `range: bytes=0-0`. */
+function sizeIn(status: number, headers: Answer['headers'], what: string): number {
+  const told =
+    status === 206 ? /\/(\d{1,16})$/.exec(String(headers['content-range']))?.[1] : headers['content-length'];
+  if (typeof told === 'string') return Number(told);
+  throw new ZkeepError('failed', 'store.unsupported', `the store does not tell the size of ${what}`, {
+    advice: 'see STORES.md for what zkeep asks of a store',
+    facts: { status },
+  });
 }
 
 /** A grant's address without its query, which may hold a signature. */

@@ -3,6 +3,7 @@ import { S3Client, type S3ClientConfig } from '@aws-sdk/client-s3';
 import { NodeHttpHandler } from '@smithy/node-http-handler';
 import type { Clock } from '../../../clock.ts';
 import { ZkeepError } from '../../../errors.ts';
+import type { Patience } from '../../../patience.ts';
 import type { RetryPolicy } from '../../../retry.ts';
 import type { Timeouts } from '../deadline.ts';
 import type { S3Location } from '../location.ts';
@@ -13,6 +14,8 @@ import { type Credentials, credentialsFromFile } from './credentials.ts';
 export interface S3Options {
   readonly timeouts?: Timeouts;
   readonly retries?: RetryPolicy;
+  /** Instead of these: that of a command, which waits for the store as long as it is told to. */
+  readonly patience?: Patience;
   readonly clock?: Clock;
   /** What `probe` found out before; absent: found out when it is first needed. */
   readonly abilities?: StoreAbilities;
