@@ -12,6 +12,7 @@ import { addRoutes, makeApp } from './http/fastify.ts';
 import { stderrLogger } from './logger.ts';
 import type { App, Service } from './service.ts';
 import { Sets } from './sets/sets.ts';
+import { Candidates } from './state/candidates.ts';
 import { OpenBackups } from './state/open-backups.ts';
 import { grantKey } from './state/state.ts';
 import { Tokens } from './state/tokens.ts';
@@ -69,12 +70,14 @@ async function buildOn(
     lifetime: limits.grant_seconds * 1000,
   });
   const open = new OpenBackups(state, clock);
-  const backups = new Backups({ repository, index, granter, open, clock, log, limit: limits.open_backups });
+  const candidates = new Candidates(state);
+  const limit = limits.open_backups;
+  const backups = new Backups({ repository, index, granter, open, candidates, clock, log, limit });
   const sets = new Sets(state, clock);
   sets.resume();
   await addRoutes(app, tokens, { repository, index, granter, backups, sets, clock, objects });
   await app.ready();
-  await backups.resume();
+  await backups.recover();
   return {
     app,
     tokens,

@@ -7,7 +7,7 @@ import {
   DatasetSchema,
   DriftSchema,
   LineageSchema,
-  OpenBackupSchema,
+  OpenBackupRowSchema,
 } from './protocol.ts';
 
 /** Most rows in one page. */
@@ -60,8 +60,11 @@ export type SnapshotsAnswer = Static<typeof SnapshotsAnswerSchema>;
 export const BackupsAnswerSchema = Type.Object({ backups: rows(BackupSummarySchema), next });
 export type BackupsAnswer = Static<typeof BackupsAnswerSchema>;
 
+export const OpenBackupsQuerySchema = Type.Object({ dataset, host });
+export type OpenBackupsQuery = Static<typeof OpenBackupsQuerySchema>;
+
 /** All backups that are open now, without pages: there is at most one to a dataset. */
-export const OpenBackupsAnswerSchema = Type.Object({ open: Type.Array(OpenBackupSchema) });
+export const OpenBackupsAnswerSchema = Type.Object({ open: Type.Array(OpenBackupRowSchema) });
 export type OpenBackupsAnswer = Static<typeof OpenBackupsAnswerSchema>;
 
 /** What keeps a lease: when the writer was heard of, by the service's clock. */

@@ -30,6 +30,8 @@ export const DEFAULT_PORT = 8470;
 export const LEASE_MILLISECONDS = 90_000;
 /** Most grants in one request. */
 export const MAX_GRANTS = 64;
+/** The header in which a writer names its session: what {@link OpenBackupSchema} or {@link ResumeOfferSchema} gave it. */
+export const SESSION_HEADER = 'zkeep-session';
 /** Most GUIDs in one request. */
 export const MAX_GUIDS = 20_000;
 
@@ -96,16 +98,42 @@ export const OpenRequestSchema = Type.Object({
 });
 export type OpenRequest = Static<typeof OpenRequestSchema>;
 
-export const OpenBackupSchema = Type.Object({
+/** An open backup as everybody may see it. */
+export const OpenBackupRowSchema = Type.Object({
   backup: BackupIdSchema,
   opened: TimeSchema,
   /** When its writer was last heard of. */
   heard: TimeSchema,
   source: SourceSchema,
+  /** Who writes it, or wrote it last. */
   writer: WriterSchema,
+  /** The base; `null`: a full stream. */
+  from: Nullable(GuidSchema),
   to: GuidSchema,
+  set: Nullable(SetIdSchema),
+  /** Segments for which grants were given. */
+  segments: Type.Integer({ minimum: 0 }),
+  /** Raw bytes in these. */
+  bytes: BytesSchema,
+});
+export type OpenBackupRow = Static<typeof OpenBackupRowSchema>;
+
+/** The right to write an open backup: only its holder knows it, and the next one to be given ends it. */
+export const SessionSchema = Type.String({
+  pattern: '^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$',
+  description: 'UUID',
+});
+
+/** An open backup as the one who opened it sees it. */
+export const OpenBackupSchema = Type.Object({
+  ...OpenBackupRowSchema.properties,
+  /** New at each answer: who held the one before cannot write any more. */
+  session: SessionSchema,
 });
 export type OpenBackup = Static<typeof OpenBackupSchema>;
+
+/** What every call of a writer about its backup names. */
+export type Writing = Pick<OpenBackup, 'backup' | 'session'>;
 
 /** A segment for which a grant is asked, numbered from 0. */
 export const PartSchema = Type.Object({
@@ -131,7 +159,44 @@ export const WriteGrantsRequestSchema = Type.Object({
 export const ReadGrantsRequestSchema = Type.Object({
   segments: Type.Array(Type.Integer({ minimum: 0 }), { minItems: 1, maxItems: MAX_GRANTS }),
 });
-export const GrantsAnswerSchema = Type.Object({ grants: Type.Array(GrantSchema) });
+export const ReadGrantsAnswerSchema = Type.Object({ grants: Type.Array(GrantSchema) });
+
+/** Instead of a grant: the segment is in the store, with the same raw bytes. */
+export const StoredPartSchema = Type.Object({ stored: Type.Literal(true) });
+export type StoredPart = Static<typeof StoredPartSchema>;
+export const WriteGrantsAnswerSchema = Type.Object({
+  grants: Type.Array(Type.Union([GrantSchema, StoredPartSchema])),
+});
+
+export const ResumeRequestSchema = Type.Object({
+  /** Who goes on with it. */
+  writer: WriterSchema,
+  /** The writer of the same host that was seen dead, so that its lease need not be waited for. */
+  takeover: Nullable(WriterSchema),
+});
+export type ResumeRequest = Static<typeof ResumeRequestSchema>;
+
+/** An open backup that another writer left, from where it goes on. */
+export const ResumeOfferSchema = Type.Object({
+  backup: BackupIdSchema,
+  session: SessionSchema,
+  opened: TimeSchema,
+  /** As it was opened. */
+  request: OpenRequestSchema,
+  /** Segments that are durable, from the first one on without a gap. */
+  segments: Type.Integer({ minimum: 0 }),
+  /** Raw bytes in these: where the next one begins. */
+  bytes: BytesSchema,
+  /** Bytes of them in the store. */
+  stored: BytesSchema,
+  /** The reader's state behind the last of them; `null`: there is none. */
+  after: Nullable(ReaderStateSchema),
+  /** The last point in them from which `zfs send -t` goes on; `null`: there is none. */
+  point: Nullable(ResumePointSchema),
+  /** Digest of the attribute manifest that was stored for it. */
+  attributes: Nullable(DigestSchema),
+});
+export type ResumeOffer = Static<typeof ResumeOfferSchema>;
 
 export const CommitRequestSchema = Type.Object({
   stream: StreamSummarySchema,

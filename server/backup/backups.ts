@@ -2,12 +2,17 @@
 
 import type { Attributes } from '../../catalog/attributes/attributes.ts';
 import { ZkeepError } from '../../catalog/errors.ts';
+import type { OpenBackupsQuery } from '../../catalog/protocol/pages.ts';
 import type {
   BackupSummary,
   CommitRequest,
   OpenBackup,
+  OpenBackupRow,
   OpenRequest,
   Part,
+  ResumeOffer,
+  ResumeRequest,
+  StoredPart,
 } from '../../catalog/protocol/protocol.ts';
 import type { Grant } from '../../catalog/repository/store/store.ts';
 import { type BackupId, type Digest, newUuid7, parseBackupId } from '../../catalog/words.ts';
@@ -16,9 +21,17 @@ import type { TokenFacts } from '../state/tokens.ts';
 import { commitAgain, commitOpen } from './committing.ts';
 import { grantParts } from './granting.ts';
 import { Leftovers } from './leftovers.ts';
-import { checkBase, checkRequest, decideOpening, mayEnd, mayReplace } from './opening.ts';
-import { alreadyCommitted, notOpen, othersBackup, type Surroundings } from './surroundings.ts';
+import { checkBase, checkRequest, checkResuming, decideOpening, mayEnd, mayReplace } from './opening.ts';
+import { offerResume } from './resuming.ts';
+import { alreadyCommitted, notOpen, othersBackup, type Surroundings, takenOver } from './surroundings.ts';
 import { Turns } from './turns.ts';
+
+/** Who asks for something about an open backup. */
+export interface Caller {
+  readonly token: TokenFacts;
+  /** The session that it names; a call that is no writer's may name none. */
+  readonly session: string | undefined;
+}
 
 /**
  * All acts on backups that are not committed yet. Every act may be asked twice,
@@ -38,7 +51,7 @@ export class Backups {
   }
 
   /** Goes on with what a former run of the service left: commits that had begun, segments to remove. */
-  async resume(): Promise<void> {
+  async recover(): Promise<void> {
     const { open, log } = this.#surroundings;
     for (const { backup, committing } of open.all()) {
       if (!committing) continue;
@@ -54,9 +67,9 @@ export class Backups {
     await this.#leftovers.stop();
   }
 
-  /** All that are open. */
-  list(): OpenBackup[] {
-    return this.#surroundings.open.all().map(toAnswer);
+  /** All that are open, of this host and dataset. */
+  list(query: OpenBackupsQuery): OpenBackupRow[] {
+    return this.#surroundings.open.find(query).map((opened) => this.#rowOf(opened));
   }
 
   /**
@@ -66,7 +79,7 @@ export class Backups {
    *   (`backup.already`), or its base is not, or it would change the flags of its chain.
    */
   async open(request: OpenRequest, token: TokenFacts): Promise<OpenBackup> {
-    const { open, index, clock } = this.#surroundings;
+    const { open, candidates, index, clock } = this.#surroundings;
     checkRequest(request);
     const moment = () => ({ request, token, now: clock.now(), started: this.#started });
     for (const rival of open.rivals(request)) {
@@ -75,9 +88,13 @@ export class Backups {
     // From here to the end nothing waits, so nothing comes between the look and the step.
     this.#refuseStored(request);
     checkBase(request, request.from ? index.ways(request.from.guid) : []);
-    const rivals = open.rivals(request).map((rival) => ({ ...rival, parts: open.countParts(rival.backup) }));
-    const opening = decideOpening({ ...moment(), rivals });
-    if (opening.kind === 'again') return toAnswer({ ...opening.open, heard: open.hear(opening.open.backup) });
+    const withParts = (rival: OpenBackupState) => {
+      return { ...rival, parts: candidates.amount(rival.backup).segments };
+    };
+    const opening = decideOpening({ ...moment(), rivals: open.rivals(request).map(withParts) });
+    if (opening.kind === 'again') {
+      return this.#toOpener(open.give(opening.open.backup, request.writer) ?? opening.open);
+    }
     this.#refuseTooMany(opening.replaces.length);
     const backup = parseBackupId(newUuid7(clock.now()));
     const added = open.add(
@@ -87,59 +104,93 @@ export class Backups {
       opening.replaces.map((replaced) => replaced.backup),
     );
     void this.#leftovers.sweep();
-    return toAnswer(added);
+    return this.#toOpener(added);
   }
 
-  /** Renews the lease; gives the moment. */
-  alive(backup: BackupId, token: TokenFacts): number {
-    this.#mine(backup, token);
-    return this.#surroundings.open.hear(backup);
-  }
-
-  /** Grants for writing parts, in their order. */
-  async grant(backup: BackupId, parts: readonly Part[], token: TokenFacts): Promise<Grant[]> {
+  /**
+   * Gives an open backup to another writer, and says from where it goes on. Who
+   * wrote it before cannot write it any more.
+   *
+   * @throws {ZkeepError} `busy` with code `backup.busy` while its writer lives; `refused` with code
+   *   `backup.committed` when it is a backup by now; `missing` when it is not open.
+   */
+  async resume(backup: BackupId, request: ResumeRequest, token: TokenFacts): Promise<ResumeOffer> {
+    const { open, clock } = this.#surroundings;
+    const find = () => {
+      const opened = open.get(backup);
+      if (!opened) throw this.#over(backup);
+      checkResuming(opened, request, { token, now: clock.now(), started: this.#started });
+      return opened;
+    };
+    if (find().committing) await this.#settle(backup);
     return await this.#turns.take(backup, async () => {
-      const { committing } = this.#mine(backup, token);
-      if (committing) throw beingCommitted(backup);
-      this.#surroundings.open.hear(backup);
-      return await grantParts(this.#surroundings, backup, parts);
+      // While this waited for its turn, another one may have been faster, or its writer back.
+      if (find().committing) throw beingCommitted(backup);
+      const given = open.give(backup, request.writer);
+      if (!given) throw this.#over(backup);
+      const offer = await offerResume(this.#surroundings, given);
+      this.#mine(backup, { token, session: given.session });
+      open.hear(backup);
+      return offer;
     });
   }
 
-  /** Stores an attribute manifest; gives its digest. */
-  async putAttributes(backup: BackupId, attributes: Attributes, token: TokenFacts): Promise<Digest> {
-    this.#mine(backup, token);
+  /** Renews the lease; gives the moment. */
+  alive(backup: BackupId, caller: Caller): number {
+    this.#mine(backup, caller);
+    return this.#surroundings.open.hear(backup);
+  }
+
+  /** Grants for writing parts, in their order; for those that are stored, that they are. */
+  async grant(backup: BackupId, parts: readonly Part[], caller: Caller): Promise<(Grant | StoredPart)[]> {
+    return await this.#turns.take(backup, async () => {
+      const check = () => {
+        if (this.#mine(backup, caller).committing) throw beingCommitted(backup);
+      };
+      check();
+      this.#surroundings.open.hear(backup);
+      return await grantParts(this.#surroundings, backup, parts, check);
+    });
+  }
+
+  /** Stores an attribute manifest and notes it with the backup; gives its digest. */
+  async putAttributes(backup: BackupId, attributes: Attributes, caller: Caller): Promise<Digest> {
+    this.#mine(backup, caller);
     this.#surroundings.open.hear(backup);
-    return await this.#surroundings.repository.putAttributes(attributes);
+    const digest = await this.#surroundings.repository.putAttributes(attributes);
+    this.#mine(backup, caller);
+    this.#surroundings.open.noteAttributes(backup, digest);
+    return digest;
   }
 
   /** Makes it a backup. Asked again after a lost answer, it answers the same. */
-  async commit(backup: BackupId, request: CommitRequest, token: TokenFacts): Promise<BackupSummary> {
+  async commit(backup: BackupId, request: CommitRequest, caller: Caller): Promise<BackupSummary> {
     return await this.#turns.take(backup, async () => {
       const { open, index } = this.#surroundings;
       const committed = open.get(backup) ? undefined : index.backup(backup);
       if (committed) return await commitAgain(this.#surroundings, committed, request);
-      const opened = this.#mine(backup, token);
+      const opened = this.#mine(backup, caller);
       open.hear(backup);
       return await commitOpen(this.#surroundings, opened, request);
     });
   }
 
-  /** Ends an open backup and removes its segments. */
-  async abandon(backup: BackupId, token: TokenFacts): Promise<void> {
-    const { open, index } = this.#surroundings;
+  /** Ends an open backup and removes its segments. A writer that names its session ends only what is its own. */
+  async abandon(backup: BackupId, { token, session }: Caller): Promise<void> {
+    const { open } = this.#surroundings;
     const opened = open.get(backup);
+    if (opened && session !== undefined) this.#mine(backup, { token, session });
     if (opened && !mayEnd(opened, token)) throw othersBackup(backup);
     if (opened?.committing) await this.#settle(backup);
     open.abandon(backup);
     if (open.get(backup)) throw beingCommitted(backup);
-    if (!open.isAbandoned(backup)) throw index.backup(backup) ? alreadyCommitted(backup) : notOpen(backup);
+    if (!open.isAbandoned(backup)) throw this.#over(backup);
     await this.#leftovers.sweep();
   }
 
   /** The content that may still be written to a part: nothing once its backup is not open any more. */
   writable(backup: BackupId, number: number): Digest | undefined {
-    return this.#surroundings.open.digest(backup, number);
+    return this.#surroundings.candidates.latest(backup, number);
   }
 
   /** Takes a commit that has begun to its end; when it is impossible and nothing was written, takes it back. */
@@ -156,11 +207,17 @@ export class Backups {
     });
   }
 
-  #mine(backup: BackupId, token: TokenFacts): OpenBackupState {
+  #mine(backup: BackupId, { token, session }: Caller): OpenBackupState {
     const opened = this.#surroundings.open.get(backup);
     if (!opened) throw notOpen(backup);
     if (!mayEnd(opened, token)) throw othersBackup(backup);
+    if (opened.session !== session) throw takenOver(opened);
     return opened;
+  }
+
+  /** Why a backup is not open any more. */
+  #over(backup: BackupId): ZkeepError {
+    return this.#surroundings.index.backup(backup) ? alreadyCommitted(backup) : notOpen(backup);
   }
 
   #refuseStored({ from, to }: OpenRequest): void {
@@ -191,17 +248,24 @@ export class Backups {
       },
     );
   }
-}
 
-function toAnswer({ backup, opened, heard, request }: OpenBackupState): OpenBackup {
-  return {
-    backup,
-    opened: new Date(opened).toISOString(),
-    heard: new Date(heard).toISOString(),
-    source: request.source,
-    writer: request.writer,
-    to: request.to.guid,
-  };
+  #toOpener(opened: OpenBackupState): OpenBackup {
+    return { ...this.#rowOf(opened), session: opened.session };
+  }
+
+  #rowOf({ backup, opened, heard, request, writer }: OpenBackupState): OpenBackupRow {
+    return {
+      backup,
+      opened: new Date(opened).toISOString(),
+      heard: new Date(heard).toISOString(),
+      source: request.source,
+      writer,
+      from: request.from?.guid ?? null,
+      to: request.to.guid,
+      set: request.set,
+      ...this.#surroundings.candidates.amount(backup),
+    };
+  }
 }
 
 function beingCommitted(backup: BackupId): ZkeepError {

@@ -3,16 +3,17 @@
  * write the manifest, then the index. After a crash between any two of these
  * steps the same call goes on from what is durable.
  */
-import { hash } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { ZkeepError } from '../../catalog/errors.ts';
 import { type ReadAttributes, readOneOf } from '../../catalog/index/read-attributes.ts';
 import type { BackupSummary, CommitRequest } from '../../catalog/protocol/protocol.ts';
 import { buildManifest, type Manifest } from '../../catalog/repository/manifest.ts';
-import { attributesKey, manifestKey, segmentKey, segmentsOf } from '../../catalog/repository/names.ts';
+import { attributesKey, manifestKey } from '../../catalog/repository/names.ts';
 import type { BackupId } from '../../catalog/words.ts';
-import type { Committing, GrantedPart, OpenBackupState } from '../state/open-backups.ts';
+import type { Candidate } from '../state/candidates.ts';
+import type { Committing, OpenBackupState } from '../state/open-backups.ts';
 import { checkComplete } from './completeness.ts';
+import { findAll } from './durable.ts';
 import { isEncrypted, notOpen, type Surroundings } from './surroundings.ts';
 
 /**
@@ -34,8 +35,7 @@ export async function commitOpen(
   const attributes = await readAttributes(surroundings, opened, request);
   let manifest = opened.committing && (await writtenManifest(surroundings, opened));
   if (!manifest) {
-    const parts = open.parts(backup);
-    await checkWhole(surroundings, opened, parts, request);
+    const parts = await wholeBackup(surroundings, opened, request);
     manifest = manifestOf(surroundings, opened, parts, committing);
     if (!open.beginCommit(backup, committing)) throw notOpen(backup);
     await repository.commit(manifest);
@@ -88,41 +88,30 @@ async function writtenManifest(
   return await repository.manifest(guid, backup);
 }
 
-async function checkWhole(
+/** The durable parts, of which the manifest is made, when they are all of it. */
+async function wholeBackup(
   surroundings: Surroundings,
   { backup, request: opened }: OpenBackupState,
-  parts: readonly GrantedPart[],
   commit: CommitRequest,
-): Promise<void> {
+): Promise<readonly Candidate[]> {
+  const granted = surroundings.candidates.of(backup);
+  const { durable, sizes: stored } = await findAll(surroundings, backup, granted);
+  const encrypted = isEncrypted(surroundings);
+  checkComplete({ backup, opened, granted, durable, commit, encrypted, stored });
   const { store } = surroundings.repository;
-  const stored = new Map<string, number>();
-  for await (const { key, size } of store.list(segmentsOf(backup))) stored.set(key, size);
-  checkComplete({ backup, opened, parts, commit, encrypted: isEncrypted(surroundings), stored });
-  for (const part of parts) if (part.contested) await checkContent(surroundings, backup, part);
   if (commit.attributes && !(await store.stat(attributesKey(commit.attributes)))) {
     throw new ZkeepError('refused', 'commit.attributes', `there are no attributes ${commit.attributes}`, {
       advice: 'store them before the commit',
       facts: { backup, attributes: commit.attributes },
     });
   }
-}
-
-/** The store has checked every content against a grant; of several grants, only reading tells which. */
-async function checkContent(surroundings: Surroundings, backup: BackupId, part: GrantedPart): Promise<void> {
-  const { number, segment } = part;
-  const key = segmentKey(backup, number, isEncrypted(surroundings));
-  const body = await surroundings.repository.store.get(key, { maxBytes: segment.stored });
-  if (hash('sha256', body) === segment.sha256) return;
-  throw new ZkeepError('refused', 'commit.content', `segment ${number} is stored with another content`, {
-    advice: 'an earlier write of it came late: abandon the backup and take it anew',
-    facts: { backup, segment: number },
-  });
+  return durable;
 }
 
 function manifestOf(
   surroundings: Surroundings,
   { backup, opened, request }: OpenBackupState,
-  parts: readonly GrantedPart[],
+  parts: readonly Candidate[],
   committing: Committing,
 ): Manifest {
   const { recipients } = surroundings.repository.marker;

@@ -1,94 +1,127 @@
 /** Grants for writing parts: each is written down before its grant leaves the service. */
-import { hash } from 'node:crypto';
 import { ZkeepError } from '../../catalog/errors.ts';
-import type { Part } from '../../catalog/protocol/protocol.ts';
+import type { Part, StoredPart } from '../../catalog/protocol/protocol.ts';
 import { segmentKey } from '../../catalog/repository/names.ts';
 import { LARGEST_SEGMENT } from '../../catalog/repository/segment/sizes.ts';
 import type { Grant } from '../../catalog/repository/store/store.ts';
-import { type BackupId, type Digest, parseDigest } from '../../catalog/words.ts';
-import { isEncrypted, notOpen, type Surroundings } from './surroundings.ts';
+import type { BackupId } from '../../catalog/words.ts';
+import type { Candidate } from '../state/candidates.ts';
+import { findPart, isSameRaw } from './durable.ts';
+import { isEncrypted, LATE_WRITES, type Surroundings } from './surroundings.ts';
 
 /** Most segments of a stream: 60 TiB, and a manifest that can still be read whole. */
 export const MAX_SEGMENTS = 1_000_000;
 /** Most bytes of a stored segment: incompressible data, seek table and encryption add little. */
 const MAX_STORED = LARGEST_SEGMENT + 4 * 1024 * 1024;
+/** Most contents of one part that may be on their way: more tries than that in one life of a grant are a defect. */
+const MAX_CONTENTS = 64;
 
 /**
- * Gives grants for writing these parts, in their order.
+ * Gives grants for writing these parts, in their order; for one whose raw bytes
+ * are in the store already, it says so instead. A part that is asked for the
+ * first time costs no look at the store.
  *
+ * @param check throws when the one who asks may not write any more.
  * @throws {ZkeepError} `refused` with code `grant.stored` when a part is in the
- *   store with another content, `usage` for parts that no stream has.
+ *   store with other raw bytes, `usage` for parts that no stream has.
  */
 export async function grantParts(
   surroundings: Surroundings,
   backup: BackupId,
   parts: readonly Part[],
-): Promise<Grant[]> {
+  check: () => void,
+): Promise<(Grant | StoredPart)[]> {
   checkParts(parts);
-  const { granter, open } = surroundings;
-  const grants: Grant[] = [];
-  for (const { number, segment } of parts) {
-    const again = await isKnown(surroundings, backup, { number, segment });
-    const key = segmentKey(backup, number, isEncrypted(surroundings));
-    grants.push(await granter.grantPut(key, segment.stored, segment.sha256, { again }));
+  const { candidates } = surroundings;
+  const answers: (Grant | StoredPart)[] = [];
+  const granted: Part[] = [];
+  let expires = 0;
+  for (const part of parts) {
+    const answer = await answerPart(surroundings, backup, part);
+    answers.push(answer);
+    if ('stored' in answer) continue;
+    granted.push(part);
+    expires = Math.max(expires, answer.expires);
   }
-  // It may have been abandoned while the store was asked.
-  if (!open.get(backup)) throw notOpen(backup);
-  open.record(backup, parts, Math.max(...grants.map(({ expires }) => expires)));
-  return grants;
+  // It may have been abandoned, or resumed by another one, while the store was asked.
+  check();
+  candidates.record(backup, granted, expires);
+  return answers;
 }
 
 function checkParts(parts: readonly Part[]): void {
   const numbers = new Set(parts.map(({ number }) => number));
   if (numbers.size < parts.length) throw misshapen('a part is asked for twice');
-  for (const { number, segment } of parts) {
+  for (const { number, segment, after, point } of parts) {
     if (number >= MAX_SEGMENTS)
       throw misshapen(`there is no part ${number}: a stream has at most ${MAX_SEGMENTS}`);
     if (segment.size === 0 || segment.stored === 0) throw misshapen(`part ${number} is empty`);
+    if (segment.state.at !== segment.offset || after.at !== segment.offset + segment.size) {
+      throw misshapen(`part ${number} does not lie between its two states`);
+    }
+    if (point && point.state.at >= after.at) throw misshapen(`the point of part ${number} lies behind it`);
     if (segment.stored > MAX_STORED || segment.size > LARGEST_SEGMENT) {
       throw misshapen(`part ${number} is larger than a segment may be`);
     }
   }
 }
 
-/**
- * Whether this very content was granted before. Another one may be granted only
- * while none is stored; where the store itself cannot keep a second write from
- * replacing the first, not before the first grant has ended either: it could
- * replace a segment that is committed.
- */
-async function isKnown(surroundings: Surroundings, backup: BackupId, part: Part): Promise<boolean> {
-  const { open, repository, clock } = surroundings;
-  const known = open.part(backup, part.number);
-  if (!known) return false;
-  if (known.segment.sha256 === part.segment.sha256) return true;
-  const stored = await storedDigest(surroundings, backup, part.number);
-  if (stored === part.segment.sha256) return true;
-  if (stored) {
-    throw new ZkeepError('refused', 'grant.stored', `segment ${part.number} is stored with another content`, {
-      advice: 'send what was sent before, or abandon the backup and take it anew',
-      facts: { backup, segment: part.number, sha256: stored },
-    });
-  }
-  if (clock.now() < known.expires && !(await repository.store.probe()).conditionalPut) {
-    throw new ZkeepError('busy', 'grant.alive', `segment ${part.number} is granted with another content`, {
-      advice: 'this store knows no conditions: wait until that grant has ended, or take the backup anew',
-      facts: { backup, segment: part.number, sha256: known.segment.sha256, expires: known.expires },
-    });
-  }
-  return false;
-}
-
-/** What is stored under a part's key, by reading it: it may be any of the contents that were granted. */
-async function storedDigest(
+async function answerPart(
   surroundings: Surroundings,
   backup: BackupId,
-  number: number,
-): Promise<Digest | undefined> {
-  const { store } = surroundings.repository;
+  part: Part,
+): Promise<Grant | StoredPart> {
+  const { number, segment } = part;
+  const known = surroundings.candidates.ofPart(backup, number);
+  const found = await findPart(surroundings, backup, known);
+  if (found.kind === 'candidate' && isSameRaw(found.candidate, part)) return { stored: true };
+  if (found.kind !== 'nothing') throw storedOtherwise(backup, number);
+  const again = known.some(({ segment: { sha256 } }) => sha256 === segment.sha256);
+  if (known.length > 0) await makeRoom(surroundings, backup, part, known);
   const key = segmentKey(backup, number, isEncrypted(surroundings));
-  if (!(await store.stat(key))) return undefined;
-  return parseDigest(hash('sha256', await store.get(key, { maxBytes: MAX_STORED })));
+  return await surroundings.granter.grantPut(key, segment.stored, segment.sha256, { again });
+}
+
+/**
+ * Sees whether a part that is not stored, and that was granted before, may be
+ * granted with this content. Where the store itself cannot keep a second write
+ * from replacing the first, not before the grants of all others have ended:
+ * they could replace a segment that is committed.
+ */
+async function makeRoom(
+  { candidates, repository, clock }: Surroundings,
+  backup: BackupId,
+  { number, segment }: Part,
+  known: readonly Candidate[],
+): Promise<void> {
+  const now = clock.now();
+  candidates.forgetLapsed(backup, number, now - LATE_WRITES);
+  const others = known.filter(
+    ({ segment: { sha256 }, expires }) => sha256 !== segment.sha256 && now < expires,
+  );
+  if (others.length === 0) return;
+  const expires = Math.max(...others.map((other) => other.expires));
+  const facts = { backup, segment: number, expires };
+  if (others.length >= MAX_CONTENTS) {
+    const text = `segment ${number} is granted with ${others.length} other contents`;
+    throw new ZkeepError('busy', 'grant.contents', text, {
+      advice: 'wait until these grants have ended; this is a defect in the agent',
+      facts,
+    });
+  }
+  if (!(await repository.store.probe()).conditionalPut) {
+    throw new ZkeepError('busy', 'grant.alive', `segment ${number} is granted with another content`, {
+      advice: 'this store knows no conditions: wait until that grant has ended, or take the backup anew',
+      facts,
+    });
+  }
+}
+
+function storedOtherwise(backup: BackupId, number: number): ZkeepError {
+  return new ZkeepError('refused', 'grant.stored', `segment ${number} is stored with another content`, {
+    advice: 'send what was sent before, or abandon the backup and take it anew',
+    facts: { backup, segment: number },
+  });
 }
 
 function misshapen(message: string): ZkeepError {

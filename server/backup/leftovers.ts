@@ -4,10 +4,8 @@ import { manifestKey, segmentsOf } from '../../catalog/repository/names.ts';
 import type { ObjectStore } from '../../catalog/repository/store/store.ts';
 import type { BackupId } from '../../catalog/words.ts';
 import type { AbandonedBackup } from '../state/open-backups.ts';
-import type { Surroundings } from './surroundings.ts';
+import { LATE_WRITES, type Surroundings } from './surroundings.ts';
 
-/** A write that began in the last moment of its grant, and clocks that differ (milliseconds). */
-const MARGIN = 30 * 60_000;
 /** Objects removed at once. */
 const AT_ONCE = 8;
 
@@ -42,7 +40,7 @@ export class Leftovers {
     const { open, clock, log } = this.#surroundings;
     for (const abandoned of open.abandoned()) {
       if (this.#stopping.signal.aborted) return;
-      const isOver = abandoned.expires === 0 || clock.now() > abandoned.expires + MARGIN;
+      const isOver = abandoned.expires === 0 || clock.now() > abandoned.expires + LATE_WRITES;
       if (this.#swept.has(abandoned.backup) && !isOver) continue;
       try {
         await this.#sweepOne(abandoned);

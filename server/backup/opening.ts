@@ -3,10 +3,11 @@ import { isDeepStrictEqual } from 'node:util';
 import { checkFlags } from '../../catalog/chain/flags.ts';
 import type { ChainFlags } from '../../catalog/chain/graph.ts';
 import { ZkeepError } from '../../catalog/errors.ts';
-import { LEASE_MILLISECONDS, type OpenRequest } from '../../catalog/protocol/protocol.ts';
+import { LEASE_MILLISECONDS, type OpenRequest, type ResumeRequest } from '../../catalog/protocol/protocol.ts';
 import { chainFlagsOf, hasFeature } from '../../catalog/stream/features.ts';
 import type { OpenBackupState } from '../state/open-backups.ts';
 import type { TokenFacts } from '../state/tokens.ts';
+import { othersBackup } from './surroundings.ts';
 
 /** What {@link decideOpening} looks at. Moments are milliseconds since 1970. */
 export interface OpeningFacts extends Asking {
@@ -23,7 +24,7 @@ export interface Asking {
   readonly started: number;
 }
 
-/** Open a new one in place of these, or answer with the one that the same request opened. */
+/** Open a new one in place of these, or go on with the one that was opened for the same stream. */
 export type Opening =
   | { readonly kind: 'new'; readonly replaces: readonly OpenBackupState[] }
   | { readonly kind: 'again'; readonly open: OpenBackupState };
@@ -34,8 +35,8 @@ export type Opening =
  * @throws {ZkeepError} `busy` with code `backup.busy` and who it is.
  */
 export function decideOpening(facts: OpeningFacts): Opening {
-  const { request, token, rivals } = facts;
-  const same = rivals.find((rival) => isSameRequest(rival, request, token));
+  const { rivals } = facts;
+  const same = rivals.find((rival) => isSameStream(rival, facts));
   if (same) return { kind: 'again', open: same };
   const holder = rivals.find((rival) => rival.committing || !mayReplace(rival, facts));
   if (holder) throw busy(holder);
@@ -46,6 +47,24 @@ export function decideOpening(facts: OpeningFacts): Opening {
 export function mayReplace(rival: OpenBackupState, { request, token, now, started }: Asking): boolean {
   if (!isAlive(rival, now, started)) return true;
   return request.takeover === rival.backup && mayEnd(rival, token);
+}
+
+/**
+ * Whether an open backup may be resumed: its lease has lapsed, its own host saw
+ * its writer dead, or it is its writer who asks, because an answer was lost.
+ *
+ * @throws {ZkeepError} `busy` with code `backup.busy`, `denied` with code `backup.other`.
+ */
+export function checkResuming(
+  open: OpenBackupState,
+  { writer, takeover }: ResumeRequest,
+  { token, now, started }: Omit<Asking, 'request'>,
+): void {
+  if (!mayEnd(open, token)) throw othersBackup(open.backup);
+  if (!isAlive(open, now, started) || isDeepStrictEqual(open.writer, writer)) return;
+  // Whom it names may be the one of before: then somebody else was faster.
+  if (takeover?.host === writer.host && isDeepStrictEqual(open.writer, takeover)) return;
+  throw busy(open);
 }
 
 /** Whether the writer of an open backup was heard of within its lease. */
@@ -107,17 +126,20 @@ export function checkBase({ from, begin }: OpenRequest, ways: readonly ChainFlag
   if (refusal) throw refusal;
 }
 
-/** The first answer got lost: the same process asks again, and nothing was granted yet. */
-function isSameRequest(
-  rival: OpeningFacts['rivals'][number],
-  request: OpenRequest,
-  token: TokenFacts,
-): boolean {
-  return rival.parts === 0 && rival.token === token.name && isDeepStrictEqual(rival.request, request);
+/**
+ * The same stream again: its writer is gone, and what is stored of it need not be
+ * sent again; or its answer got lost, and the same process asks before anything was granted.
+ */
+function isSameStream(rival: OpeningFacts['rivals'][number], facts: OpeningFacts): boolean {
+  const { request, token } = facts;
+  const { writer, takeover: _, ...asked } = request;
+  const { writer: __, takeover: ___, ...opened } = rival.request;
+  if (rival.committing || !mayEnd(rival, token) || !isDeepStrictEqual(asked, opened)) return false;
+  return (rival.parts === 0 && isDeepStrictEqual(rival.writer, writer)) || mayReplace(rival, facts);
 }
 
-function busy({ backup, heard, request }: OpenBackupState): ZkeepError {
-  const { source, writer, to } = request;
+function busy({ backup, heard, writer, request }: OpenBackupState): ZkeepError {
+  const { source, to } = request;
   const text = `process ${writer.process} on ${writer.host} is backing up ${source.dataset} (${source.host})`;
   return new ZkeepError('busy', 'backup.busy', text, {
     advice: `wait for it; if it is dead, wait ${LEASE_MILLISECONDS / 1000} seconds or abandon ${backup}`,

@@ -6,13 +6,18 @@ import type { CatalogIndex } from '../../catalog/index/catalog-index.ts';
 import type { Repository } from '../../catalog/repository/repository.ts';
 import type { Granter } from '../../catalog/repository/store/store.ts';
 import type { BackupId } from '../../catalog/words.ts';
-import type { OpenBackups } from '../state/open-backups.ts';
+import type { Candidates } from '../state/candidates.ts';
+import type { OpenBackupState, OpenBackups } from '../state/open-backups.ts';
+
+/** A write that began in the last moment of its grant, and clocks that differ (milliseconds). */
+export const LATE_WRITES = 30 * 60_000;
 
 export interface Surroundings {
   readonly repository: Repository;
   readonly index: CatalogIndex;
   readonly granter: Granter;
   readonly open: OpenBackups;
+  readonly candidates: Candidates;
   readonly clock: Clock;
   readonly log: FastifyBaseLogger;
   /** Most backups open at once. */
@@ -42,5 +47,13 @@ export function othersBackup(backup: BackupId): ZkeepError {
   return new ZkeepError('denied', 'backup.other', `backup ${backup} was opened with another token`, {
     advice: 'use the token with which it was opened; an operator may abandon it',
     facts: { backup },
+  });
+}
+
+export function takenOver({ backup, writer }: OpenBackupState): ZkeepError {
+  const text = `process ${writer.process} on ${writer.host} has taken over backup ${backup}`;
+  return new ZkeepError('busy', 'backup.taken-over', text, {
+    advice: 'this one was thought dead and must end: what it has stored is gone on with there',
+    facts: { backup, host: writer.host, process: writer.process },
   });
 }

@@ -5,7 +5,7 @@ import { BackupsAnswerSchema, BackupsQuerySchema } from '../../catalog/protocol/
 import {
   type BackupSummary,
   BackupSummarySchema,
-  GrantsAnswerSchema,
+  ReadGrantsAnswerSchema,
   ReadGrantsRequestSchema,
 } from '../../catalog/protocol/protocol.ts';
 import { ManifestSchema } from '../../catalog/repository/manifest.ts';
@@ -67,7 +67,7 @@ export function backupRoutes(app: App, service: Service): void {
         tags,
         params,
         body: ReadGrantsRequestSchema,
-        response: { 200: GrantsAnswerSchema },
+        response: { 200: ReadGrantsAnswerSchema },
       },
     },
     async ({ params, body }) => {

@@ -1,13 +1,15 @@
 /** The backups that are open, in `service.db`, so that a service restarted in between goes on. */
+import { randomUUID } from 'node:crypto';
 import { type Static, Type } from 'typebox';
 import type { Clock } from '../../catalog/clock.ts';
+import type { OpenBackupsQuery } from '../../catalog/protocol/pages.ts';
 import {
   CommitRequestSchema,
   type OpenRequest,
   OpenRequestSchema,
-  type Part,
+  type Writer,
+  WriterSchema,
 } from '../../catalog/protocol/protocol.ts';
-import { type Segment, SegmentSchema } from '../../catalog/repository/manifest.ts';
 import { checker } from '../../catalog/schema.ts';
 import type { BackupId, Digest, Guid } from '../../catalog/words.ts';
 import type { State } from './state.ts';
@@ -28,16 +30,14 @@ export interface OpenBackupState {
   readonly opened: number;
   readonly heard: number;
   readonly request: OpenRequest;
+  /** Who writes it: who opened it, or resumed it last. */
+  readonly writer: Writer;
+  /** What the writer must name. */
+  readonly session: string;
+  /** Digest of its attribute manifest, once that is stored. */
+  readonly attributes: Digest | null;
   /** Set once its manifest may have been written: from then on it only goes forward. */
   readonly committing: Committing | undefined;
-}
-
-/** A segment for which a grant was given. */
-export interface GrantedPart extends Part {
-  /** When the last grant for it ends. */
-  readonly expires: number;
-  /** There were grants for other contents of it: only reading it shows which one is there. */
-  readonly contested: boolean;
 }
 
 /** A backup that was ended before its commit. */
@@ -56,19 +56,16 @@ interface Row {
   heard: number;
   request: string;
   committing: string | null;
-}
-interface PartRow {
-  number: number;
-  segment: string;
-  expires: number;
-  contested: number;
+  session: string;
+  writer: string | null;
+  attributes: Digest | null;
 }
 
 const parseRequest = checker(OpenRequestSchema, 'a request in service.db');
 const parseCommitting = checker(CommittingSchema, 'a commit in service.db');
-const parseSegment = checker(SegmentSchema, 'a segment in service.db');
+const parseWriter = checker(WriterSchema, 'a writer in service.db');
 
-/** The tables `open_backup`, `part` and `abandoned`. Every method is one transaction. */
+/** The tables `open_backup` and `abandoned`. Every method is one transaction. */
 export class OpenBackups {
   readonly #state: State;
   readonly #clock: Clock;
@@ -80,6 +77,17 @@ export class OpenBackups {
 
   all(): OpenBackupState[] {
     return this.#state.prepare<[], Row>('SELECT * FROM open_backup ORDER BY backup').all().map(openOf);
+  }
+
+  /** Those of a host, of a dataset, or of both. */
+  find({ host, dataset }: OpenBackupsQuery): OpenBackupState[] {
+    return this.#state
+      .prepare<[{ host: string | null; dataset: string | null }], Row>(
+        `SELECT * FROM open_backup
+         WHERE (@host IS NULL OR host = @host) AND (@dataset IS NULL OR dataset = @dataset) ORDER BY backup`,
+      )
+      .all({ host: host ?? null, dataset: dataset ?? null })
+      .map(openOf);
   }
 
   count(): number {
@@ -104,16 +112,44 @@ export class OpenBackups {
   /** Opens a backup and, in the same step, abandons the ones that it replaces. */
   add(backup: BackupId, token: string, request: OpenRequest, replaced: readonly BackupId[]): OpenBackupState {
     const now = this.#clock.now();
-    const { source, to } = request;
+    const { source, to, writer } = request;
+    const session = randomUUID();
     this.#state
       .transaction(() => {
         for (const old of replaced) this.#abandon(old);
         this.#state
-          .prepare('INSERT INTO open_backup VALUES (?, ?, ?, ?, ?, ?, ?, ?, NULL)')
-          .run(backup, token, source.host, source.dataset, to.guid, now, now, JSON.stringify(request));
+          .prepare(
+            `INSERT INTO open_backup (backup, token, host, dataset, to_guid, opened, heard, request, session)
+             VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+          )
+          .run(
+            backup,
+            token,
+            source.host,
+            source.dataset,
+            to.guid,
+            now,
+            now,
+            JSON.stringify(request),
+            session,
+          );
       })
       .immediate();
-    return { backup, token, opened: now, heard: now, request, committing: undefined };
+    const known = { request, writer, session, attributes: null, committing: undefined };
+    return { backup, token, opened: now, heard: now, ...known };
+  }
+
+  /** Gives it to a writer, in a session of its own; `undefined` when it is not open any more. */
+  give(backup: BackupId, writer: Writer): OpenBackupState | undefined {
+    this.#state
+      .prepare('UPDATE open_backup SET heard = ?, writer = ?, session = ? WHERE backup = ?')
+      .run(this.#clock.now(), JSON.stringify(writer), randomUUID(), backup);
+    return this.get(backup);
+  }
+
+  /** Notes where its attributes lie. */
+  noteAttributes(backup: BackupId, digest: Digest): void {
+    this.#state.prepare('UPDATE open_backup SET attributes = ? WHERE backup = ?').run(digest, backup);
   }
 
   /** Notes that its writer was heard of; gives the moment. */
@@ -121,61 +157,6 @@ export class OpenBackups {
     const now = this.#clock.now();
     this.#state.prepare('UPDATE open_backup SET heard = ? WHERE backup = ?').run(now, backup);
     return now;
-  }
-
-  /** All parts, by number. */
-  parts(backup: BackupId): GrantedPart[] {
-    return this.#state
-      .prepare<[string], PartRow>(
-        'SELECT number, segment, expires, contested FROM part WHERE backup = ? ORDER BY number',
-      )
-      .all(backup)
-      .map(partOf);
-  }
-
-  countParts(backup: BackupId): number {
-    return (
-      this.#state
-        .prepare<[string], number>('SELECT count(*) FROM part WHERE backup = ?')
-        .pluck()
-        .get(backup) ?? 0
-    );
-  }
-
-  part(backup: BackupId, number: number): GrantedPart | undefined {
-    const row = this.#state
-      .prepare<[string, number], PartRow>(
-        'SELECT number, segment, expires, contested FROM part WHERE backup = ? AND number = ?',
-      )
-      .get(backup, number);
-    return row && partOf(row);
-  }
-
-  /** The digest that a write to this part must have, `undefined` when no part of it is granted. */
-  digest(backup: BackupId, number: number): Digest | undefined {
-    return this.#state
-      .prepare<[string, number], Digest>('SELECT sha256 FROM part WHERE backup = ? AND number = ?')
-      .pluck()
-      .get(backup, number);
-  }
-
-  /** Writes down parts before their grants are given out. */
-  record(backup: BackupId, parts: readonly Part[], expires: number): void {
-    const write = this.#state.prepare(
-      `INSERT INTO part (backup, number, segment, sha256, expires) VALUES (?, ?, ?, ?, ?)
-       ON CONFLICT DO UPDATE SET
-         contested = max(contested, sha256 <> excluded.sha256),
-         segment = excluded.segment,
-         sha256 = excluded.sha256,
-         expires = max(expires, excluded.expires)`,
-    );
-    this.#state
-      .transaction(() => {
-        for (const { number, segment } of parts) {
-          write.run(backup, number, JSON.stringify(segment), segment.sha256, expires);
-        }
-      })
-      .immediate();
   }
 
   /** From here on it only goes forward; `false` when it is not open any more. */
@@ -221,7 +202,7 @@ export class OpenBackups {
     this.#state
       .prepare(
         `INSERT INTO abandoned
-         SELECT backup, to_guid, token, coalesce((SELECT max(expires) FROM part WHERE part.backup = o.backup), 0)
+         SELECT backup, to_guid, token, coalesce((SELECT max(expires) FROM candidate c WHERE c.backup = o.backup), 0)
          FROM open_backup o WHERE backup = ? AND committing IS NULL`,
       )
       .run(backup);
@@ -230,12 +211,9 @@ export class OpenBackups {
 }
 
 function openOf(row: Row): OpenBackupState {
-  const { backup, token, opened, heard } = row;
+  const { backup, token, opened, heard, session, attributes } = row;
   const committing = row.committing === null ? undefined : parseCommitting(JSON.parse(row.committing));
-  return { backup, token, opened, heard, request: parseRequest(JSON.parse(row.request)), committing };
-}
-
-function partOf({ number, segment, expires, contested }: PartRow): GrantedPart {
-  const parsed: Segment = parseSegment(JSON.parse(segment));
-  return { number, segment: parsed, expires, contested: contested === 1 };
+  const request = parseRequest(JSON.parse(row.request));
+  const writer = row.writer === null ? request.writer : parseWriter(JSON.parse(row.writer));
+  return { backup, token, opened, heard, request, writer, session, attributes, committing };
 }

@@ -69,6 +69,42 @@ const MIGRATIONS: readonly string[] = [
      document TEXT NOT NULL
    ) STRICT, WITHOUT ROWID;
    CREATE INDEX snapshot_set_by_phase ON snapshot_set (phase);`,
+
+  `-- Who may write an open backup; nobody knows the session '', so what an older service opened must be resumed.
+   ALTER TABLE open_backup ADD COLUMN session TEXT NOT NULL DEFAULT '';
+   -- Who writes it since it was resumed; NULL: who opened it.
+   ALTER TABLE open_backup ADD COLUMN writer TEXT;
+   -- Digest of its attribute manifest.
+   ALTER TABLE open_backup ADD COLUMN attributes TEXT;
+
+   -- Every content of a part for which a grant was given: only one of them is in the store.
+   CREATE TABLE candidate (
+     backup TEXT NOT NULL REFERENCES open_backup ON DELETE CASCADE,
+     number INTEGER NOT NULL,
+     sha256 TEXT NOT NULL,
+     -- Raw bytes.
+     size INTEGER NOT NULL,
+     segment TEXT NOT NULL,
+     -- NULL: not known, an older service wrote it down.
+     after TEXT,
+     point TEXT,
+     -- When the last grant for it ends, milliseconds since 1970.
+     expires INTEGER NOT NULL,
+     -- 1: it was found in the store.
+     durable INTEGER NOT NULL,
+     -- 1: of the part's contents the one that was granted last.
+     latest INTEGER NOT NULL,
+     PRIMARY KEY (backup, number, sha256)
+   ) STRICT, WITHOUT ROWID;
+   CREATE INDEX candidate_by_number ON candidate (backup, number, size);
+   -- Of a part with several contents only the last one was kept: which one is there, nobody could tell any more.
+   INSERT INTO abandoned
+     SELECT backup, to_guid, token, (SELECT max(expires) FROM part p WHERE p.backup = o.backup) FROM open_backup o
+     WHERE committing IS NULL AND EXISTS (SELECT 1 FROM part p WHERE p.backup = o.backup AND contested = 1);
+   DELETE FROM open_backup WHERE backup IN (SELECT backup FROM abandoned);
+   INSERT INTO candidate
+     SELECT backup, number, sha256, json_extract(segment, '$.size'), segment, NULL, NULL, expires, 0, 1 FROM part;
+   DROP TABLE part;`,
 ];
 
 /**

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { LEASE_MILLISECONDS } from '../../../catalog/protocol/protocol.ts';
 import { checkBase, checkRequest, decideOpening, type OpeningFacts } from '../../../server/backup/opening.ts';
@@ -20,6 +21,9 @@ function rival(changes: Partial<Rival> = {}): Rival {
     opened,
     heard: opened,
     request,
+    writer: request.writer,
+    session: randomUUID(),
+    attributes: null,
     committing: undefined,
     parts: 3,
     ...changes,

@@ -8,9 +8,9 @@ import {
 } from '../../../catalog/protocol/pages.ts';
 import {
   type BackupSummary,
-  GrantsAnswerSchema,
   KnownAnswerSchema,
   LineageSchema,
+  ReadGrantsAnswerSchema,
   RepositoryInfoSchema,
   RestorePlanSchema,
 } from '../../../catalog/protocol/protocol.ts';
@@ -153,8 +153,8 @@ describe('a real stream', () => {
         opened = requestFor(begin);
         stored.resolve(await service.open(opened));
       },
-      send: async ({ number, segment, body }) => {
-        const [grant = assert.fail()] = await service.grant(await stored.promise, [{ number, segment }]);
+      send: async ({ body, ...part }) => {
+        const [grant = assert.fail()] = await service.grant(await stored.promise, [part]);
         assert.equal((await service.follow(grant, body)).status, 204);
       },
     });
@@ -165,7 +165,7 @@ describe('a real stream', () => {
     const manifest = await (await service.repository()).manifest(opened.to.guid, backup);
     const read = async (number: number) => {
       const reads = { body: { segments: [number] } };
-      const answer = await service.ask(GrantsAnswerSchema, 'POST', `/v1/backups/${backup}/reads`, reads);
+      const answer = await service.ask(ReadGrantsAnswerSchema, 'POST', `/v1/backups/${backup}/reads`, reads);
       return (await service.follow(answer.grants[0] ?? assert.fail())).bytes;
     };
     const back: Uint8Array[] = [];

@@ -3,12 +3,12 @@ import { hash } from 'node:crypto';
 import { connect } from 'node:net';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { setTimeout } from 'node:timers/promises';
-import { GrantsAnswerSchema } from '../../../catalog/protocol/protocol.ts';
+import { ReadGrantsAnswerSchema } from '../../../catalog/protocol/protocol.ts';
 import type { Grant } from '../../../catalog/repository/store/store.ts';
 import { type BackupId, parseDigest } from '../../../catalog/words.ts';
 import { full } from '../fixture/faulty-store.ts';
 import { type Answer, TestService } from '../fixture/running-service.ts';
-import { bodyOf, openRequest, part } from '../fixture/samples.ts';
+import { bodyOf, lastPart, openRequest, part } from '../fixture/samples.ts';
 
 describe('a granted write', () => {
   let service: TestService;
@@ -107,9 +107,9 @@ describe('a large granted write', () => {
   afterEach(() => service.end());
 
   const body = Buffer.alloc(32 * 1024 * 1024, 'zkeep');
-  const { segment } = part(0);
+  const { segment, ...rest } = part(0);
   const sha256 = parseDigest(hash('sha256', body));
-  const large = { number: 0, segment: { ...segment, stored: body.length, sha256 } };
+  const large = { ...rest, segment: { ...segment, stored: body.length, sha256 } };
 
   it('for which the room ends midway is answered all the same, and nothing is stored', async () => {
     const backup = await service.open(openRequest({ to: 1n }));
@@ -141,7 +141,9 @@ describe('a granted read', () => {
     service = await new TestService().start();
     const { backup } = await service.backUp(openRequest({ to: 1n }), 2);
     const body = { segments: [1, 0] };
-    const { grants } = await service.ask(GrantsAnswerSchema, 'POST', `/v1/backups/${backup}/reads`, { body });
+    const { grants } = await service.ask(ReadGrantsAnswerSchema, 'POST', `/v1/backups/${backup}/reads`, {
+      body,
+    });
     [grant = assert.fail()] = grants;
   });
   afterEach(() => service.end());
@@ -196,34 +198,39 @@ describe('asking for grants', () => {
     assert.deepEqual([refusal.status, refusal.kind, refusal.code], [403, 'denied', 'backup.other']);
   });
 
-  it('is refused for another content of a part that is stored', async () => {
-    await service.send(backup, 1);
-    const refusal = await refused({ parts: [part(0, 'other')] });
+  it('is refused for other raw bytes of a part that is stored', async () => {
+    await service.sendParts(backup, [part(0)]);
+    const other = part(0, 'other');
+    const after = { ...other.after, sum: 'e'.repeat(64) };
+    const refusal = await refused({ parts: [{ ...other, after }] });
     assert.deepEqual([refusal.status, refusal.kind, refusal.code], [422, 'refused', 'grant.stored']);
-    assert.equal(refusal.facts['sha256'], part(0).segment.sha256);
-    await service.grant(backup, [part(0)]);
+    assert.equal(refusal.facts['segment'], 0);
   });
 
-  it('is granted for the content that is stored, also when another one was granted in between', async () => {
-    const [first = assert.fail()] = await service.grant(backup, [part(0)]);
-    await service.grant(backup, [part(0, 'other')]);
+  it('is answered with "stored" for the content that is stored, also when another was granted since', async () => {
+    await service.grant(backup, [lastPart(0)]);
+    await service.grant(backup, [lastPart(0, 'other')]);
     // As a store would that takes a request which was signed and is not expired.
     const { store } = await service.repository();
     await store.put(`segments/${backup}/00000000.zst`, bodyOf(0), { sha256: part(0).segment.sha256 });
-    const [again = assert.fail()] = await service.grant(backup, [part(0)]);
-    assert.equal(again.url, first.url);
-    assert.equal((await service.follow(again, bodyOf(0))).status, 204);
+    assert.deepEqual(await service.answers(backup, [lastPart(0)]), [{ stored: true }]);
     await service.commit(backup, openRequest({ to: 1n }), 1);
     assert.equal(await service.verifies(), 1);
   });
 
-  const { segment } = part(0);
+  const { segment, after, ...rest } = part(0);
   const misshapen: [string, unknown[]][] = [
     ['the same part twice', [part(0), part(0)]],
-    ['a part of no bytes', [{ number: 0, segment: { ...segment, size: 0 } }]],
-    ['a part that stores no bytes', [{ number: 0, segment: { ...segment, stored: 0 } }]],
-    ['a part larger than any', [{ number: 0, segment: { ...segment, stored: 2 ** 40 } }]],
-    ['a part beyond all streams', [{ number: 10_000_000, segment }]],
+    ['a part of no bytes', [{ ...rest, after, segment: { ...segment, size: 0 } }]],
+    ['a part that stores no bytes', [{ ...rest, after, segment: { ...segment, stored: 0 } }]],
+    ['a part larger than any', [{ ...rest, after, segment: { ...segment, stored: 2 ** 40 } }]],
+    ['a part beyond all streams', [{ ...rest, after, segment, number: 10_000_000 }]],
+    ['a part that ends elsewhere than its bytes', [{ ...rest, segment, after: { ...after, at: 999 } }]],
+    [
+      'a part that begins elsewhere than its state',
+      [{ ...part(1), segment: { ...part(1).segment, state: after, offset: 0 } }],
+    ],
+    ['a part before its point', [{ ...part(0), point: part(1).point }]],
   ];
   for (const [name, parts] of misshapen) {
     it(`is refused for ${name}`, async () => {
