@@ -1,7 +1,7 @@
 /** The road back: stored segments to the raw stream, checked at every step. */
 import { isDeepStrictEqual } from 'node:util';
 import { ZkeepError } from '../../errors.ts';
-import { StreamReader } from '../../stream/reader.ts';
+import { type ReaderOptions, StreamReader } from '../../stream/reader.ts';
 import type { ReaderState } from '../../stream/state.ts';
 import type { Manifest, Segment } from '../manifest.ts';
 import { Arenas } from './arenas.ts';
@@ -42,13 +42,38 @@ export async function* unpackStream(
   fetch: (number: number, signal: AbortSignal) => Promise<Uint8Array>,
   options: UnpackOptions = {},
 ): AsyncGenerator<Uint8Array> {
+  yield* unpackPart(manifest, { first: 0, last: manifest.segments.length - 1 }, fetch, options);
+}
+
+/** Segments that lie one after the other. */
+export interface StreamPart {
+  /** Numbers of the first and the last of them. */
+  readonly first: number;
+  readonly last: number;
+}
+
+/**
+ * The raw bytes of some segments, fetched and checked as {@link unpackStream} does,
+ * and no others. The first record to begin in them proves the state that the
+ * manifest says of their first byte.
+ *
+ * @param watch told of the records that begin in them.
+ * @throws {ZkeepError} as {@link unpackStream}; `usage`, code `segment.none`, for numbers that there are not.
+ * @example for await (const bytes of unpackPart(manifest, { first: 7, last: 9 }, fetch)) ...
+ */
+export async function* unpackPart(
+  manifest: Manifest,
+  part: StreamPart,
+  fetch: (number: number, signal: AbortSignal) => Promise<Uint8Array>,
+  options: UnpackOptions & { readonly watch?: Pick<ReaderOptions, 'onRecord' | 'onPayload'> } = {},
+): AsyncGenerator<Uint8Array> {
+  const reader = readerAt(manifest, part, options.watch);
   const pool = options.pool ?? new WorkerPool();
   const ended = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, ended.signal]) : ended.signal;
-  const reader = new StreamReader();
   const progress = { bytes: 0, stored: 0 };
   try {
-    for await (const { segment, raw } of segmentsAhead(manifest, fetch, pool, options, signal)) {
+    for await (const { segment, raw } of segmentsAhead(manifest, part, fetch, pool, options, signal)) {
       checkState(segment, reader.save());
       for (let at = 0; at < raw.length; at += FRAME_SIZE) {
         const bytes = raw.subarray(at, at + FRAME_SIZE);
@@ -59,16 +84,40 @@ export async function* unpackStream(
       progress.stored += segment.stored;
       options.onProgress?.({ ...progress });
     }
-    const { checksum } = reader.end();
-    if (checksum !== manifest.stream.checksum) {
-      throw new ZkeepError('damaged', 'stream.other', 'the stored stream is not the one its manifest names', {
-        facts: { backup: manifest.backup, expected: manifest.stream.checksum, found: checksum },
-      });
-    }
+    const next = manifest.segments[part.last + 1];
+    if (next) checkState(next, reader.save());
+    else checkEnd(manifest, reader);
   } finally {
     ended.abort();
     if (!options.pool) await pool.close();
   }
+}
+
+/** A reader that stands at the first byte of a part. */
+function readerAt(manifest: Manifest, { first, last }: StreamPart, watch: ReaderOptions = {}): StreamReader {
+  const segment = manifest.segments[first];
+  if (!segment || last < first || last >= manifest.segments.length) {
+    throw new ZkeepError(
+      'usage',
+      'segment.none',
+      `there are no segments ${first} to ${last} in this backup`,
+      {
+        advice: `it has ${manifest.segments.length}, counted from 0`,
+        facts: { backup: manifest.backup, first, last },
+      },
+    );
+  }
+  return first === 0
+    ? new StreamReader(watch)
+    : StreamReader.resume(segment.state, manifest.stream.begin, watch);
+}
+
+function checkEnd(manifest: Manifest, reader: StreamReader): void {
+  const { checksum } = reader.end();
+  if (checksum === manifest.stream.checksum) return;
+  throw new ZkeepError('damaged', 'stream.other', 'the stored stream is not the one its manifest names', {
+    facts: { backup: manifest.backup, expected: manifest.stream.checksum, found: checksum },
+  });
 }
 
 interface OpenedSegment {
@@ -79,6 +128,7 @@ interface OpenedSegment {
 /** Fetches and decodes ahead of who reads; gives the segments in order. */
 async function* segmentsAhead(
   manifest: Manifest,
+  { first, last }: StreamPart,
   fetch: (number: number, signal: AbortSignal) => Promise<Uint8Array>,
   pool: WorkerPool,
   options: UnpackOptions,
@@ -101,9 +151,10 @@ async function* segmentsAhead(
     }
   };
   const ahead: { readonly opened: Promise<OpenedSegment>; readonly leave: () => void }[] = [];
-  let next = 0;
+  const segments = manifest.segments.slice(0, last + 1);
+  let next = first;
   const startWhatFits = () => {
-    for (let segment = manifest.segments[next]; segment; segment = manifest.segments[next]) {
+    for (let segment = segments[next]; segment; segment = segments[next]) {
       checkSize(segment);
       const leave = gate.tryEnter(segment.size + segment.stored);
       if (!leave) return;

@@ -10,7 +10,7 @@ import {
 } from '../../../../catalog/repository/segment/pack.ts';
 import { segmentSize } from '../../../../catalog/repository/segment/sizes.ts';
 import { WorkerPool } from '../../../../catalog/repository/segment/threads/pool.ts';
-import { unpackStream } from '../../../../catalog/repository/segment/unpack.ts';
+import { unpackPart, unpackStream } from '../../../../catalog/repository/segment/unpack.ts';
 import { StreamReader } from '../../../../catalog/stream/reader.ts';
 import type { BackupId } from '../../../../catalog/words.ts';
 import { makeStream } from '../../../made-stream.ts';
@@ -121,6 +121,55 @@ test('every segment names the first record in it from which reading can begin', 
     const type = stream.readUInt32LE(entry.position);
     assert.ok(type === 1 || type === 3, 'an OBJECT or a WRITE');
     assert.equal(stream.readBigUInt64LE(entry.position + 8), BigInt(entry.object));
+  }
+});
+
+test('some segments alone are read, told of and proven, and no other is fetched', async () => {
+  const { manifest, bodies } = packed;
+  for (const [first, last] of [
+    [0, 0],
+    [1, 1],
+    [1, 2],
+    [0, 2],
+  ] as const) {
+    const fetched: number[] = [];
+    const raw: Uint8Array[] = [];
+    const records: number[] = [];
+    const fetch = async (number: number) => {
+      fetched.push(number);
+      return Uint8Array.from(bodies[number] ?? []);
+    };
+    const watch = { onRecord: ({ position }: { position: number }) => void records.push(position) };
+    const part = unpackPart(manifest, { first, last }, fetch, { pool, watch });
+    for await (const bytes of part) raw.push(Buffer.from(bytes));
+    const [from, to] = [manifest.segments[first]?.offset ?? 0, manifest.segments[last + 1]?.offset];
+    assert.ok(Buffer.concat(raw).equals(stream.subarray(from, to)));
+    assert.deepEqual(fetched.toSorted(), fetched);
+    assert.deepEqual([fetched[0], fetched.at(-1)], [first, last]);
+    assert.ok(records.includes(manifest.segments[last]?.entry?.position ?? -1));
+  }
+});
+
+test('some segments that do not fit what the manifest says of them are refused', async () => {
+  const { manifest, bodies } = packed;
+  const fetch = async (number: number) => Uint8Array.from(bodies[number] ?? []);
+  const read = async (of: Manifest, first: number, last: number) => {
+    for await (const _ of unpackPart(of, { first, last }, fetch, { pool }));
+  };
+  const wrong = (number: number) => ({
+    ...manifest,
+    segments: manifest.segments.map((segment, at) =>
+      at === number ? { ...segment, state: { ...segment.state, sum: 'f'.repeat(64) } } : segment,
+    ),
+  });
+  await assert.rejects(read(wrong(1), 1, 1), { kind: 'damaged', code: 'stream.checksum' });
+  await assert.rejects(read(wrong(2), 1, 1), { kind: 'damaged', code: 'segment.state' });
+  for (const [first, last] of [
+    [0, 3],
+    [2, 1],
+    [-1, 0],
+  ] as const) {
+    await assert.rejects(read(manifest, first, last), { kind: 'usage', code: 'segment.none' });
   }
 });
 
