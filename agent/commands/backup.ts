@@ -8,7 +8,15 @@ import type { DatasetResult } from '../backup/run.ts';
 import type { PreparedSet } from '../lustre/sets/backup.ts';
 import type { ServiceClient } from '../service/client.ts';
 import type { CommonOptions } from '../settings.ts';
-import { common, exitCodeOf, failureDocument, type Outcome, perform, type Surroundings } from './command.ts';
+import {
+  common,
+  exitCodeOf,
+  failureDocument,
+  type Outcome,
+  patient,
+  perform,
+  type Surroundings,
+} from './command.ts';
 import { withClient } from './connect.ts';
 
 interface BackupOptions extends CommonOptions {
@@ -45,7 +53,7 @@ export function addBackup(program: Command, exit: (code: number) => void): void 
     .option('--join', 'take part in the set that the host of the MGS opens')
     .option('--wait <seconds>', 'wait so long for the other hosts of the set (default 120)')
     .option('--abandon <id>', 'end an open backup whose writer is gone, and do nothing else');
-  common(command, EXAMPLE).action(async (datasets: string[], options: BackupOptions) => {
+  common(patient(command), EXAMPLE).action(async (datasets: string[], options: BackupOptions) => {
     exit(await perform('backup', options, async (surroundings) => await backup(datasets, surroundings)));
   });
 }

@@ -7,6 +7,7 @@ import {
   common,
   fromRepository,
   type Outcome,
+  patient,
   perform,
   type Surroundings,
   whichSnapshot,
@@ -29,7 +30,7 @@ export function addExport(program: Command, exit: (code: number) => void): void 
     .option('--from <base>', 'the stream from this snapshot (name or GUID), or from "nothing": a full one')
     .option('--output <file>', 'write to a file, which appears only when it is whole');
   fromRepository(whichSnapshot(command));
-  common(command, EXAMPLE).action(async (dataset: string, options: ExportOptions) => {
+  common(patient(command), EXAMPLE).action(async (dataset: string, options: ExportOptions) => {
     exit(await perform('export', options, async (surroundings) => await exportStream(dataset, surroundings)));
   });
 }

@@ -4,7 +4,15 @@ import { messageOf, ZkeepError } from '../../catalog/errors.ts';
 import type { AttributesOf } from '../backup/import.ts';
 import type { Amount } from '../output/progress.ts';
 import type { CommonOptions } from '../settings.ts';
-import { common, exitCodeOf, failureDocument, type Outcome, perform, type Surroundings } from './command.ts';
+import {
+  common,
+  exitCodeOf,
+  failureDocument,
+  type Outcome,
+  patient,
+  perform,
+  type Surroundings,
+} from './command.ts';
 import { withClient } from './connect.ts';
 
 interface ImportOptions extends CommonOptions {
@@ -29,7 +37,7 @@ export function addImport(program: Command, exit: (code: number) => void): void 
     .option('--file <file>', 'read it from a file instead of standard input')
     .option('--pool-attributes <file>', 'keep what "zpool get all POOL" printed into this file')
     .option('--dataset-attributes <file>', 'keep what "zfs get -rHp all POOL" printed into this file');
-  common(command, EXAMPLE).action(async (options: ImportOptions) => {
+  common(patient(command), EXAMPLE).action(async (options: ImportOptions) => {
     exit(await perform('import', options, importStream));
   });
 }

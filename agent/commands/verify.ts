@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { EXIT_CODES } from '../../catalog/errors.ts';
 import type { VerifyReport } from '../../catalog/repository/verify.ts';
 import { type CommonOptions, readIdentities } from '../settings.ts';
-import { common, fromRepository, type Outcome, perform, type Surroundings } from './command.ts';
+import { common, fromRepository, type Outcome, patient, perform, type Surroundings } from './command.ts';
 import { withView } from './connect.ts';
 
 interface VerifyOptions extends CommonOptions {
@@ -20,7 +20,7 @@ export function addVerify(program: Command, exit: (code: number) => void): void 
     .description('check that every backup is whole')
     .argument('[dataset]', 'only backups of this dataset')
     .option('--deep', 'read, decode and check every byte, not only that every object is there');
-  common(fromRepository(command), EXAMPLE).action(
+  common(patient(fromRepository(command)), EXAMPLE).action(
     async (dataset: string | undefined, options: VerifyOptions) => {
       exit(await perform('verify', options, async (surroundings) => await verify(dataset, surroundings)));
     },
