@@ -127,9 +127,8 @@ export class Fletcher4 {
     if (length & 3) this.#wait(at + words * 4, length & 3);
   }
 
-  /** Whether the sums are equal to the four numbers at address `at` of `memory`, in this byte order. */
-  matches(at: number): boolean {
-    const { view } = this;
+  /** Whether the sums are equal to the four numbers at address `at` of `memory`, in this byte order. `view` is {@link view}. */
+  matches(at: number, view: DataView = this.view): boolean {
     const little = this.#order === 'little';
     for (let n = 0; n < 32; n += 8) {
       if (view.getUint32(this.#at + n, true) !== view.getUint32(at + n + (little ? 0 : 4), little))
@@ -149,6 +148,12 @@ export class Fletcher4 {
   get value(): [bigint, bigint, bigint, bigint] {
     const at = (n: number) => this.view.getBigUint64(this.#at + n * 8, true);
     return [at(0), at(1), at(2), at(3)];
+  }
+
+  /** Copies the four sums, each a low and a high half; {@link hexOfSums} makes text of them. `view` is {@link view}. */
+  copyTo(halves: Uint32Array, view: DataView): void {
+    const at = this.#at;
+    for (let n = 0; n < 8; n++) halves[n] = view.getUint32(at + n * 4, true);
   }
 
   /** What {@link restore} takes to go on from here. */
@@ -181,6 +186,12 @@ export class Fletcher4 {
       this.#waiting = 0;
     }
   }
+}
+
+/** The text of sums in halves, as {@link Fletcher4.hex} has it. */
+export function hexOfSums(halves: Uint32Array): string {
+  const hex = (n: number) => (halves[n] ?? 0).toString(16).padStart(8, '0');
+  return [1, 0, 3, 2, 5, 4, 7, 6].map(hex).join('');
 }
 
 function ownRoom(): Fletcher4Room {

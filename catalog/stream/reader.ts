@@ -9,6 +9,7 @@ import { byteOrderOf, readBegin } from './reading/begin.ts';
 import { EntryFinder } from './reading/entry.ts';
 import { Framing, LAST_RECORD } from './reading/framing.ts';
 import { MOST_PAYLOAD_OF_TYPE, payloadLength } from './reading/payload.ts';
+import { PointFinder, type PointMark } from './reading/point.ts';
 import { RecordView } from './reading/record-view.ts';
 import * as refusals from './reading/refusals.ts';
 import { AwaitedSpills } from './reading/spill.ts';
@@ -51,6 +52,7 @@ export class StreamReader {
   readonly #shown = new RecordView();
   readonly #entries = new EntryFinder();
   readonly #spills = new AwaitedSpills();
+  readonly #points = new PointFinder();
   #begin: Begin | undefined;
   // What BEGIN says for every header after it; `toguid` in two halves, because BigInts are slow.
   #little = true;
@@ -67,7 +69,11 @@ export class StreamReader {
   constructor(options: ReaderOptions = {}) {
     this.#options = options;
     const { room, onPayload } = options;
-    this.#framing = new Framing(room, (at, position) => this.#takeHeader(at, position), onPayload);
+    this.#framing = new Framing(
+      room,
+      (view, at, position) => this.#takeHeader(view, at, position),
+      onPayload,
+    );
   }
 
   /**
@@ -107,9 +113,12 @@ export class StreamReader {
     return this.#checksum !== undefined;
   }
 
-  /** The last whole record from which `zfs send -t` could go on, if there was one. */
+  /**
+   * The last record taken whole from which `zfs send -t` could go on. A reader that was resumed
+   * knows none before it has passed one: until then the one from before holds.
+   */
   get point(): ResumePoint | undefined {
-    return undefined;
+    return this.#points.at(this.position);
   }
 
   /**
@@ -170,16 +179,18 @@ export class StreamReader {
     };
   }
 
-  /** Checks a header, by its address and position; gives the bytes of its payload. */
-  #takeHeader(at: number, position: number): number {
-    const { view } = this.#framing.fletcher;
+  /** Checks a header, by its address in the memory that `view` shows and its position; gives the bytes of its payload. */
+  #takeHeader(view: DataView, at: number, position: number): number {
     const type = this.#begin ? view.getUint32(at, this.#little) : this.#takeBegin(at);
     this.#type = type;
+    const mark = this.#points.markFor(type, view, at, this.#little);
+    if (mark) this.#framing.copySum(at, mark.sums, view);
     if (this.#records > 0) this.#check(view, at);
     const length = payloadLength(view, at, type, this.#little);
     if (length > (MOST_PAYLOAD_OF_TYPE[type] ?? 0) || length % 4 !== 0) {
       throw refusals.outOfBounds(this.#here(), length);
     }
+    if (mark) this.#fill(mark, position, length);
     const missing = this.#spills.take(type, view, at, this.#little);
     if (missing !== undefined) throw refusals.spoilt(this.#here(), missing);
     this.#entries.take(type, view, at, this.#little, position);
@@ -192,6 +203,17 @@ export class StreamReader {
       if (entry) onEntryPoint(entry);
     }
     return type === END ? LAST_RECORD : length;
+  }
+
+  /** The record at hand is a point: keeps the state before it. */
+  #fill(mark: PointMark, position: number, length: number): void {
+    mark.position = position;
+    mark.end = position + RECORD_SIZE + length;
+    mark.records = this.#records;
+    for (let type = 0; type < mark.counts.length; type++) mark.counts[type] = this.#counts[type] ?? 0;
+    mark.entry.set(this.#entries.mark);
+    mark.spill = this.#spills.objects;
+    this.#points.add();
   }
 
   /** The first header must be a BEGIN of the expected kind; it carries no checksum of its own. */
@@ -225,7 +247,7 @@ export class StreamReader {
     if (type === END) this.#takeTotal(at);
     const { fletcher } = this.#framing;
     this.#framing.sumTo(at + SUM_AT);
-    if (!fletcher.matches(at + SUM_AT) && !this.#mayLackSum(at)) throw refusals.wrongSum(this.#here());
+    if (!fletcher.matches(at + SUM_AT, view) && !this.#mayLackSum(at)) throw refusals.wrongSum(this.#here());
     const guidAt = TOGUID_AT[type];
     if (guidAt === undefined) throw refusals.unknownRecord(this.#here(), type);
     if (this.#options.expect === 'package' && type !== END) throw refusals.notAWrapper(this.#here());

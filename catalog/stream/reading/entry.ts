@@ -10,14 +10,36 @@ import type { Begin, EntryPoint, ReaderState } from '../state.ts';
 /** The part of a reader's state that is kept here. */
 export type EntryState = Pick<ReaderState, 'range' | 'object'>;
 
+/** The last OBJECT_RANGE and OBJECT, in numbers: no BigInt for each of millions of records. */
+export class EntryMark {
+  /** Byte position of the last OBJECT_RANGE, or of none. */
+  range: number | undefined;
+  /** Byte position of the last OBJECT, or of none, and its number in two halves. */
+  object: number | undefined;
+  low = 0;
+  high = 0;
+
+  set({ range, object, low, high }: EntryMark): void {
+    this.range = range;
+    this.object = object;
+    this.low = low;
+    this.high = high;
+  }
+}
+
+/** What a state says of it. */
+export function entryStateOf(mark: EntryMark): EntryState {
+  return {
+    ...(mark.range !== undefined && { range: mark.range }),
+    ...(mark.object !== undefined && { object: [numberOf(mark).toString(), mark.object] }),
+  };
+}
+
 /** Remembers the OBJECT, and in raw streams the OBJECT_RANGE, that an entry point needs. */
 export class EntryFinder {
   #raw = false;
-  #range: number | undefined;
-  #object: number | undefined;
-  // The number of the last OBJECT in two halves: no BigInt for each of millions of records.
-  #low = 0;
-  #high = 0;
+  /** What was taken so far. */
+  readonly mark = new EntryMark();
 
   begin(begin: Begin): void {
     this.#raw = hasFeature(begin, 'RAW');
@@ -26,11 +48,11 @@ export class EntryFinder {
   /** Takes the header at `at`, of a record that begins at `position`. */
   take(type: number, view: DataView, at: number, little: boolean, position: number): void {
     if (type === RECORDS.OBJECT.type) {
-      this.#object = position;
-      this.#low = view.getUint32(at + OBJECT_AT + (little ? 0 : 4), little);
-      this.#high = view.getUint32(at + OBJECT_AT + (little ? 4 : 0), little);
+      this.mark.object = position;
+      this.mark.low = view.getUint32(at + OBJECT_AT + (little ? 0 : 4), little);
+      this.mark.high = view.getUint32(at + OBJECT_AT + (little ? 4 : 0), little);
     } else if (type === RECORDS.OBJECT_RANGE.type) {
-      this.#range = position;
+      this.mark.range = position;
     }
   }
 
@@ -42,36 +64,31 @@ export class EntryFinder {
     little: boolean,
     position: number,
   ): EntryPoint | undefined {
-    const before = this.#raw ? this.#range : this.#object;
-    if (this.#object === undefined || before === undefined) return undefined;
+    const before = this.#raw ? this.mark.range : this.mark.object;
+    if (this.mark.object === undefined || before === undefined) return undefined;
     const object = view.getBigUint64(at + OBJECT_AT, little);
     const point = { position, object_position: before, object: object.toString() };
     if (type === RECORDS.OBJECT.type) return { ...point, offset: '0' };
-    if (type !== RECORDS.WRITE.type || object !== this.#number()) return undefined;
+    if (type !== RECORDS.WRITE.type || object !== numberOf(this.mark)) return undefined;
     const offset = view.getBigUint64(at + RECORDS.WRITE.fields.offset.at, little).toString();
-    return { ...point, offset, ...(this.#raw && { object_record: this.#object }) };
+    return { ...point, offset, ...(this.#raw && { object_record: this.mark.object }) };
   }
 
   save(): EntryState {
-    return {
-      ...(this.#range !== undefined && { range: this.#range }),
-      ...(this.#object !== undefined && { object: [this.#number().toString(), this.#object] }),
-    };
+    return entryStateOf(this.mark);
   }
 
   /** Goes on from what {@link save} gave. */
   restore({ range, object }: EntryState): void {
-    this.#range = range;
+    this.mark.range = range;
     if (!object) return;
     const [number, position] = object;
-    this.#object = position;
-    this.#low = Number(BigInt(number) & 0xffffffffn);
-    this.#high = Number(BigInt(number) >> 32n);
-  }
-
-  #number(): bigint {
-    return (BigInt(this.#high) << 32n) | BigInt(this.#low);
+    this.mark.object = position;
+    this.mark.low = Number(BigInt(number) & 0xffffffffn);
+    this.mark.high = Number(BigInt(number) >> 32n);
   }
 }
+
+const numberOf = ({ low, high }: EntryMark) => (BigInt(high) << 32n) | BigInt(low);
 
 const OBJECT_AT = RECORDS.OBJECT.fields.object.at; // WRITE has it in the same place

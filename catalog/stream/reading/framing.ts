@@ -16,8 +16,8 @@ export const LAST_RECORD = -1;
  */
 export class Framing {
   readonly fletcher: Fletcher4;
-  /** Takes a header: its address, and its position in the stream. Gives the bytes of its payload, or LAST_RECORD. */
-  readonly #take: (at: number, position: number) => number;
+  /** Takes a header: the memory that it lies in, its address, and its position in the stream. Gives the bytes of its payload, or LAST_RECORD. */
+  readonly #take: (view: DataView, at: number, position: number) => number;
   /** Shown each piece of a payload. */
   readonly #show: ((piece: Uint8Array) => void) | undefined;
   #position = 0;
@@ -30,7 +30,7 @@ export class Framing {
 
   constructor(
     room: Fletcher4Room | undefined,
-    take: (at: number, position: number) => number,
+    take: (view: DataView, at: number, position: number) => number,
     show?: (piece: Uint8Array) => void,
   ) {
     this.fletcher = new Fletcher4('little', room);
@@ -71,6 +71,12 @@ export class Framing {
     this.#summed = at;
   }
 
+  /** Brings the checksum up to this address, which lies in the header at hand, and copies it. */
+  copySum(at: number, halves: Uint32Array, view: DataView): void {
+    this.sumTo(at);
+    this.fletcher.copyTo(halves, view);
+  }
+
   save(): FramingState {
     const { sum, word } = this.fletcher.save();
     return {
@@ -96,6 +102,7 @@ export class Framing {
   /** Takes the bytes from `start` to `end`: the rest of a payload, whole records, and a piece of the next one. */
   #takePiece(start: number, end: number): void {
     if (this.#closed) return;
+    const { view } = this.fletcher; // once for all records: it asks the memory whether it has grown
     let at = this.#torn > 0 ? this.#mendHeader(start, end) : start;
     let from = at; // the address that `#position` speaks of
     this.#summed = at;
@@ -110,7 +117,7 @@ export class Framing {
       } else {
         this.#position += at - from;
         from = at;
-        this.#takeHeader(at);
+        this.#takeHeader(view, at);
         at += RECORD_SIZE;
       }
     }
@@ -119,8 +126,8 @@ export class Framing {
     if (!this.#closed && at < end) this.#tearHeader(at, end);
   }
 
-  #takeHeader(at: number): void {
-    const length = this.#take(at, this.#position);
+  #takeHeader(view: DataView, at: number): void {
+    const length = this.#take(view, at, this.#position);
     if (length === LAST_RECORD) this.#closed = true;
     else this.#left = length;
   }
@@ -140,7 +147,7 @@ export class Framing {
     this.#torn = 0;
     this.#summed = spare;
     this.#position -= RECORD_SIZE;
-    this.#takeHeader(spare);
+    this.#takeHeader(this.fletcher.view, spare);
     this.#position += RECORD_SIZE;
     this.sumTo(spare + RECORD_SIZE);
     return used;

@@ -12,7 +12,12 @@ import { double } from './payload.ts';
 /** The objects whose spill block was announced and has not come yet: at most 32. */
 export class AwaitedSpills {
   #announced = false;
-  #objects: number[] = [];
+  #objects: readonly number[] = [];
+
+  /** They, in a list that is never changed. */
+  get objects(): readonly number[] {
+    return this.#objects;
+  }
 
   /** BEGIN says whether OBJECTs announce spill blocks. */
   begin({ flags }: Begin): void {
@@ -32,7 +37,7 @@ export class AwaitedSpills {
     if (!announces && this.#objects.length === 0) return undefined;
     const object = double(view, at + RECORDS.OBJECT.fields.object.at, little); // all types have it, or a first one, there
     const missing = this.#missingAt(type, object);
-    if (announces && !this.#objects.includes(object)) this.#objects.push(object);
+    if (announces && !this.#objects.includes(object)) this.#objects = [...this.#objects, object];
     if (type === RECORDS.SPILL.type) this.#objects = this.#objects.filter((each) => each !== object);
     return missing;
   }

@@ -1,0 +1,74 @@
+/**
+ * Records of one stream made records of another: the same bytes, but for the
+ * running checksums in the headers, and the total that END carries.
+ */
+import { type ByteOrder, Fletcher4 } from './fletcher4.ts';
+import { RECORD_SIZE, RECORDS, SUM_AT } from './record.ts';
+import type { ReaderState } from './state.ts';
+
+/**
+ * Gives records the checksums that they have where they are now. Told of everything
+ * that goes into the new stream, in order: BEGIN, then headers and payloads.
+ *
+ * @example
+ * const rewriter = new Rewriter(begin.order);
+ * rewriter.begin(beginWithPayload); // goes out as it is
+ * for (const { header, payload } of records) {
+ *   out.push(rewriter.header(header), payload);
+ *   rewriter.payload(payload);
+ * }
+ */
+export class Rewriter {
+  readonly #fletcher: Fletcher4;
+  readonly #halves = new Uint32Array(8);
+
+  /**
+   * @param order of the old stream, and so of the new one.
+   * @param sum to go on in the middle, before a header: what {@link ReaderState.sum} says there.
+   * @throws {ZkeepError} `damaged`, code `stream.state`, when `sum` is none.
+   */
+  constructor(order: ByteOrder, sum?: string) {
+    this.#fletcher = new Fletcher4(order);
+    if (sum !== undefined) this.#fletcher.restore({ sum, word: new Uint8Array() });
+  }
+
+  /** The stream's BEGIN, its header and payload, in one piece or in several; it has no checksum of its own. */
+  begin(bytes: Uint8Array): void {
+    this.#fletcher.update(bytes);
+  }
+
+  /**
+   * Any header but BEGIN's, also one without a checksum.
+   *
+   * @param header 312 bytes; they are not changed.
+   * @returns the header to send in its place: a copy.
+   */
+  header(header: Uint8Array): Uint8Array {
+    const { bytes, view, spare: at } = this.#fletcher;
+    bytes.set(header.subarray(0, RECORD_SIZE), at);
+    const isEnd = view.getUint32(at, this.#little) === RECORDS.END.type;
+    if (isEnd) this.#writeSum(view, at + RECORDS.END.fields.checksum.at);
+    this.#fletcher.sum(at, SUM_AT);
+    this.#writeSum(view, at + SUM_AT);
+    this.#fletcher.sum(at + SUM_AT, RECORD_SIZE - SUM_AT);
+    return bytes.slice(at, at + RECORD_SIZE);
+  }
+
+  /** The payload after the last header, in one piece or in several. It goes out as it is. */
+  payload(bytes: Uint8Array): void {
+    this.#fletcher.update(bytes);
+  }
+
+  get #little(): boolean {
+    return this.#fletcher.order === 'little';
+  }
+
+  #writeSum(view: DataView, at: number): void {
+    this.#fletcher.copyTo(this.#halves, view);
+    const [low, high] = this.#little ? [0, 4] : [4, 0];
+    for (let n = 0; n < 4; n++) {
+      view.setUint32(at + n * 8 + low, this.#halves[n * 2] ?? 0, this.#little);
+      view.setUint32(at + n * 8 + high, this.#halves[n * 2 + 1] ?? 0, this.#little);
+    }
+  }
+}
