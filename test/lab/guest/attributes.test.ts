@@ -7,32 +7,11 @@ import { must, run, shell } from './parts/command.ts';
 import { BackupDocument, RestorePreview, SetRestoreDocument } from './parts/documents.ts';
 import { assertClean, errorOf, Lab } from './parts/lab.ts';
 import { guidOf, makeFilesystem, property, volumeDigest } from './parts/pool.ts';
-import { differencesOf, type Expected, propertiesOf } from './parts/properties.ts';
+import { differencesOf, ELSEWHERE, propertiesOf } from './parts/properties.ts';
 import { fill, fillRandom, treeOf } from './parts/tree.ts';
 
 const lab = await Lab.open();
 after(() => lab.close());
-
-/** Properties of any dataset that tell of a moment, a place or a pool: never the same after a restore. */
-const NEW: Expected = {
-  creation: 'of the dataset: when it was received',
-  createtxg: 'counts the transactions of its pool',
-  guid: 'of the dataset: only a snapshot keeps its own',
-  objsetid: 'the number of the object in its pool',
-  snapshots_changed: 'when a snapshot was last taken or received',
-  used: 'blocks as this pool lays them out',
-  usedbydataset: 'as used',
-  usedbysnapshots: 'as used',
-  referenced: 'as used',
-  usedbychildren: 'as used',
-  available: 'of another pool',
-  written: 'metadata that receiving writes',
-  compressratio: 'of blocks as this pool lays them out',
-  refcompressratio: 'as compressratio',
-  logicalused: 'as used',
-  logicalreferenced: 'as used',
-  userrefs: 'the hold of the backup stays where it was taken',
-};
 
 async function file(name: string, mebibytes: number): Promise<string> {
   const path = join(lab.folder, name);
@@ -106,7 +85,7 @@ test('a pool as mkfs.lustre makes it comes back on other disks by one command', 
   );
 
   const after = await propertiesOf('mgsnew');
-  const expected = { ...NEW, mountpoint: 'of the pool: its name is another', mounted: 'never' };
+  const expected = { ...ELSEWHERE, mountpoint: 'of the pool: its name is another', mounted: 'never' };
   assert.deepEqual(differencesOf(before, after, expected), []);
   assert.deepEqual(
     await Promise.all(
@@ -220,7 +199,7 @@ test('a tree with inherited, received and limited datasets, a volume and an encr
   );
   const after = await propertiesOf('fresh/data');
   const expected = {
-    ...NEW,
+    ...ELSEWHERE,
     mountpoint: 'of another pool, mounted elsewhere',
     mounted: 'a restore mounts nothing',
     keystatus: 'the key is in no backup: it is loaded by hand',

@@ -4,6 +4,27 @@ import { must } from './command.ts';
 /** Properties that differ after any restore, each with the reason. */
 export type Expected = Readonly<Record<string, string>>;
 
+/** Properties of any dataset that tell of a moment, a place or a pool: never the same on another pool. */
+export const ELSEWHERE: Expected = {
+  creation: 'of the dataset: when it was received',
+  createtxg: 'counts the transactions of its pool',
+  guid: 'of the dataset: only a snapshot keeps its own',
+  objsetid: 'the number of the object in its pool',
+  snapshots_changed: 'when a snapshot was last taken or received',
+  used: 'blocks as this pool lays them out',
+  usedbydataset: 'as used',
+  usedbysnapshots: 'as used',
+  usedbychildren: 'as used',
+  referenced: 'as used',
+  available: 'of another pool',
+  written: 'metadata that receiving writes',
+  compressratio: 'of blocks as this pool lays them out',
+  refcompressratio: 'as compressratio',
+  logicalused: 'as used',
+  logicalreferenced: 'as used',
+  userrefs: 'the hold of a backup or a migration stays where it was taken',
+};
+
 /** By name below the root (empty: the root itself) and property: value, received value and source, tabs between. */
 export type Properties = ReadonlyMap<string, ReadonlyMap<string, string>>;
 
