@@ -10,6 +10,7 @@ import {
   common,
   fromRepository,
   type Outcome,
+  patient,
   perform,
   type Surroundings,
   whichSnapshot,
@@ -48,7 +49,7 @@ export function addRestore(program: Command, exit: (code: number) => void): void
     .option('--force', 'roll the target back, losing what is newer there (zfs receive -F)')
     .option('--dry-run', 'print the commands that would be run');
   fromRepository(whichSnapshot(command));
-  common(command, EXAMPLE).action(async (dataset: string | undefined, options: RestoreOptions) => {
+  common(patient(command), EXAMPLE).action(async (dataset: string | undefined, options: RestoreOptions) => {
     exit(await perform('restore', options, async (surroundings) => await restore(dataset, surroundings)));
   });
 }
@@ -65,16 +66,16 @@ async function restore(
     const request = requestBy(options, await wanting(view));
     const prepared = await prepareRestore(request, { view, identities, signal });
     const { isLustre, previewOutcome, restoredOutcome } = await import('./outcomes/restore.ts');
-    if (options.dryRun) return await previewOutcome(prepared, options.set);
+    const { hostHere } = await import('../lustre/here.ts');
+    const here = async () => (prepared.whole.items.some(isLustre) ? await hostHere(signal) : null);
+    if (options.dryRun) return previewOutcome(prepared, options.set, await here());
     for (const { message, advice } of prepared.findings) progress.note(`${message}; ${advice}`);
     if (prepared.poolStands)
       progress.note(`the pool ${prepared.whole.pool?.name} is there: an earlier try made it`);
     const { performWhole } = await import('../restore/perform.ts');
     const tools = { view, identities, progress, signal };
     const restored = await performWhole(prepared.whole, tools, prepared.abilities);
-    const { hostHere } = await import('../lustre/here.ts');
-    const here = prepared.whole.items.some(isLustre) ? await hostHere(signal) : null;
-    return restoredOutcome(restored, prepared, options.set, here);
+    return restoredOutcome(restored, prepared, options.set, await here());
   });
 }
 

@@ -28,6 +28,8 @@ export interface Looked {
   readonly now: ReadonlyMap<string, ObjectAttributes>;
   /** Backups whose streams cannot be put into a package. */
   readonly unwrappable: ReadonlySet<BackupId>;
+  /** Why nothing can be received here as it is; the plan is then one that what is in the way would allow once gone. */
+  readonly refusal: ZkeepError | null;
 }
 
 /** What looking takes. */
@@ -40,10 +42,10 @@ export interface Looking {
 /**
  * Asks the catalog, the store and the host about one dataset. Changes nothing.
  *
- * @throws {ZkeepError} when there is no way to what is wanted.
+ * @throws {ZkeepError} when there is no way to what is wanted, whatever the target holds.
  */
 export async function lookAt({ wanted, place }: Wish, { view, force, signal }: Looking): Promise<Looked> {
-  const plan = await view.plan({ wanted, have: haveOf(place), rollback: force });
+  const { plan, refusal } = await planAt(view, { wanted, place }, force);
   const steps = await factsOf(view, plan.steps);
   const stored = await readStored(view, await chainTo(view, plan));
   const standing = plan.steps.length === 0 && place.exists;
@@ -56,8 +58,37 @@ export async function lookAt({ wanted, place }: Wish, { view, force, signal }: L
     stored,
     now: standing && stored.dataset ? await captureObjects(place.target, names, signal) : new Map(),
     unwrappable: new Set(steps.filter(({ swapped }) => swapped).map(({ backup }) => backup)),
+    refusal,
   };
 }
+
+/**
+ * The plan; where what the target holds forbids any, the one after a rollback, else the one into
+ * nothing: so that the preflight finds what else stands in the way.
+ */
+async function planAt(
+  view: CatalogView,
+  { wanted, place }: Wish,
+  force: boolean,
+): Promise<Pick<Looked, 'plan' | 'refusal'>> {
+  const have = haveOf(place);
+  try {
+    return { plan: await view.plan({ wanted, have, rollback: force }), refusal: null };
+  } catch (thrown) {
+    if (!(thrown instanceof ZkeepError) || !IN_THE_WAY.has(thrown.code)) throw thrown;
+    for (const other of [
+      { have, rollback: true },
+      { have: [], rollback: false },
+    ]) {
+      const plan = await view.plan({ wanted, ...other }).catch(() => undefined);
+      if (plan) return { plan, refusal: thrown };
+    }
+    throw thrown;
+  }
+}
+
+/** Codes of the planner for a target that holds something else (`catalog/chain/reason.ts`). */
+const IN_THE_WAY = new Set(['chain.target-has-newer', 'chain.target-unrelated', 'chain.target-not-empty']);
 
 interface StepFacts {
   readonly backup: BackupId;

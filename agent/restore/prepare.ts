@@ -65,7 +65,7 @@ export async function prepareRestore(
   const { pool, stands } = await planThePool(request, looked, abilities, signal);
   const parents = await missingParents(request, looked, pool !== null && !stands, signal);
   const findings = await lookForTrouble(looked, stands ? null : pool, parents, abilities, force, signal);
-  refuseFindings(findings);
+  refuseAll(looked, findings);
   const whole = decideWhole({
     looked,
     pool,
@@ -76,6 +76,16 @@ export async function prepareRestore(
     takeMountpoint,
   });
   return { whole, findings, abilities, poolStands: stands };
+}
+
+/** The planner's own words where nothing else stands in the way: they tell more than the finding's. */
+function refuseAll(looked: readonly Looked[], findings: readonly Finding[]): void {
+  const refusals = looked.flatMap(({ refusal }) => refusal ?? []);
+  const [first] = refusals;
+  const refused = findings.filter(({ level }) => level === 'refuse');
+  if (first && refused.length <= 1) throw first;
+  refuseFindings(findings);
+  if (first) throw first;
 }
 
 async function planThePool(

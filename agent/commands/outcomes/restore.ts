@@ -9,10 +9,22 @@ import { allCommands, type RestoreItem } from '../../restore/whole.ts';
 import { showCommand } from '../../zfs/failure.ts';
 import { failureDocument, type Outcome } from '../command.ts';
 
-/** What would be done; of a set, dataset by dataset. */
-export function previewOutcome({ whole, findings, poolStands }: Prepared, set: string | undefined): Outcome {
+/**
+ * What would be done; of a set, dataset by dataset. The runbook of a Lustre target comes with it.
+ *
+ * @param here what this host says of itself, for the runbooks.
+ */
+export function previewOutcome(
+  { whole, findings, poolStands }: Prepared,
+  set: string | undefined,
+  here: HostAttributes | null,
+): Outcome {
   const commands = allCommands(whole);
-  const previews = whole.items.map(previewDocument);
+  const runbooks = whole.items.map((item) => runbookAfter(item, here));
+  const previews = whole.items.map((item, at) => ({
+    ...previewDocument(item),
+    runbook: runbooks[at] ?? [],
+  }));
   const notes = [
     ...findings.map(({ message, advice }) => `# ${message}; ${advice}`),
     ...(poolStands ? [`# the pool ${whole.pool?.name} is there: an earlier try made it`] : []),
@@ -25,9 +37,11 @@ export function previewOutcome({ whole, findings, poolStands }: Prepared, set: s
   const [single] = previews;
   return {
     document: set === undefined ? { ...single, ...document } : { set, ...document, restores: previews },
-    text: [...notes, ...(commands.length > 0 ? commands.map(showCommand) : [standsThere(whole.items)])].join(
-      '\n',
-    ),
+    text: [
+      ...notes,
+      ...(commands.length > 0 ? commands.map(showCommand) : [standsThere(whole.items)]),
+      ...whole.items.flatMap((item, at) => runbookPreview(item, runbooks[at] ?? [])),
+    ].join('\n'),
   };
 }
 
@@ -94,6 +108,13 @@ function runbookAfter({ looked, actions }: RestoreItem, here: HostAttributes | n
 
 function runbookLines({ actions }: RestoreItem, steps: readonly RunbookStep[]): string[] {
   return steps.length > 0 ? ['', `What is to be done about ${actions.target} now:`, runbookText(steps)] : [];
+}
+
+/** As comments, like all in a dry run that is no command. */
+function runbookPreview({ actions }: RestoreItem, steps: readonly RunbookStep[]): string[] {
+  if (steps.length === 0) return [];
+  const text = `What is to be done about ${actions.target} then:\n${runbookText(steps)}`;
+  return ['', text.replace(/^/gm, '# ')];
 }
 
 function failureOfProof({ item, differences }: RestoredItem): { what: string; failure: ZkeepError }[] {

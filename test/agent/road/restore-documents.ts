@@ -52,7 +52,8 @@ const FindingSchema = Type.Object(
 );
 
 const planned = { plan: RestorePlanSchema, target: Type.String() };
-const previewed = { ...planned, skipped: Type.Array(SkippedSchema) };
+const runbook = Type.Array(RunbookStepSchema);
+const previewed = { ...planned, skipped: Type.Array(SkippedSchema), runbook };
 const restored = {
   ...planned,
   received: Type.Array(
@@ -70,7 +71,7 @@ const restored = {
     },
     exact,
   ),
-  runbook: Type.Array(RunbookStepSchema),
+  runbook,
 };
 const around = { ...head, pool: Nullable(PoolSchema), findings: Type.Array(FindingSchema) };
 const commands = Type.Array(Type.Array(Type.String()));

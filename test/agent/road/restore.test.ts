@@ -220,6 +220,23 @@ describe('a restore', () => {
     );
   });
 
+  it('tells what else stands in the way of a target that holds something else, not only that', async () => {
+    writeFileSync(at('there'), '');
+    writeFileSync(at('snapshots'), 'new/fs@other\t77\t10\t1795159362\t0\n');
+    const alone = await house.document(['restore', 'tank/fs', '--to', 'new/fs'], 4, { env: env() });
+    assert.equal(alone.error.code, 'chain.target-unrelated');
+    const poor = `new\thealth\tONLINE\t-\nnew\tfeature@extensible_dataset\tdisabled\tlocal\n`;
+    const rich = `new\thealth\tONLINE\t-\n${FEATURES.map((name) => `new\tfeature@${name}\tenabled\tlocal\n`).join('')}`;
+    standIns.answer('zpool', ['get', '-Hp', 'all', 'new'], { out: poor });
+    try {
+      const both = await house.document(['restore', 'tank/fs', '--to', 'new/fs'], 4, { env: env() });
+      assert.deepEqual(both.error.facts['codes'], ['preflight.target-exists', 'preflight.feature-disabled']);
+    } finally {
+      standIns.answer('zpool', ['get', '-Hp', 'all', 'new'], { out: rich });
+    }
+    assert.deepEqual(done('zfs receive'), []);
+  });
+
   it('wants to know what to restore: one dataset, or one set', async () => {
     const set = '0199c3a5-6f00-7000-8000-000000000000';
     const wrong = async (code: number, ...words: string[]) =>

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { isLustre, restoredOutcome } from '../../../../agent/commands/outcomes/restore.ts';
+import { isLustre, previewOutcome, restoredOutcome } from '../../../../agent/commands/outcomes/restore.ts';
 import type { RestoredItem } from '../../../../agent/restore/perform.ts';
 import type { Prepared } from '../../../../agent/restore/prepare.ts';
 import type {
@@ -48,6 +48,30 @@ test('of a set, each target has its own', () => {
     [true, false],
   );
   assert.equal(text.match(/What is to be done/g)?.length, 1);
+});
+
+test('a dry run tells it too, as comments', () => {
+  const { item } = restoredFrom(MGT);
+  const actions = { ...item.actions, before: [], steps: [], lost: [] };
+  const settings = {
+    skipped: [],
+    wraps: new Map(),
+    commands: [['zfs', 'set', 'lustre:version=1', 'newpool/mgt']],
+  };
+  const whole = { pool: null, before: [], root: [], items: [{ ...item, actions, settings }] };
+  const prepared = { ...PREPARED, whole } as unknown as Prepared;
+  const { text = '', document = {} } = previewOutcome(prepared, undefined, HERE);
+  assert.match(
+    text,
+    /^zfs set \S+ newpool\/mgt\n\n# What is to be done about newpool\/mgt then:\n# {2}1\. /m,
+  );
+  assert.ok(
+    text
+      .split('\n')
+      .slice(1)
+      .every((line) => line === '' || line.startsWith('#')),
+  );
+  assert.ok(Array.isArray(document['runbook']) && document['runbook'].length >= 6);
 });
 
 test('any other dataset ends without one', () => {
