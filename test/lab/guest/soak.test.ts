@@ -23,6 +23,7 @@ const soak = await Soak.open({
   mebibytes: LARGE,
   kinds: KINDS,
   methods: ['agent', 'stop', 'child', 'service', 'tcp', 'store'],
+  restores: 1,
   tell: (event) => void events.push(event),
   powerOff: () => Promise.reject(new Error('only test/lab/soak cuts the power')),
 });

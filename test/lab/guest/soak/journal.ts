@@ -31,6 +31,8 @@ export interface Round {
   phase: 'backup' | 'restore';
   /** zkeep takes its own snapshot, at every start of it. */
   readonly own: boolean;
+  /** Restores of it that are over. */
+  restores: number;
   /** `undefined` until a backup is stored whose restore can be tried. */
   stored: { readonly snapshot: string; readonly bytes: number } | undefined;
   cuts: number;

@@ -22,7 +22,9 @@ const { values } = parseArgs({
     seed: { type: 'string', default: '1' },
     mebibytes: { type: 'string', default: '80' },
     kinds: { type: 'string', default: '' },
-    rounds: { type: 'string', default: '1000000' },
+    backups: { type: 'string', default: '1000000' },
+    /** Of each backup. */
+    restores: { type: 'string', default: '1' },
     /** Seconds since 1970. */
     until: { type: 'string', default: String(2 ** 40) },
   },
@@ -36,13 +38,14 @@ const soak = await Soak.open({
   mebibytes: Number(values.mebibytes),
   kinds: values.kinds.split(',').filter(Boolean),
   methods: METHODS,
+  restores: Number(values.restores),
   tell,
   powerOff: async () => {
     tell({ event: 'power' });
     return await new Promise<never>(() => setInterval(() => undefined, 1000));
   },
 });
-while (soak.state.rounds < Number(values.rounds) && Date.now() / 1000 < Number(values.until))
+while (soak.state.rounds < Number(values.backups) && Date.now() / 1000 < Number(values.until))
   await soak.round();
 tell({ event: 'summary', ...summaryOf(soak.state), state: soak.state, table: tableOf(soak.state) });
 await soak.close();

@@ -9,7 +9,7 @@ import { eventually, must, run } from '../parts/command.ts';
 import { Chance } from './chance.ts';
 import { applyCut, type Cut, chooseCut } from './cuts.ts';
 import { House } from './house.ts';
-import { keep, kept, type Method, newRow, type Round, type Row, type State } from './journal.ts';
+import { keep, kept, type Method, newRow, type Round, type State } from './journal.ts';
 import { baseFile, KINDS, type Kind, makeKind, sourceOf } from './kinds.ts';
 import { type Ending, endingOf } from './outcome.ts';
 import { backupsOf, checkRestored, checkStored } from './stored.ts';
@@ -24,12 +24,14 @@ export interface SoakOptions {
   /** Names of {@link KINDS}; empty: all. */
   readonly kinds: readonly string[];
   readonly methods: readonly [Method, ...Method[]];
+  /** Restores of each backup. */
+  readonly restores: number;
   readonly tell: (event: object) => void;
   /** Cuts the power; never comes back. Only where `methods` has it. */
   readonly powerOff: () => Promise<never>;
 }
 
-/** Rounds with one service folder: the guest's disk holds so many. */
+/** Rounds with one service folder at most: the guest's disk holds so many. No kind comes twice in it. */
 const EPOCH = 8;
 /** Starts of a command that is not cut any more. */
 const LAST_TRIES = 6;
@@ -82,7 +84,7 @@ export class Soak {
     await this.#house.close();
   }
 
-  /** One backup and one restore, or the rest of them. */
+  /** One backup and its restores, or the rest of them. */
   async round(): Promise<void> {
     const { state } = this;
     state.round ??= this.#begin();
@@ -91,14 +93,15 @@ export class Soak {
     await this.#keep();
     try {
       if (round.phase === 'backup') await this.#backup(round, kind);
-      if (round.phase === 'restore') await this.#restore(round, kind);
+      while (round.phase === 'restore' && round.restores < this.#options.restores)
+        await this.#restore(round, kind);
     } catch (thrown) {
       await this.#fault(round, thrown instanceof Error ? String(thrown.stack) : String(thrown));
     }
     await this.#cleanUp(kind, round);
     state.round = undefined;
     state.rounds++;
-    if (state.rounds % EPOCH === 0) await this.#freshService();
+    if (state.rounds % Math.min(EPOCH, state.kinds.length) === 0) await this.#freshService();
     await this.#keep();
   }
 
@@ -110,6 +113,7 @@ export class Soak {
       kind: String(kinds[rounds % kinds.length]),
       phase: 'backup',
       own: chance.onceIn(3),
+      restores: 0,
       stored: undefined,
       cuts: 0,
       attempt: 0,
@@ -139,7 +143,13 @@ export class Soak {
     // What is restored is the backup and all before it.
     const bytes = stored.reduce((sum, one) => sum + one.bytes, 0);
     round.stored = { snapshot: String(snapshots.at(-1)), bytes };
-    Object.assign(round, { phase: 'restore', cuts: 0, attempt: 0, moved: 0, spent: 0 });
+    round.phase = 'restore';
+    await this.#next(round);
+  }
+
+  /** Whatever comes next in the round begins from nothing. */
+  async #next(round: Round): Promise<void> {
+    Object.assign(round, { cuts: 0, attempt: 0, moved: 0, spent: 0 });
     await this.#keep();
   }
 
@@ -154,13 +164,17 @@ export class Soak {
       round,
       stored.reduce((sum, one) => sum + one.stored, 0),
     );
+    await this.#clearTarget(kind);
+    round.restores++;
+    await this.#next(round);
   }
 
   /** Runs a command, cut some times, and then until it is done. */
   async #untilDone(round: Round, args: readonly string[]): Promise<void> {
-    const planned = 1 + new Chance(this.state.seed, round.number, round.phase).below(3);
+    const planned =
+      1 + new Chance(this.state.seed, round.number, round.phase, round.restores, 'cuts').below(3);
     for (let last = 0; last < LAST_TRIES; ) {
-      const chance = new Chance(this.state.seed, round.number, round.phase, round.attempt);
+      const chance = new Chance(this.state.seed, round.number, round.phase, round.restores, round.attempt);
       const cut =
         round.cuts < planned && round.attempt < 3 * planned
           ? chooseCut(chance, this.#options.methods)
@@ -240,8 +254,9 @@ export class Soak {
 
   #row(round: Round) {
     const rows = round.phase === 'backup' ? this.state.backups : this.state.restores;
-    rows[round.kind] ??= newRow();
-    return rows[round.kind] as Row;
+    const row = rows[round.kind] ?? newRow();
+    rows[round.kind] = row;
+    return row;
   }
 
   /** How the first stream of a try that is not the first one was begun. */
@@ -282,11 +297,7 @@ export class Soak {
   async #cleanUp(kind: Kind, round: Round): Promise<void> {
     const dataset = sourceOf(kind);
     await this.#house.zkeep(['backup', '--abandon', dataset]);
-    await run(['zfs', 'receive', '-A', `fresh/${kind.name}`]);
-    await eventually('the target to be gone', async () => {
-      await run(['zfs', 'destroy', '-r', `fresh/${kind.name}`]);
-      return (await run(['zfs', 'list', `fresh/${kind.name}`])).exit !== 0;
-    });
+    await this.#clearTarget(kind);
     const listed = await must('zfs', 'list', '-Ho', 'name', '-d', '1', '-t', 'snapshot,bookmark', dataset);
     for (const name of listed.split('\n').filter((line) => line !== '' && !/[@#]base$/.test(line))) {
       if (name.includes('@')) await run(['zfs', 'release', 'zkeep', name]);
@@ -294,6 +305,14 @@ export class Soak {
       if (exit !== 0) await this.#fault(round, `what was left cannot be destroyed: ${stderr}`);
     }
     await run(['zfs', 'release', 'zkeep', `${dataset}@base`]);
+  }
+
+  async #clearTarget(kind: Kind): Promise<void> {
+    await run(['zfs', 'receive', '-A', `fresh/${kind.name}`]);
+    await eventually('the target to be gone', async () => {
+      await run(['zfs', 'destroy', '-r', `fresh/${kind.name}`]);
+      return (await run(['zfs', 'list', `fresh/${kind.name}`])).exit !== 0;
+    });
   }
 
   /** A service on an empty folder, which has the bases. */
