@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Ended, Running } from '../parts/command.ts';
 
 /** Milliseconds between two looks. */
-const LOOK = 25;
+const LOOK = 50;
 
 /** `rchar`: what the process read, `wchar`: what it wrote (proc_pid_io(5)). */
 export type Counter = 'rchar' | 'wchar';
