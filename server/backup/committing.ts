@@ -14,7 +14,7 @@ import type { Candidate } from '../state/candidates.ts';
 import type { Committing, OpenBackupState } from '../state/open-backups.ts';
 import { checkComplete } from './completeness.ts';
 import { findAll } from './durable.ts';
-import { isEncrypted, notOpen, type Surroundings } from './surroundings.ts';
+import { isEncrypted, notOpen, type Surroundings, takenOver } from './surroundings.ts';
 
 /**
  * Commits an open backup, or goes on with a commit that was cut off. To be
@@ -37,7 +37,7 @@ export async function commitOpen(
   if (!manifest) {
     const parts = await wholeBackup(surroundings, opened, request);
     manifest = manifestOf(surroundings, opened, parts, committing);
-    if (!open.beginCommit(backup, committing)) throw notOpen(backup);
+    if (!open.beginCommit(backup, opened.session, committing)) throw lost(surroundings, backup);
     await repository.commit(manifest);
   }
   const summary = index.add(manifest, attributes);
@@ -106,6 +106,12 @@ async function wholeBackup(
     });
   }
   return durable;
+}
+
+/** Why a backup may not be committed any more that could be when its parts were looked at. */
+function lost({ open }: Surroundings, backup: BackupId): ZkeepError {
+  const opened = open.get(backup);
+  return opened ? takenOver(opened) : notOpen(backup);
 }
 
 function manifestOf(

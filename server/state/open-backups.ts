@@ -159,10 +159,10 @@ export class OpenBackups {
     return now;
   }
 
-  /** From here on it only goes forward; `false` when it is not open any more. */
-  beginCommit(backup: BackupId, committing: Committing): boolean {
-    const update = 'UPDATE open_backup SET committing = ? WHERE backup = ?';
-    return this.#state.prepare(update).run(JSON.stringify(committing), backup).changes > 0;
+  /** From here on it only goes forward; `false` when it is not open in this session any more. */
+  beginCommit(backup: BackupId, session: string, committing: Committing): boolean {
+    const update = 'UPDATE open_backup SET committing = ? WHERE backup = ? AND session = ?';
+    return this.#state.prepare(update).run(JSON.stringify(committing), backup, session).changes > 0;
   }
 
   /** Takes that back, for a commit that was found impossible before its manifest was written. */

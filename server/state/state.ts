@@ -70,7 +70,7 @@ const MIGRATIONS: readonly string[] = [
    ) STRICT, WITHOUT ROWID;
    CREATE INDEX snapshot_set_by_phase ON snapshot_set (phase);`,
 
-  `-- Who may write an open backup; nobody knows the session '', so what an older service opened must be resumed.
+  `-- Who may write an open backup; nobody knows the session ''.
    ALTER TABLE open_backup ADD COLUMN session TEXT NOT NULL DEFAULT '';
    -- Who writes it since it was resumed; NULL: who opened it.
    ALTER TABLE open_backup ADD COLUMN writer TEXT;
@@ -85,7 +85,7 @@ const MIGRATIONS: readonly string[] = [
      -- Raw bytes.
      size INTEGER NOT NULL,
      segment TEXT NOT NULL,
-     -- NULL: not known, an older service wrote it down.
+     -- NULL: an older service wrote it down, which did not know.
      after TEXT,
      point TEXT,
      -- When the last grant for it ends, milliseconds since 1970.
@@ -97,11 +97,11 @@ const MIGRATIONS: readonly string[] = [
      PRIMARY KEY (backup, number, sha256)
    ) STRICT, WITHOUT ROWID;
    CREATE INDEX candidate_by_number ON candidate (backup, number, size);
-   -- Of a part with several contents only the last one was kept: which one is there, nobody could tell any more.
+   -- Nobody knows how their streams stood behind their parts, so nobody can go on with them; commits that have begun end.
    INSERT INTO abandoned
-     SELECT backup, to_guid, token, (SELECT max(expires) FROM part p WHERE p.backup = o.backup) FROM open_backup o
-     WHERE committing IS NULL AND EXISTS (SELECT 1 FROM part p WHERE p.backup = o.backup AND contested = 1);
-   DELETE FROM open_backup WHERE backup IN (SELECT backup FROM abandoned);
+     SELECT backup, to_guid, token, coalesce((SELECT max(expires) FROM part p WHERE p.backup = o.backup), 0)
+     FROM open_backup o WHERE committing IS NULL;
+   DELETE FROM open_backup WHERE committing IS NULL;
    INSERT INTO candidate
      SELECT backup, number, sha256, json_extract(segment, '$.size'), segment, NULL, NULL, expires, 0, 1 FROM part;
    DROP TABLE part;`,

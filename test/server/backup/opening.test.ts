@@ -1,8 +1,15 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
-import { LEASE_MILLISECONDS } from '../../../catalog/protocol/protocol.ts';
-import { checkBase, checkRequest, decideOpening, type OpeningFacts } from '../../../server/backup/opening.ts';
+import { LEASE_MILLISECONDS, type ResumeRequest } from '../../../catalog/protocol/protocol.ts';
+import {
+  checkBase,
+  checkRequest,
+  checkResuming,
+  decideOpening,
+  type OpeningFacts,
+} from '../../../server/backup/opening.ts';
+import type { TokenFacts } from '../../../server/state/tokens.ts';
 import { commitRequest, openRequest, someBackup } from '../fixture/samples.ts';
 
 const NOW = 1_800_000_000_000;
@@ -102,6 +109,61 @@ describe('opening a backup', () => {
     assert.deepEqual(decide({ request, rivals: [open] }), { kind: 'again', open });
     assert.throws(() => decide({ request, rivals: [{ ...open, parts: 1 }] }), { code: 'backup.busy' });
     assert.throws(() => decide({ request, token: OTHER, rivals: [open] }), { code: 'backup.busy' });
+  });
+
+  it('goes on with the same stream of a writer that is gone, whatever was granted', () => {
+    const writer = { host: 'mds1.example', process: 7 };
+    const request = { ...openRequest({ to: 0xbn }), writer };
+    const lapsed = rival({ heard: 0 });
+    assert.deepEqual(decide({ request, rivals: [lapsed] }), { kind: 'again', open: lapsed });
+    const live = rival();
+    const takeover = { ...request, takeover: live.backup };
+    assert.deepEqual(decide({ request: takeover, rivals: [live] }), { kind: 'again', open: live });
+    assert.throws(() => decide({ request, rivals: [live] }), { code: 'backup.busy' });
+  });
+
+  it('begins anew with the same stream where it is told of otherwise, or belongs to another token', () => {
+    const request = openRequest({ to: 0xbn });
+    const lapsed = rival({ heard: 0 });
+    const anew = { kind: 'new', replaces: [lapsed] };
+    assert.deepEqual(decide({ request, token: OTHER, rivals: [lapsed] }), anew);
+    const begin = { ...request.begin, features: 'c' };
+    assert.deepEqual(decide({ request: { ...request, begin }, rivals: [lapsed] }), anew);
+    assert.deepEqual(decide({ request: { ...request, send_flags: ['-w'] }, rivals: [lapsed] }), anew);
+  });
+});
+
+describe('resuming a backup', () => {
+  const other = { host: 'mds1.example', process: 7 };
+  const elsewhere = { host: 'mds2.example', process: 7 };
+  const check = (open: Rival, request: ResumeRequest, token: TokenFacts = AGENT) =>
+    checkResuming(open, request, { token, now: NOW, started: 0 });
+
+  it('is refused while its writer was heard of, saying who', () => {
+    const open = rival({ writer: elsewhere });
+    assert.throws(() => check(open, { writer: other, takeover: null }), {
+      code: 'backup.busy',
+      message: /process 7 on mds2/,
+    });
+  });
+
+  it('is allowed when its lease has lapsed, to its own token and to operators', () => {
+    const open = rival({ heard: NOW - LEASE_MILLISECONDS });
+    for (const token of [AGENT, OPERATOR]) check(open, { writer: elsewhere, takeover: null }, token);
+    assert.throws(() => check(open, { writer: other, takeover: null }, OTHER), { code: 'backup.other' });
+  });
+
+  it('is allowed to the host of its writer, which saw that very writer dead', () => {
+    const open = rival();
+    check(open, { writer: other, takeover: open.writer });
+    assert.throws(() => check(open, { writer: elsewhere, takeover: open.writer }), { code: 'backup.busy' });
+    const faster = rival({ writer: { host: 'mds1.example', process: 8 } });
+    assert.throws(() => check(faster, { writer: other, takeover: open.writer }), { code: 'backup.busy' });
+  });
+
+  it('is allowed to its writer, whose answer got lost', () => {
+    const open = rival();
+    check(open, { writer: open.writer, takeover: null });
   });
 });
 

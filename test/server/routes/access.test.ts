@@ -27,6 +27,7 @@ const CALLS: readonly [scope: Scope, method: string, path: string, body?: unknow
   ['agent', 'GET', `/v1/sets/${id}`],
   ['agent', 'POST', `/v1/sets/${id}/events`, {}],
   ['agent', 'POST', '/v1/backups', {}],
+  ['agent', 'POST', `/v1/backups/${id}/resume`, {}],
   ['agent', 'POST', `/v1/backups/${id}/alive`],
   ['agent', 'POST', `/v1/backups/${id}/grants`, {}],
   ['agent', 'PUT', `/v1/backups/${id}/attributes`, {}],

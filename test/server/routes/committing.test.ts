@@ -4,12 +4,20 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { AttributesSchema } from '../../../catalog/attributes/attributes.ts';
 import { AttributesAnswerSchema, OpenBackupsAnswerSchema } from '../../../catalog/protocol/pages.ts';
-import { BackupSummarySchema } from '../../../catalog/protocol/protocol.ts';
+import { BackupSummarySchema, type Part } from '../../../catalog/protocol/protocol.ts';
 import { ManifestSchema } from '../../../catalog/repository/manifest.ts';
 import type { BackupId } from '../../../catalog/words.ts';
 import { full, gone } from '../fixture/faulty-store.ts';
 import { TestService } from '../fixture/running-service.ts';
-import { bodyOf, commitRequest, openRequest, part, someAttributes } from '../fixture/samples.ts';
+import {
+  bodyOf,
+  commitRequest,
+  lastPart,
+  openRequest,
+  part,
+  partsOf,
+  someAttributes,
+} from '../fixture/samples.ts';
 
 const REQUEST = openRequest({ to: 1n });
 
@@ -29,6 +37,11 @@ describe('a commit', () => {
     assert.deepEqual([refusal.status, refusal.kind, refusal.code], [422, 'refused', `commit.${what}`]);
     assert.equal(await service.verifies(), 0);
   };
+  /** As a store would that takes a request which was signed and is not expired. */
+  const storeLate = async ({ number, segment }: Part, body: Buffer) => {
+    const { store } = await service.repository();
+    await store.put(`segments/${backup}/0000000${number}.zst`, body, { sha256: segment.sha256 });
+  };
   const file = (number: number) => join(service.objects, 'segments', backup, `0000000${number}.zst`);
 
   it('with a part that was never granted is refused', async () => {
@@ -37,8 +50,8 @@ describe('a commit', () => {
   });
 
   it('with a part that was granted and not sent is refused, and done once it was', async () => {
-    await service.send(backup, 2);
-    const [grant = assert.fail()] = await service.grant(backup, [part(2)]);
+    await service.sendParts(backup, [part(0), part(1)]);
+    const [grant = assert.fail()] = await service.grant(backup, [lastPart(2)]);
     await isRefused(commitRequest(REQUEST, 3), 'absent');
     await service.follow(grant, bodyOf(2));
     await service.commit(backup, REQUEST, 3);
@@ -48,7 +61,7 @@ describe('a commit', () => {
   it('with a part that is short in the store is refused', async () => {
     await service.send(backup, 2);
     truncateSync(file(1), 100);
-    await isRefused(commitRequest(REQUEST, 2), 'size');
+    await isRefused(commitRequest(REQUEST, 2), 'content');
   });
 
   it('with more parts than are said is refused', async () => {
@@ -82,15 +95,38 @@ describe('a commit', () => {
     assert.deepEqual([refusal.status, refusal.code], [403, 'backup.other']);
   });
 
-  it('reads a part for which two contents were granted, and refuses the wrong one', async () => {
-    await service.send(backup, 1);
-    await service.grant(backup, [part(1)]);
-    await service.grant(backup, [part(1, 'second try')]);
-    // As a store would that takes a request which was signed and is not expired.
-    const { store } = await service.repository();
-    const { sha256 } = part(1).segment;
-    await store.put(`segments/${backup}/00000001.zst`, bodyOf(1), { sha256 });
+  it('takes of several contents that were granted the one that is stored, by reading it', async () => {
+    await service.sendParts(backup, [part(0)]);
+    await service.grant(backup, [lastPart(1)]);
+    await service.grant(backup, [lastPart(1, 'second try')]);
+    await storeLate(lastPart(1), bodyOf(1));
+    await service.commit(backup, REQUEST, 2);
+    const { segments } = await (await service.repository()).manifest(REQUEST.to.guid, backup);
+    assert.deepEqual(segments[1], lastPart(1).segment);
+    assert.equal(await service.verifies(), 1);
+  });
+
+  it('of a part that is stored with a content that was never granted is refused', async () => {
+    await service.sendParts(backup, [part(0)]);
+    await service.grant(backup, [lastPart(1)]);
+    await service.grant(backup, [lastPart(1, 'second try')]);
+    await storeLate(lastPart(1, 'unknown'), bodyOf(1, 'unknown'));
     await isRefused(commitRequest(REQUEST, 2), 'content');
+  });
+
+  it('of parts that are of different streams is refused', async () => {
+    const [first, last] = partsOf(2);
+    const other = last && {
+      ...last,
+      segment: { ...last.segment, state: { ...last.segment.state, sum: 'e'.repeat(64) } },
+    };
+    await service.sendParts(backup, [first ?? assert.fail(), other ?? assert.fail()]);
+    await isRefused(commitRequest(REQUEST, 2), 'state');
+  });
+
+  it('before the end of the stream was sent is refused', async () => {
+    await service.sendParts(backup, [part(0), part(1)]);
+    await isRefused(commitRequest(REQUEST, 2), 'end');
   });
 
   it('writes what was opened, sent and said into the manifest, and answers the summary', async () => {
@@ -152,9 +188,9 @@ describe('a commit', () => {
   });
 
   it('goes on after a restart of the service in the middle of the upload', async () => {
-    await service.send(backup, 1);
+    await service.sendParts(backup, [part(0)]);
     await service.restart();
-    const [grant = assert.fail()] = await service.grant(backup, [part(1)]);
+    const [grant = assert.fail()] = await service.grant(backup, [lastPart(1)]);
     await service.follow(grant, bodyOf(1));
     await service.commit(backup, REQUEST, 2);
     assert.equal(await service.verifies(), 1);

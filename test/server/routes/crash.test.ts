@@ -4,14 +4,15 @@
  */
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { AttributesAnswerSchema } from '../../../catalog/protocol/pages.ts';
+import { AttributesAnswerSchema, OpenBackupsAnswerSchema } from '../../../catalog/protocol/pages.ts';
 import { BackupSummarySchema } from '../../../catalog/protocol/protocol.ts';
 import type { BackupId } from '../../../catalog/words.ts';
 import { gone } from '../fixture/faulty-store.ts';
 import { TestService } from '../fixture/running-service.ts';
-import { commitRequest, openRequest, someAttributes } from '../fixture/samples.ts';
+import { bodyOf, commitRequest, openRequest, part, partsOf, someAttributes } from '../fixture/samples.ts';
 
 const REQUEST = openRequest({ to: 2n, from: 1n });
+const REQUEST_OF_FIRST = openRequest({ to: 1n });
 
 describe('a service that dies', () => {
   let service: TestService;
@@ -79,5 +80,70 @@ describe('a service that dies', () => {
       }
     }
     service = await new TestService().start();
+  });
+});
+
+describe('a service that dies while a backup is resumed', () => {
+  const COUNT = 3;
+  let service: TestService;
+  afterEach(() => service.end());
+
+  /** What a first agent leaves: one part stored, one granted, and one stored that the service never saw arrive. */
+  async function interrupted(): Promise<BackupId> {
+    service = await new TestService().start();
+    const backup = await service.open(REQUEST_OF_FIRST);
+    await service.sendParts(backup, [part(0)]);
+    await service.grant(backup, [part(1)]);
+    await service.grant(backup, [part(1, 'anew')]);
+    const { store } = await service.repository();
+    await store.put(`segments/${backup}/00000001.zst`, bodyOf(1), { sha256: part(1).segment.sha256 });
+    return backup;
+  }
+
+  /** An agent's run that goes on with what is open; gives how many parts it sent. */
+  async function goOn(backup: BackupId, process: number): Promise<number> {
+    const { open } = await service.ask(OpenBackupsAnswerSchema, 'GET', '/v1/backups/open');
+    const [left] = open;
+    if (!left) return 0;
+    const writer = { host: 'mds1.example', process };
+    const { segments } = await service.resume(backup, { writer, takeover: left.writer });
+    const rest = partsOf(COUNT, 'anew').slice(segments);
+    if (rest.length > 0) await service.sendParts(backup, rest, 'anew');
+    await service.commit(backup, REQUEST_OF_FIRST, COUNT);
+    return rest.length;
+  }
+
+  it('at any call of the store loses nothing of it, and the next run goes on with the same backup', async () => {
+    const whole = await interrupted();
+    const first = service.faults.calls;
+    assert.equal(await goOn(whole, 2), 1);
+    const calls = service.faults.calls - first;
+    assert(calls >= 5, `${calls} calls`);
+    for (let survived = 0; survived < calls; survived++) {
+      for (const when of ['before', 'after'] as const) {
+        await service.end();
+        const backup = await interrupted();
+        const last = service.faults.calls + survived;
+        service.faults.decide = ({ number }) => {
+          if (number <= last) return undefined;
+          return { when: number === last + 1 ? when : 'before', error: gone() };
+        };
+        await goOn(backup, 2).catch(() => {});
+        const place = `${when} call ${survived + 1} of ${calls}`;
+        await service.stop();
+        service.faults.heal();
+        await service.start();
+        const sent = await goOn(backup, 3).catch((thrown: unknown) => {
+          // It was committed by the one that died, or by the start after it.
+          assert.match(String(thrown), /backup\.committed/, place);
+          return 0;
+        });
+        assert(sent <= 1, `${place}: ${sent} parts were sent again`);
+        assert.equal(await service.verifies(), 1, place);
+        const [manifest = ''] = await service.keys('backups/');
+        assert(manifest.endsWith(`${backup}.json`), `${place}: ${manifest}`);
+        assert.equal((await service.keys('segments/')).length, COUNT, place);
+      }
+    }
   });
 });

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { AliveAnswerSchema, OpenBackupsAnswerSchema } from '../../../catalog/protocol/pages.ts';
 import { LEASE_MILLISECONDS, OpenBackupSchema } from '../../../catalog/protocol/protocol.ts';
+import { parseSetId } from '../../../catalog/words.ts';
 import { TestService } from '../fixture/running-service.ts';
-import { commitRequest, openRequest, part, someBackup } from '../fixture/samples.ts';
+import { commitRequest, lastPart, openRequest, PART_SIZE, part, someBackup } from '../fixture/samples.ts';
 
 const RAW = (1 << 24).toString(16);
 
@@ -84,13 +85,42 @@ describe('opening a backup', () => {
   it('takes over what its own dead run left, when it names it, and removes its segments', async () => {
     const first = await service.open(openRequest({ to: 1n }));
     await service.send(first, 2);
-    const wrong = openRequest({ to: 1n, takeover: someBackup(1) });
+    const wrong = openRequest({ to: 2n, takeover: someBackup(1) });
     assert.equal((await refused(wrong)).code, 'backup.busy');
-    const second = await service.open(openRequest({ to: 1n, takeover: first }));
+    const second = await service.open(openRequest({ to: 2n, takeover: first }));
     await service.send(second, 2);
-    await service.commit(second, openRequest({ to: 1n }), 2);
+    await service.commit(second, openRequest({ to: 2n }), 2);
     await service.comesToHave(`segments/${first}/`, 0);
     assert.equal(await service.verifies(), 1);
+  });
+
+  it('of the same stream as a dead run goes on with that, and need not send again what is stored', async () => {
+    const first = await service.opened(openRequest({ to: 1n }));
+    await service.sendParts(first.backup, [part(0)]);
+    const writer = { host: 'mds1.example', process: 7 };
+    const again = { ...openRequest({ to: 1n, takeover: first.backup }), writer };
+    const second = await service.opened(again);
+    assert.deepEqual(
+      { ...second, session: first.session },
+      { ...first, writer, segments: 1, bytes: PART_SIZE },
+    );
+    assert.notEqual(second.session, first.session);
+    assert.deepEqual(await service.answers(first.backup, [part(0, 'encrypted anew')]), [{ stored: true }]);
+    await service.sendParts(first.backup, [lastPart(1)]);
+    await service.commit(first.backup, openRequest({ to: 1n }), 2);
+    assert.equal(await service.verifies(), 1);
+  });
+
+  it('of the same stream in another set, or with another compression, is a new one', async () => {
+    const first = await service.open(openRequest({ to: 1n }));
+    const set = parseSetId(first);
+    const second = await service.open({ ...openRequest({ to: 1n, takeover: first }), set });
+    assert.notEqual(second, first);
+    const compression = { method: 'zstd', level: 9, frame: 1_048_576 } as const;
+    assert.notEqual(
+      await service.open({ ...openRequest({ to: 1n, takeover: second }), compression }),
+      second,
+    );
   });
 
   it("does not take over another token's backup that is alive; an operator does", async () => {
@@ -103,6 +133,7 @@ describe('opening a backup', () => {
   it('answers the same when it is asked twice because the answer was lost', async () => {
     const first = await service.open(openRequest({ to: 1n }));
     assert.equal(await service.open(openRequest({ to: 1n })), first);
+    // Both answers are one opener's: whichever it got last is good, and here that is the second one.
     await service.grant(first, [part(0)]);
     assert.equal((await refused(openRequest({ to: 1n }))).code, 'backup.busy');
   });
@@ -155,7 +186,12 @@ describe('opening a backup', () => {
       heard: now,
       source,
       writer,
+      from: null,
       to: body.to.guid,
+      set: null,
+      segments: 0,
+      bytes: 0,
+      session: open.session,
     });
   });
 });
