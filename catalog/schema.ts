@@ -1,6 +1,7 @@
 /** TypeBox pieces for the words of `words.ts`, shared by every format and by the HTTP interface. */
 import { type Static, type TSchema, Type } from 'typebox';
-import { Compile } from 'typebox/compile';
+// Not typebox/compile: that loads two hundred modules more, for conversions that are not used here.
+import { Compile } from 'typebox/schema';
 import { ZkeepError } from './errors.ts';
 import type { BackupId, Digest, Guid, LineageId, SetId } from './words.ts';
 
@@ -34,7 +35,7 @@ export function checker<T extends TSchema>(schema: T, what: string): (value: unk
     made ??= Compile(schema);
     const compiled = made;
     if (compiled.Check(value)) return value as Static<T>;
-    const [first] = compiled.Errors(value);
+    const [, [first]] = compiled.Errors(value);
     const place = first?.instancePath || 'the top';
     throw new ZkeepError(
       'damaged',
