@@ -17,6 +17,11 @@ export interface ImportNames {
   readonly host: string | undefined;
 }
 
+/** Where the streams go, and what is kept beside them. */
+export type ImportOptions = Omit<UploadOptions, 'attributes' | 'source' | 'again'> & {
+  readonly attributesOf?: AttributesOf;
+};
+
 /** Gives the attributes that are kept beside a stream, by what its dataset is called there and here. */
 export type AttributesOf = (sent: string, kept: string) => Attributes | undefined;
 
@@ -29,7 +34,7 @@ export type AttributesOf = (sent: string, kept: string) => Attributes | undefine
 export async function importStreams(
   source: AsyncIterable<Uint8Array>,
   names: ImportNames,
-  options: UploadOptions & { readonly attributesOf?: AttributesOf },
+  options: ImportOptions,
 ): Promise<StoredResult[]> {
   const results: StoredResult[] = [];
   const streams = splitPackage(source);
@@ -79,7 +84,7 @@ async function importOne(
   streams: AsyncIterator<Substream>,
   root: string,
   names: ImportNames,
-  options: UploadOptions & { readonly attributesOf?: AttributesOf },
+  options: ImportOptions,
 ): Promise<StoredResult> {
   const { begin } = stream;
   const started = systemClock.now();
@@ -96,10 +101,13 @@ async function importOne(
       send_flags: null,
     };
     const attributes = options.attributesOf?.(datasetIn(begin), dataset);
-    const { backup, from, to, bytes, stored } = await uploadStream(bytesOf(stream, streams), upload, {
+    const { summary } = await uploadStream(bytesOf(stream, streams), upload, {
       ...options,
+      source: 'file',
+      again: 'the same zkeep import',
       ...(attributes ? { attributes: Promise.resolve(attributes) } : {}),
     });
+    const { backup, from, to, bytes, stored } = summary;
     const seconds = (systemClock.now() - started) / 1000;
     return {
       dataset,

@@ -43,6 +43,12 @@ export interface DatasetPlan {
   readonly release: readonly string[];
   /** The name of its bookmark. */
   readonly bookmark: string;
+  /**
+   * What becomes of the snapshot when it does not become a backup: one that zkeep took for it is
+   * destroyed, on one that somebody else made only our hold is released, and one of ours that is
+   * stored, as the base of the next, stays as it is.
+   */
+  readonly undo: 'destroy' | 'release' | 'nothing';
 }
 
 /** Takes all snapshots of one pool at one moment. */
@@ -155,6 +161,35 @@ function planDataset(
     flags,
     release: kind === 'already' ? [] : heldNoLonger(points, target, base),
     bookmark: bookmarkName(points, target),
+    // One of ours that is there may be held since its own backup.
+    undo: there ? (isOwn(name) ? 'nothing' : 'release') : 'destroy',
+  };
+}
+
+/**
+ * The plan for a snapshot whose backup was begun by a run that was interrupted.
+ *
+ * @param sent what that run sent: the snapshot, on which base, with which flags.
+ * @param stored the repository has the snapshot, by another backup.
+ */
+export function planAgain(
+  { dataset, points }: SourceFacts,
+  sent: { readonly target: PointFacts; readonly base: PointFacts | null; readonly flags: readonly string[] },
+  { reason, stored }: { readonly reason: string; readonly stored: boolean },
+): DatasetPlan {
+  const { target, base, flags } = sent;
+  const own = isOwn(target.name);
+  return {
+    dataset,
+    kind: base ? 'incremental' : 'full',
+    reason,
+    from: base && { guid: base.guid, name: base.name, kind: base.kind },
+    snapshot: target.name,
+    guid: target.guid,
+    flags,
+    release: heldNoLonger(points, target, base),
+    bookmark: bookmarkName(points, target),
+    undo: own ? (stored ? 'nothing' : 'destroy') : 'release',
   };
 }
 

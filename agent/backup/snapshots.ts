@@ -7,7 +7,7 @@ import { listSnapshots, type PointFacts } from '../zfs/list.ts';
 import { poolOf } from '../zfs/names.ts';
 import { run } from '../zfs/run.ts';
 import { destroyCommand, hold, release, snapshotOf } from '../zfs/snapshot.ts';
-import { type BackupPlan, type DatasetPlan, isOwn } from './plan.ts';
+import type { BackupPlan, DatasetPlan } from './plan.ts';
 
 /** A snapshot that is there and held. */
 export type Taken = Pick<PointFacts, 'dataset' | 'guid' | 'createtxg'>;
@@ -68,16 +68,14 @@ export async function takeSnapshots(
 
 /**
  * Takes back what was done to a snapshot that did not become a backup: our hold,
- * and the snapshot itself when this run took it. Never throws: it says what stays.
+ * and the snapshot itself when zkeep took it. Never throws: it says what stays.
  */
 export async function undoSnapshot(item: DatasetPlan, progress: Progress): Promise<void> {
   const snapshot = fullName(item);
-  const took = item.guid === null;
-  // One of ours may be held since its own backup, as the base of the next.
-  if (!took && isOwn(item.snapshot)) return;
+  if (item.undo === 'nothing') return;
   try {
     await release(snapshot);
-    if (!took) return;
+    if (item.undo === 'release') return;
     await run(destroyCommand(snapshot));
     progress.note(`${snapshot} is destroyed again`);
   } catch (thrown) {

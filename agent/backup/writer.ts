@@ -23,8 +23,21 @@ export function deadRival(
 ): BackupId | undefined {
   if (!(thrown instanceof ZkeepError) || thrown.code !== 'backup.busy') return undefined;
   const { backup, host, process: id } = thrown.facts;
-  if (typeof backup !== 'string' || host !== self.host || typeof id !== 'number') return undefined;
-  return id === self.process || !lives(id) ? parseBackupId(backup) : undefined;
+  if (typeof backup !== 'string' || typeof host !== 'string' || typeof id !== 'number') return undefined;
+  return deadWriter({ host, process: id }, self, lives) ? parseBackupId(backup) : undefined;
+}
+
+/**
+ * The writer of an open backup, when it was on this host and is dead, or is this very
+ * process; else `null`: its lease has to be waited for.
+ */
+export function deadWriter(
+  writer: Writer,
+  self: Writer = thisWriter(),
+  lives: (process: number) => boolean = isAlive,
+): Writer | null {
+  if (writer.host !== self.host) return null;
+  return writer.process === self.process || !lives(writer.process) ? writer : null;
 }
 
 /** Whether a process of this host lives. */

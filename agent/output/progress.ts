@@ -49,12 +49,16 @@ export class Progress {
     return this.#silent;
   }
 
-  /** Begins a piece of work with its own count. */
-  begin(label: string): void {
+  /**
+   * Begins a piece of work with its own count.
+   *
+   * @param bytes where it counts from: work that goes on is not fast because of what was done before.
+   */
+  begin(label: string, bytes = 0): void {
     this.clear();
     this.#label = label;
     const now = this.#clock.now();
-    this.#marks = [{ at: now, bytes: 0 }];
+    this.#marks = [{ at: now, bytes }];
     this.#next = now + (this.#screen.isTTY ? TERMINAL_PAUSE : PIPE_PAUSE);
   }
 

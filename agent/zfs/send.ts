@@ -30,7 +30,7 @@ export function sendCommand(sending: Sending): string[] {
   return ['zfs', 'send', ...sending.flags, ...base, sending.to];
 }
 
-/** Sends what an interrupted `zfs receive -s` still lacks, by the token that it left. */
+/** Sends the rest of a stream, from where a resume token says: that of a receiver, or one made from what is stored. */
 export function sendRestCommand(token: string): string[] {
   return ['zfs', 'send', '-t', token];
 }
@@ -51,11 +51,13 @@ export function parseEstimate(printed: string): number | undefined {
  * The stream, a chunk at a time, no faster than it is read. It ends well only
  * when the command exited 0. Left early, the command is ended.
  *
+ * @param pool whose devices are looked at when the stream stalls; by default that of the command's last word.
  * @throws {ZkeepError} what the command said, when it failed.
  */
 export async function* sendStream(
   command: readonly string[],
   signal?: AbortSignal,
+  pool = poolOf(command.at(-1) ?? ''),
 ): AsyncGenerator<Uint8Array> {
   const started = startChild(command, signal);
   started.child.stdin.destroy();
@@ -63,7 +65,6 @@ export async function* sendStream(
   const stdout = signal ? addAbortSignal(signal, started.child.stdout) : started.child.stdout;
   let ended = false;
   try {
-    const pool = poolOf(command.at(-1) ?? '');
     for await (const chunk of watchStream(stdout, () => checkPool(pool))) yield chunk;
     await endOf(started);
     ended = true;

@@ -14,7 +14,7 @@ import { findSet, joined } from './joining.ts';
 import { lctl, liveCommand, parseLive } from './lctl.ts';
 import { opened } from './opener.ts';
 import type { Asked } from './options.ts';
-import { commandsAround, type LustrePlan, leftBehind, planJoining, planSet } from './plan.ts';
+import { commandsAround, type LustrePlan, leftBehind, memberDatasets, planJoining, planSet } from './plan.ts';
 
 /** What the backup of the set's datasets needs. */
 export interface PreparedSet {
@@ -44,6 +44,11 @@ export interface SetTools {
 export async function prepareSet(asked: Asked, tools: SetTools): Promise<PreparedSet> {
   const here = await lookAtTargets(tools.signal);
   return asked.join ? await prepareJoining(asked, here, tools) : await prepareOpening(asked, here, tools);
+}
+
+/** The datasets of this host that an earlier run may have been interrupted in: they are finished before a set is taken. */
+export async function datasetsOf(asked: Asked, { signal }: Pick<SetTools, 'signal'>): Promise<string[]> {
+  return memberDatasets(await lookAtTargets(signal), asked);
 }
 
 async function prepareOpening(asked: Asked, here: HostTargets, tools: SetTools): Promise<PreparedSet> {
@@ -78,7 +83,8 @@ function prepared(plan: LustrePlan, now: number, moment: Moment): PreparedSet {
           ? []
           : [`other hosts have ${plan.elsewhere.join(', ')}: the set waits for them`]),
         ...leftBehind(sources, known).map(
-          (snapshot) => `${snapshot} is not stored: a run that was killed left it, if none is at it now`,
+          (snapshot) =>
+            `${snapshot} is not stored: a run that was killed left it, if none is at it now; zkeep leftovers shows what clears it`,
         ),
       ],
     },

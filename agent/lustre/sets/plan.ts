@@ -87,6 +87,17 @@ export function planJoining(here: HostTargets, fsname: string, lacking?: readonl
   };
 }
 
+/**
+ * The datasets of this host that are in sets of a file system: its MGT and the MDTs.
+ *
+ * @throws {ZkeepError} `usage` for what is no name, `refused` when two datasets claim to be the same target.
+ */
+export function memberDatasets(here: HostTargets, request: LustreRequest): string[] {
+  const { fsname } = checked(request);
+  const mgs = chosen(here.targets.filter(({ kind }) => kind === 'mgt'));
+  return [...mgs, ...mdtsOf(here, fsname)].map(({ dataset }) => dataset);
+}
+
 /** What is run around the commands that take the snapshots, before and after. */
 export function commandsAround({ barrier }: LustrePlan): { before: string[][]; after: string[][] } {
   if (barrier === null) return { before: [], after: [] };

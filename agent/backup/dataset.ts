@@ -1,0 +1,215 @@
+/** The backup of one dataset: its stream sent and stored, what remains to be done then, and what is undone otherwise. */
+import type { Attributes } from '../../catalog/attributes/attributes.ts';
+import { systemClock } from '../../catalog/clock.ts';
+import { ZkeepError } from '../../catalog/errors.ts';
+import type { BackupSummary, RepositoryInfo } from '../../catalog/protocol/protocol.ts';
+import type { BackupId, SetId } from '../../catalog/words.ts';
+import type { Progress } from '../output/progress.ts';
+import type { ServiceClient } from '../service/client.ts';
+import { estimateSend, sendCommand, sendStream } from '../zfs/send.ts';
+import { bookmark, bookmarkCommand, release, snapshotOf } from '../zfs/snapshot.ts';
+import { SUSPENDED } from '../zfs/stall.ts';
+import { Interrupted, isLeftAlone } from './interruption.ts';
+import { type DatasetPlan, sendingOf } from './plan.ts';
+import { failedResult, type StoredResult } from './results.ts';
+import { type Moment, type Taken, undoSnapshot } from './snapshots.ts';
+import { type HostFacts, sourceOf } from './sources.ts';
+import { type UploadOptions, uploadStream } from './upload.ts';
+
+/** How one that was interrupted before came to be a backup. Sizes are raw bytes. */
+export interface ResumedFacts {
+  /** Behind what was stored; from the start, comparing; or it was one already, whose commit had been asked for. */
+  readonly how: 'resumed' | 'again' | 'committed';
+  /** Why so, in words. */
+  readonly reason: string;
+  /** What was in the store before and was not sent. */
+  readonly kept: number;
+  /** What had been sent, in whole or in part, and was sent once more. */
+  readonly sent_again: number;
+}
+
+/** How one dataset's backup went. */
+export interface DatasetResult extends StoredResult {
+  readonly reason: string;
+  readonly set: SetId | null;
+  /** `null` for one that this run began. */
+  readonly resumed: ResumedFacts | null;
+}
+
+/** What the run works with. */
+export interface BackupTools {
+  readonly client: ServiceClient;
+  readonly repository: RepositoryInfo;
+  readonly host: HostFacts;
+  readonly progress: Progress;
+  readonly signal: AbortSignal;
+  /** What makes one set of snapshots of several pools and hosts. */
+  readonly moment?: Moment | undefined;
+}
+
+/** What one dataset's backup is made of, besides its plan. */
+export interface Piece {
+  /** `undefined` when it is not there. */
+  readonly snapshot: Pick<Taken, 'guid'> | undefined;
+  readonly set: SetId | null;
+  /** Asks for the attributes, or waits for what was asked ahead. */
+  readonly attributes: () => Promise<Attributes>;
+}
+
+/** What a way of sending gives. */
+export interface Sent {
+  readonly summary: BackupSummary;
+  readonly resumed: ResumedFacts | null;
+}
+
+/** Brings the stream of a plan into the repository. */
+export type Way = (item: DatasetPlan, piece: Piece, tools: BackupTools) => Promise<Sent>;
+
+/**
+ * Backs up one dataset. What fails is taken back, unless a later run can go on with it: its open backup, its
+ * hold, and its snapshot if zkeep took it.
+ *
+ * @returns how it went: it does not throw.
+ */
+export async function backUp(
+  item: DatasetPlan,
+  piece: Piece,
+  tools: BackupTools,
+  way: Way = sendWhole,
+): Promise<DatasetResult> {
+  const started = systemClock.now();
+  const seconds = () => (systemClock.now() - started) / 1000;
+  const { set } = piece;
+  try {
+    if (item.kind === 'already') return await alreadyStored(item, await storedBackup(item, tools), tools);
+    if (!piece.snapshot) throw vanished(item);
+    const { summary, resumed } = await way(item, piece, tools);
+    await settle(item, tools);
+    return storedResult(item, summary, { set, resumed, seconds: seconds() });
+  } catch (thrown) {
+    if (thrown instanceof ZkeepError && thrown.code === 'backup.already') {
+      return await alreadyStored(item, thrown.facts['backup'], tools);
+    }
+    return await failed(item, set, thrown, seconds(), tools);
+  }
+}
+
+/** Sends the whole stream, and opens a backup for it. */
+export async function sendWhole(item: DatasetPlan, piece: Piece, tools: BackupTools): Promise<Sent> {
+  const { dataset, from, flags } = item;
+  const attributes = piece.attributes();
+  // It is awaited by the upload, unless something else fails before.
+  attributes.catch(() => undefined);
+  if (!piece.snapshot) throw vanished(item);
+  const upload = {
+    source: sourceOf(dataset, tools.host),
+    set: piece.set,
+    from: from && { guid: from.guid, name: from.name },
+    to: { guid: piece.snapshot.guid, name: item.snapshot },
+    send_flags: [...flags],
+  };
+  const stream = sendStream(sendCommand(sendingOf(item)), tools.signal);
+  const { summary } = await uploadStream(stream, upload, { ...uploadOptions(item, tools), attributes });
+  return { summary, resumed: null };
+}
+
+/**
+ * What every upload of a dataset's stream is given; its progress begins here.
+ *
+ * @param from raw bytes that are stored before it begins.
+ */
+export function uploadOptions(
+  item: DatasetPlan,
+  { client, repository, progress, signal }: BackupTools,
+  from = 0,
+): UploadOptions {
+  const sending = sendingOf(item);
+  progress.begin(sending.to, from);
+  let total: number | undefined;
+  if (!progress.silent) {
+    // Why a send fails, the send itself says; without an estimate there is only no time left to tell.
+    const estimated = estimateSend(sending, signal).catch(() => undefined);
+    void estimated.then((bytes) => {
+      total = bytes;
+    });
+  }
+  const onProgress = (amount: { bytes: number; stored: number }) => progress.tell({ ...amount, total });
+  const again = `zkeep backup ${item.dataset}`;
+  return { client, repository, onProgress, signal, source: 'zfs', again };
+}
+
+/** What remains to be done once it is stored; should it fail, the backup is one all the same. */
+export async function settle(item: DatasetPlan, { progress }: BackupTools): Promise<void> {
+  try {
+    await bookmark(bookmarkCommand(item.dataset, item.snapshot, item.bookmark));
+    for (const held of item.release) await release(snapshotOf(item.dataset, held));
+  } catch (thrown) {
+    if (!(thrown instanceof ZkeepError)) throw thrown;
+    progress.note(`${snapshotOf(item.dataset, item.snapshot)} is stored, but: ${thrown.message}`);
+  }
+}
+
+/** The result of a dataset that is stored now. */
+export function storedResult(
+  item: DatasetPlan,
+  { backup, to, bytes, stored }: BackupSummary,
+  { set, resumed, seconds }: Pick<DatasetResult, 'set' | 'resumed' | 'seconds'>,
+): DatasetResult {
+  const labels = { ...labelsOf(item), ...reasonOf(item, set), outcome: 'stored' as const };
+  return { ...labels, resumed, backup, to, bytes, stored, seconds, failure: undefined };
+}
+
+/**
+ * The result of one that failed, after what it left was taken back; not what a later run goes on
+ * with, and not where it would only be waited for.
+ */
+export async function failed(
+  item: DatasetPlan,
+  set: SetId | null,
+  thrown: unknown,
+  seconds: number,
+  { signal, progress }: Pick<BackupTools, 'signal' | 'progress'>,
+): Promise<DatasetResult> {
+  const stays = thrown instanceof Interrupted || isLeftAlone(thrown);
+  // On a suspended pool nothing can be undone; it would only be waited for.
+  const suspended = thrown instanceof ZkeepError && thrown.code === SUSPENDED;
+  if (item.kind !== 'already' && !stays && !suspended) await undoSnapshot(item, progress);
+  const failure: unknown = signal.aborted && !stays ? signal.reason : thrown;
+  return { ...failedResult({ ...labelsOf(item), seconds }, failure), ...reasonOf(item, set), resumed: null };
+}
+
+async function storedBackup(
+  item: DatasetPlan,
+  { client, signal }: BackupTools,
+): Promise<BackupId | undefined> {
+  if (item.guid === null) return undefined;
+  for await (const { backup } of client.backups({ to: item.guid }, signal)) return backup;
+  return undefined;
+}
+
+async function alreadyStored(item: DatasetPlan, backup: unknown, tools: BackupTools): Promise<DatasetResult> {
+  if (item.kind !== 'already') await undoSnapshot(item, tools.progress);
+  const named = typeof backup === 'string' ? backup : null;
+  return {
+    ...failedResult(labelsOf(item), undefined),
+    ...reasonOf(item, null),
+    outcome: 'already',
+    backup: named,
+    resumed: null,
+  };
+}
+
+function labelsOf({ dataset, kind, snapshot, from, guid }: DatasetPlan) {
+  return { dataset, kind: kind === 'already' ? null : kind, snapshot, from: from?.guid ?? null, to: guid };
+}
+
+function reasonOf({ reason }: DatasetPlan, set: SetId | null) {
+  return { reason, set };
+}
+
+function vanished({ dataset, snapshot }: DatasetPlan): ZkeepError {
+  return new ZkeepError('missing', 'backup.no-snapshot', `${dataset}@${snapshot} is not there`, {
+    advice: 'the dataset or its snapshot was destroyed meanwhile',
+    facts: { dataset, snapshot },
+  });
+}

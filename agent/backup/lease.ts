@@ -1,0 +1,68 @@
+/** The right to write an open backup, renewed until it ends. */
+import { isWorthWaiting } from '../../catalog/patience.ts';
+import { LEASE_MILLISECONDS, type Writing } from '../../catalog/protocol/protocol.ts';
+import type { ServiceClient } from '../service/client.ts';
+
+/** How long an abandoned backup's end may take, milliseconds; the service ends it by itself later. */
+const ABANDON_TIMEOUT = 10_000;
+
+/**
+ * Keeps a backup open from {@link keep} to {@link end}.
+ *
+ * @example
+ * const lease = new Lease(client);
+ * lease.keep(await client.open(request));
+ * try { await write(lease.writing, lease.lost); } finally { lease.end(); }
+ */
+export class Lease {
+  readonly #client: ServiceClient;
+  readonly #lost = new AbortController();
+  #writing: Writing | undefined;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(client: ServiceClient) {
+    this.#client = client;
+  }
+
+  /** Aborts when the service says that the backup is not ours any more. */
+  get lost(): AbortSignal {
+    return this.#lost.signal;
+  }
+
+  /** Nothing was opened yet. */
+  get isEmpty(): boolean {
+    return this.#writing === undefined;
+  }
+
+  get writing(): Writing {
+    if (!this.#writing) throw new Error('a segment was sealed before BEGIN was read');
+    return this.#writing;
+  }
+
+  keep({ backup, session }: Writing): void {
+    const writing = { backup, session };
+    this.#writing = writing;
+    this.#timer = setInterval(() => void this.#renew(writing), LEASE_MILLISECONDS / 3).unref();
+  }
+
+  /** Ends what was opened. A service that does not answer ends it itself. */
+  async abandon(): Promise<void> {
+    this.end();
+    if (!this.#writing) return;
+    await this.#client.abandon(this.#writing, AbortSignal.timeout(ABANDON_TIMEOUT)).catch(() => undefined);
+  }
+
+  /** Renews it no more. */
+  end(): void {
+    clearInterval(this.#timer);
+  }
+
+  async #renew(writing: Writing): Promise<void> {
+    try {
+      await this.#client.alive(writing, this.#lost.signal);
+    } catch (thrown) {
+      // While the service is away, or has no room, the next grant decides.
+      if (!isWorthWaiting(thrown)) this.#lost.abort(thrown);
+    }
+  }
+}

@@ -1,0 +1,63 @@
+/** The rest of a set of which a run stored some members before it was interrupted in the middle of another. */
+import type { KnownSnapshot } from '../../../catalog/protocol/protocol.ts';
+import type { Guid, SetId } from '../../../catalog/words.ts';
+import type { PointFacts, SourceFacts } from '../../zfs/list.ts';
+import { poolOf } from '../../zfs/names.ts';
+import { isOwn } from '../plan.ts';
+
+/** A member of a set that was interrupted and is a backup now. */
+export interface Finished {
+  readonly dataset: string;
+  /** The snapshot's name, the part after `@`. */
+  readonly snapshot: string;
+  readonly set: SetId;
+}
+
+/** Snapshots of one moment that were never begun to be stored. */
+export interface MissingMembers {
+  readonly set: SetId;
+  readonly snapshot: string;
+  readonly sources: readonly SourceFacts[];
+}
+
+/**
+ * Finds the snapshots that were taken together with a finished one and are neither stored nor open.
+ *
+ * @param isOneMoment whether the same name alone says so (the datasets of a Lustre file system:
+ *   nothing was opened before their moment was known to be one); else the pool has to.
+ */
+export function missingMembers(facts: {
+  readonly finished: readonly Finished[];
+  readonly sources: readonly SourceFacts[];
+  readonly known: readonly KnownSnapshot[];
+  /** Snapshots of all backups that are open. */
+  readonly open: ReadonlySet<Guid>;
+  readonly isOneMoment: boolean;
+}): MissingMembers[] {
+  const stored = new Set(facts.known.map(({ guid }) => guid));
+  const once = new Map(facts.finished.map((finished) => [finished.set, finished]));
+  return [...once.values()].flatMap(({ dataset, snapshot, set }) => {
+    if (!isOwn(snapshot)) return [];
+    const first = pointOf(facts.sources, dataset, snapshot);
+    const sources = facts.sources.filter((source) => {
+      const point = pointIn(source, snapshot);
+      if (!point || stored.has(point.guid) || facts.open.has(point.guid)) return false;
+      return facts.isOneMoment || (first !== undefined && isTogether(first, point));
+    });
+    return sources.length === 0 ? [] : [{ set, snapshot, sources }];
+  });
+}
+
+/** By ZFS's own word: same pool, same transaction. */
+function isTogether(one: PointFacts, other: PointFacts): boolean {
+  return poolOf(one.dataset) === poolOf(other.dataset) && one.createtxg === other.createtxg;
+}
+
+function pointOf(sources: readonly SourceFacts[], dataset: string, name: string): PointFacts | undefined {
+  const source = sources.find((each) => each.dataset === dataset);
+  return source && pointIn(source, name);
+}
+
+function pointIn({ points }: SourceFacts, name: string): PointFacts | undefined {
+  return points.find((point) => point.kind === 'snapshot' && point.name === name);
+}
