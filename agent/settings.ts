@@ -121,6 +121,20 @@ export function readIdentities(file: string): string[] {
   });
 }
 
+/**
+ * The folder for what must outlive a run on this host: `ZKEEP_STATE`, else
+ * `/var/lib/zkeep` for root and `$XDG_STATE_HOME/zkeep` for others.
+ */
+export function stateFolder(
+  environment: NodeJS.ProcessEnv = process.env,
+  isRoot: boolean = process.getuid?.() === 0,
+): string {
+  if (environment['ZKEEP_STATE']) return environment['ZKEEP_STATE'];
+  if (isRoot) return '/var/lib/zkeep';
+  const home = environment['XDG_STATE_HOME'] || join(environment['HOME'] || homedir(), '.local/state');
+  return join(home, 'zkeep');
+}
+
 function usualTokenFiles(environment: NodeJS.ProcessEnv): string[] {
   const home = environment['XDG_CONFIG_HOME'] || join(environment['HOME'] || homedir(), '.config');
   return ['/etc/zkeep/token', join(home, 'zkeep', 'token')];

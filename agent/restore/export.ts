@@ -107,7 +107,8 @@ function fullFirst({ from }: BackupSummary): number {
   return from === null ? 0 : 1;
 }
 
-async function syncFolder(folder: string): Promise<void> {
+/** Makes what was renamed or made in a folder durable. */
+export async function syncFolder(folder: string): Promise<void> {
   const handle = await open(folder, 'r');
   try {
     await handle.sync();

@@ -3,7 +3,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import { readIdentities, serviceToken, serviceUrl } from '../../agent/settings.ts';
+import { patienceBy, readIdentities, serviceToken, serviceUrl, stateFolder } from '../../agent/settings.ts';
 import { ZkeepError } from '../../catalog/errors.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'zkeep-settings-'));
@@ -26,6 +26,16 @@ describe('the address of the service', () => {
     assert.equal(serviceUrl({ service: 'http://a:1/x/' }, environment), 'http://a:1/x');
     assert.equal(serviceUrl({}, environment), 'https://b');
     assert.equal(serviceUrl({}, {}), 'http://127.0.0.1:8470');
+  });
+});
+
+describe('the state folder', () => {
+  it('is the one that is named, else the usual one of root or of the user', () => {
+    const environment = { HOME: '/home/u' };
+    assert.equal(stateFolder({ ...environment, ZKEEP_STATE: '/x' }, true), '/x');
+    assert.equal(stateFolder(environment, true), '/var/lib/zkeep');
+    assert.equal(stateFolder(environment, false), '/home/u/.local/state/zkeep');
+    assert.equal(stateFolder({ ...environment, XDG_STATE_HOME: '/s' }, false), '/s/zkeep');
   });
 });
 
@@ -60,6 +70,26 @@ describe('the token', () => {
     assert.equal(serviceToken({}, { ...named, ZKEEP_TOKEN: 'itself' }), 'itself');
     assert.equal(serviceToken({}, named), 'named');
     assert.equal(serviceToken({}, environment), 'usual');
+  });
+});
+
+describe('patience', () => {
+  it('that is no duration, or longer than a month, is refused', () => {
+    for (const patience of ['', '15', '-1m', '1.5h', '30m1h', '1h 30m', 'forever', '31d', '9999999s', 'm']) {
+      assert.throws(() => patienceBy({ patience }, {}), failed('settings.patience'), patience);
+    }
+    assert.throws(() => patienceBy({}, { ZKEEP_PATIENCE: 'long' }), failed('settings.patience'));
+  });
+
+  it('comes from the option, then the environment, then is a quarter of an hour', () => {
+    assert.equal(patienceBy({ patience: '1h30m' }, { ZKEEP_PATIENCE: '5s' }), 5_400_000);
+    assert.equal(patienceBy({}, { ZKEEP_PATIENCE: '5s' }), 5_000);
+    assert.equal(patienceBy({}, { ZKEEP_PATIENCE: '' }), 900_000);
+    assert.equal(patienceBy({}, {}), 900_000);
+    assert.deepEqual(
+      ['0', '0s', '90s', '2d', '1d1h1m1s'].map((patience) => patienceBy({ patience }, {})),
+      [0, 0, 90_000, 172_800_000, 90_061_000],
+    );
   });
 });
 

@@ -103,6 +103,7 @@ export class AgentHouse {
         ...process.env,
         ZKEEP_SERVICE: this.url,
         ZKEEP_TOKEN: this.#token,
+        ZKEEP_STATE: join(this.folder, 'state'),
         NODE_COMPILE_CACHE: join(tmpdir(), 'zkeep-tests-compiled'),
         ...env,
       },
