@@ -9,12 +9,14 @@ import { common, type Outcome, perform, type Surroundings } from './command.ts';
 interface MigrateOptions extends CommonOptions {
   readonly to: string;
   readonly final?: boolean;
+  readonly snapshots?: boolean;
   readonly takeMountpoint?: boolean;
   readonly dryRun?: boolean;
 }
 
 const EXAMPLE = `zkeep migrate oldpool/mdt0 --to newpool/mdt0           while the service runs, once or more often
-zkeep migrate oldpool/mdt0 --to newpool/mdt0 --final   once it is stopped: the last, short incremental`;
+zkeep migrate oldpool/mdt0 --to newpool/mdt0 --final   once it is stopped: the last, short incremental
+zkeep migrate tank/home --to new/home --snapshots      with all snapshots that it has`;
 
 export function addMigrate(program: Command, exit: (code: number) => void): void {
   const command = program
@@ -23,6 +25,7 @@ export function addMigrate(program: Command, exit: (code: number) => void): void
     .argument('<dataset>', 'file system or volume of this host')
     .requiredOption('--to <dataset>', 'pool/dataset to receive into')
     .option('--final', 'the service is stopped: prove that nothing was written after the last snapshot')
+    .option('--snapshots', 'move the snapshots that are there too, the oldest first')
     .option('--take-mountpoint', 'take over where it is mounted, and whether')
     .option('--dry-run', 'print the commands that would be run');
   common(command, EXAMPLE).action(async (dataset: string, options: MigrateOptions) => {
@@ -35,17 +38,19 @@ async function migrate(dataset: string, surroundings: Surroundings<MigrateOption
   const { lookAtMigration } = await import('../migrate/look.ts');
   const { planMigration } = await import('../migrate/plan.ts');
   const final = options.final === true;
-  const looked = await lookAtMigration(
-    { source: dataset, target: options.to, takeMountpoint: options.takeMountpoint === true },
-    signal,
-  );
-  const plan = planMigration({ ...looked, final, now: systemClock.now() });
+  const snapshots = options.snapshots === true;
+  const takeMountpoint = options.takeMountpoint === true;
+  const wish = { source: dataset, target: options.to, takeMountpoint, snapshots };
+  const looked = await lookAtMigration(wish, signal);
+  const plan = planMigration({ ...looked, final, snapshots, now: systemClock.now() });
+  const { behindInWords } = await import('./outcomes/migrate.ts');
   const { preflightMigration } = await import('../migrate/preflight.ts');
   const { refuseFindings } = await import('../restore/preflight/preflight.ts');
   const findings = await preflightMigration(plan, looked, signal);
   if (options.dryRun) return await previewOutcome(plan, findings);
   refuseFindings(findings);
   for (const { message, advice } of findings) progress.note(`${message}; ${advice}`);
+  if (plan.behind > 0) progress.note(behindInWords(plan));
   if (looked.mounted && final)
     progress.note(`${plan.source} is mounted: the service must be stopped, and nothing write to it any more`);
   const { runMigration } = await import('../migrate/run.ts');
@@ -57,13 +62,14 @@ async function migrate(dataset: string, surroundings: Surroundings<MigrateOption
 async function previewOutcome(plan: MigrationPlan, findings: readonly Finding[]): Promise<Outcome> {
   const { commandsOf } = await import('../migrate/plan.ts');
   const { previewText } = await import('./outcomes/migrate.ts');
-  const { source, target, final, steps, properties } = plan;
+  const { source, target, final, steps, behind, properties } = plan;
   return {
     document: {
       source,
       target,
       final,
       steps: steps.map(({ kind, snapshot }) => ({ kind, snapshot })),
+      behind,
       commands: commandsOf(plan),
       skipped: properties.skipped,
       findings,

@@ -1,6 +1,6 @@
 /** Migrations between datasets of this host that are not at their end. */
 import type { Guid } from '../../catalog/words.ts';
-import { isMigrated } from '../migrate/plan.ts';
+import { isMigrated } from '../migrate/history.ts';
 import { HOLD_TAG, snapshotOf } from '../zfs/snapshot.ts';
 import type { HereFacts } from './facts.ts';
 

@@ -2,12 +2,13 @@
 import type { KnownSnapshot } from '../../catalog/protocol/protocol.ts';
 import type { Guid } from '../../catalog/words.ts';
 import { isOwn, planBackup } from '../backup/plan.ts';
-import { isMigrated } from '../migrate/plan.ts';
+import { isMigrated } from '../migrate/history.ts';
 import type { PointFacts, SourceFacts } from '../zfs/list.ts';
 import {
   destroyBookmarkCommand,
   destroyCommand,
   HOLD_TAG,
+  MIGRATION_TAG,
   releaseCommand,
   snapshotOf,
 } from '../zfs/snapshot.ts';
@@ -89,8 +90,10 @@ function leftAt(source: SourceFacts, known: Known): Leftover[] {
   return candidates.flatMap((point) => {
     if (point.kind === 'bookmark') return known.guids.has(point.guid) ? [] : [bookmark(point)];
     const own = isOwn(point.name) || isMigrated(point.name);
-    if (own && !known.guids.has(point.guid)) return snapshot(point, source, known);
-    return isHeld(point, known.here.holds) && point.guid !== base ? [hold(point, known)] : [];
+    const passing = isHeld(point, known.here.holds, MIGRATION_TAG) ? [passingHold(point, known)] : [];
+    if (own && !known.guids.has(point.guid)) return [...passing, ...snapshot(point, source, known)];
+    const held = isHeld(point, known.here.holds) && point.guid !== base;
+    return [...passing, ...(held ? [hold(point, known)] : [])];
   });
 }
 
@@ -155,6 +158,19 @@ function hold(point: PointFacts, { here, guids }: Known): Leftover {
   };
 }
 
+/** Between two steps of a migration that moves the history; it may be under way. */
+function passingHold(point: PointFacts, { here }: Known): Leftover {
+  const { dataset, name, guid } = point;
+  const target = migratingTo(here, guid, dataset);
+  return {
+    kind: 'hold',
+    ...factsOf(point, here),
+    what: 'held by a migration that is under way, or did not come to its end',
+    continues: target === undefined ? null : ['zkeep', 'migrate', dataset, '--to', target, '--snapshots'],
+    clear: [releaseCommand(snapshotOf(dataset, name), MIGRATION_TAG)],
+  };
+}
+
 function bookmark({ dataset, name, created }: PointFacts): Leftover {
   const full = `${dataset}#${name}`;
   return {
@@ -175,6 +191,6 @@ function factsOf({ dataset, name, created }: PointFacts, { used }: HereFacts) {
   return { dataset, name: full, bytes: used.get(full) ?? null, since: created, running: false };
 }
 
-function isHeld({ dataset, name }: PointFacts, holds: HereFacts['holds']): boolean {
-  return holds.get(snapshotOf(dataset, name))?.includes(HOLD_TAG) === true;
+function isHeld({ dataset, name }: PointFacts, holds: HereFacts['holds'], tag: string = HOLD_TAG): boolean {
+  return holds.get(snapshotOf(dataset, name))?.includes(tag) === true;
 }

@@ -6,7 +6,8 @@ import type { Target } from '../restore/target.ts';
 import type { PointFacts, SourceFacts } from '../zfs/list.ts';
 import { receiveCommand } from '../zfs/receive.ts';
 import { sendCommand, sendFlags, sendRestCommand } from '../zfs/send.ts';
-import { holdCommand, releaseCommand, snapshotCommand, snapshotOf } from '../zfs/snapshot.ts';
+import { holdCommand, MIGRATION_TAG, releaseCommand, snapshotCommand, snapshotOf } from '../zfs/snapshot.ts';
+import { baseOf, isMigrated, newerHistory } from './history.ts';
 import type { MigratedProperties } from './properties.ts';
 
 /** Where it goes. */
@@ -25,6 +26,8 @@ export interface MigrationStep {
   readonly before: readonly (readonly string[])[];
   readonly send: readonly string[];
   readonly receive: readonly string[];
+  /** Snapshots that nothing goes on from any more, and on which the migration's own hold is released. */
+  readonly passed: readonly string[];
 }
 
 /** The whole migration. */
@@ -37,36 +40,45 @@ export interface MigrationPlan {
   readonly properties: MigratedProperties;
   /** Snapshots of the source that need no hold of ours any more, the parts after `@`. */
   readonly release: readonly string[];
+  /** How many snapshots the target will not have that it could have. */
+  readonly behind: number;
 }
 
-/** Names of the snapshots that a migration takes begin so. */
-const OWN = /^migrate-\d{8}T\d{6}Z$/;
-
 /**
- * Plans a migration: what an interrupted one left is finished first, then a new
- * snapshot is sent, on the base of the target's newest one.
+ * Plans a migration: what an interrupted one left is finished first, then, where they
+ * are asked for, come the snapshots that the target lacks, then a new one, each on the
+ * base of the one before.
  *
+ * @param snapshots the history moves too, not only what is there now.
+ * @param held names of the snapshots on which an earlier run left the hold of {@link MIGRATION_TAG}.
  * @param now milliseconds since 1970; names the snapshot.
  * @throws {ZkeepError} `usage` or `refused` when the target is no place for it.
- * @example planMigration({ source, place, properties, final: false, now: Date.now() })
+ * @example planMigration({ source, place, properties, final: false, snapshots: false, held, now })
  */
 export function planMigration(question: {
   readonly source: SourceFacts;
   readonly place: MigrationPlace;
   readonly properties: MigratedProperties;
   readonly final: boolean;
+  readonly snapshots: boolean;
+  readonly held: ReadonlySet<string>;
   readonly now: number;
 }): MigrationPlan {
-  const { source, place, properties, final, now } = question;
+  const { source, place, properties, final, snapshots, held, now } = question;
   if (source.dataset === place.target) throw sameDataset(place.target);
   const rest = restOf(source, place);
   const base = rest ? rest.point : baseOf(source, place);
   const taken = (free: string) =>
     source.points.some(({ kind, name }) => kind === 'snapshot' && name === free);
   const name = freeName('migrate', now, taken);
-  const steps = [...(rest ? [rest.step] : []), newStep(source, place.target, name, base)];
+  const history = newerHistory(source, base);
+  const moved = snapshots ? history : [];
+  const steps = [
+    ...(rest ? [rest.step] : []),
+    ...stepsOf({ source, target: place.target, base, moved, held, name }),
+  ];
   const kept = new Set([name, base?.name]);
-  const release = source.points.filter(({ kind, name: old }) => kind === 'snapshot' && OWN.test(old));
+  const release = source.points.filter(({ kind, name: old }) => kind === 'snapshot' && isMigrated(old));
   return {
     source: source.dataset,
     target: place.target,
@@ -74,38 +86,65 @@ export function planMigration(question: {
     steps,
     properties,
     release: [
-      ...(base && OWN.test(base.name) ? [base] : []),
+      ...(base && isMigrated(base.name) ? [base] : []),
       ...release.filter(({ name: old }) => !kept.has(old)),
     ]
       .filter(({ references }) => references > 0)
       .map(({ name: old }) => old),
+    behind: history.length - moved.length,
   };
 }
 
 /** All commands, in the order in which they run; that zkeep puts send and receive together goes without saying. */
 export function commandsOf({ source, steps, properties, release }: MigrationPlan): string[][] {
   return [
-    ...steps.flatMap(({ before, send, receive }) => [...before, send, receive]),
+    ...steps.flatMap((step) => [...step.before, step.send, step.receive, ...passedCommands(source, step)]),
     ...properties.commands,
     ...release.map((name) => releaseCommand(snapshotOf(source, name))),
   ].map((command) => [...command]);
 }
 
-/** Whether a migration took a snapshot of this name. */
-export function isMigrated(name: string): boolean {
-  return OWN.test(name);
+/** What releases the holds on the snapshots that a step has passed. */
+export function passedCommands(source: string, { passed }: MigrationStep): string[][] {
+  return passed.map((name) => releaseCommand(snapshotOf(source, name), MIGRATION_TAG));
 }
 
-function newStep(source: SourceFacts, target: string, name: string, base: PointFacts | null): MigrationStep {
+/** The history, then the new snapshot. What is passed on is held until the next one has come. */
+function stepsOf(question: {
+  readonly source: SourceFacts;
+  readonly target: string;
+  readonly base: PointFacts | null;
+  readonly moved: readonly PointFacts[];
+  readonly held: ReadonlySet<string>;
+  /** Of the new snapshot. */
+  readonly name: string;
+}): MigrationStep[] {
+  const { source, target, moved, name } = question;
+  const holds = new Set(question.held);
+  const steps: MigrationStep[] = [];
+  let { base } = question;
+  for (const point of moved) {
+    const snapshot = snapshotOf(source.dataset, point.name);
+    const before = holds.has(point.name) ? [] : [holdCommand(snapshot, MIGRATION_TAG)];
+    const passed = base && holds.delete(base.name) ? [base.name] : [];
+    steps.push({ ...stepFrom(source, target, point.name, base), guid: point.guid, before, passed });
+    holds.add(point.name);
+    base = point;
+  }
+  const snapshot = snapshotOf(source.dataset, name);
+  const before = [snapshotCommand([snapshot], false), holdCommand(snapshot)];
+  steps.push({ ...stepFrom(source, target, name, base), guid: null, before, passed: [...holds] });
+  return steps;
+}
+
+function stepFrom(source: SourceFacts, target: string, name: string, base: PointFacts | null) {
   const { dataset, type } = source;
-  const snapshot = snapshotOf(dataset, name);
   const from = base ? `${dataset}${base.kind === 'bookmark' ? '#' : '@'}${base.name}` : undefined;
+  const kind: MigrationStep['kind'] = base ? 'incremental' : 'full';
   return {
-    kind: base ? 'incremental' : 'full',
+    kind,
     snapshot: name,
-    guid: null,
-    before: [snapshotCommand([snapshot], false), holdCommand(snapshot)],
-    send: sendCommand({ to: snapshot, from, flags: sendFlags(source) }),
+    send: sendCommand({ to: snapshotOf(dataset, name), from, flags: sendFlags(source) }),
     receive: receiveCommand({ target, type, fresh: base === null, force: false }),
   };
 }
@@ -126,22 +165,9 @@ function restOf(
     send: sendRestCommand(token),
     // What a new dataset must not do by itself was said when its receive began.
     receive: receiveCommand({ target, type, fresh: false, force: false }),
+    passed: [],
   };
   return { step, point };
-}
-
-/** The target's newest snapshot, as the source has it; a snapshot rather than its bookmark. */
-function baseOf(
-  { dataset, points }: SourceFacts,
-  { target, exists, snapshots }: MigrationPlace,
-): PointFacts | null {
-  if (!exists) return null;
-  const [newest] = snapshots;
-  if (!newest) throw inTheWay(target, dataset);
-  const same = points.filter(({ guid }) => guid === newest.guid);
-  const base = same.find(({ kind }) => kind === 'snapshot') ?? same[0];
-  if (!base) throw noBase(target, newest.name, dataset);
-  return base;
 }
 
 function sameDataset(target: string): ZkeepError {
@@ -156,20 +182,5 @@ function othersPartial(target: string, source: string): ZkeepError {
   return new ZkeepError('refused', 'migrate.partial', message, {
     advice: `throw it away: zfs receive -A ${target}`,
     facts: { target, source },
-  });
-}
-
-function inTheWay(target: string, source: string): ZkeepError {
-  return new ZkeepError('refused', 'migrate.exists', `${target} exists and has no snapshot of ${source}`, {
-    advice: 'choose another name for --to: nothing is overwritten',
-    facts: { target, source },
-  });
-}
-
-function noBase(target: string, newest: string, source: string): ZkeepError {
-  const message = `${source} does not have @${newest}, the newest snapshot of ${target}`;
-  return new ZkeepError('refused', 'migrate.no-base', message, {
-    advice: `choose another name for --to, or destroy what ${target} has beyond a common snapshot`,
-    facts: { target, newest, source },
   });
 }

@@ -26,10 +26,20 @@ export async function preflightMigration(
   const question = { place, manifests: [], base, rollback: false, dataset, snapshot: dataset };
   const facts = await gatherPreflight({ datasets: [question], plan: null, abilities, force: false }, signal);
   const streams = streamsOf(plan, expectedFeatures(dataset, source.encrypted), abilities.version);
-  // Of what was interrupted nobody knows how much is still to come.
-  const rest = first?.kind === 'rest' ? { referenced: null } : {};
-  const datasets = facts.datasets.map((restore) => ({ ...restore, streams, ...rest }));
+  const taking = first?.kind === 'full' ? takenBy(dataset, plan) : null;
+  const datasets = facts.datasets.map((restore) => ({ ...restore, streams, referenced: taking }));
   return preflight({ ...facts, datasets }).map((finding) => withoutForce(finding, plan.target, place));
+}
+
+/** What will be taken, bytes; of what was interrupted, and of what is new, nobody knows how much is to come. */
+export function takenBy(
+  { properties }: ObjectAttributes,
+  { steps }: Pick<MigrationPlan, 'steps'>,
+): number | null {
+  const counted = steps.length > 1 ? ['usedbydataset', 'usedbysnapshots'] : ['referenced'];
+  const values = counted.map((property) => properties[property]?.value ?? '');
+  if (!values.every((value) => /^[0-9]{1,16}$/.test(value))) return null;
+  return values.reduce((sum, value) => sum + Number(value), 0);
 }
 
 /** A migration never rolls its target back: whoever wants that does it. */

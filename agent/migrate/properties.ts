@@ -16,6 +16,8 @@ import type { NvList } from '../../catalog/stream/nvlist.ts';
 export interface MigratedProperties {
   /** The source as it is. */
   readonly stored: ObjectAttributes;
+  /** The snapshots that move with it, as they are. */
+  readonly history: readonly ObjectAttributes[];
   /** To be set once the data has come. */
   readonly settings: readonly SetProperty[];
   readonly commands: readonly (readonly string[])[];
@@ -34,20 +36,24 @@ export function decideProperties(question: {
   readonly source: string;
   readonly target: string;
   readonly parsed: ParsedAttributes;
+  readonly history: readonly ObjectAttributes[];
   readonly here: ZfsHere;
   readonly takeMountpoint: boolean;
   readonly swapped: boolean;
 }): MigratedProperties {
-  const { source, target, parsed, here, takeMountpoint, swapped } = question;
+  const { source, target, parsed, history, here, takeMountpoint, swapped } = question;
   const stored = parsed.objects.find(({ name }) => name === source);
   if (!stored) throw nothingKnown(source);
   const options = { mountpoint: takeMountpoint };
-  const plan = planSettings({ stored, snapshots: [], target, here, there: here.version, options });
+  const plan = planSettings({ stored, snapshots: history, target, here, there: here.version, options });
   const values = plan.received.get(target) ?? new Map<string, string>();
   const { properties, left } = swapped ? { properties: new Map(), left: values } : carriedInPackage(values);
-  const settings = [...plan.settings, ...receivedAsLocal(new Map([[target, left]]), plan.settings)];
+  // The stream that brings the dataset's is that of a new snapshot; those of older ones are set.
+  const others = new Map([...plan.received, [target, left]]);
+  const settings = [...plan.settings, ...receivedAsLocal(others, plan.settings)];
   return {
     stored,
+    history,
     settings,
     commands: commandsFor(settings),
     received: properties.size > 0 ? properties : null,

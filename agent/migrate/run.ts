@@ -13,7 +13,7 @@ import { writtenTo } from '../zfs/pools/pools.ts';
 import { receiveStream } from '../zfs/receive.ts';
 import { run } from '../zfs/run.ts';
 import { sendStream } from '../zfs/send.ts';
-import { destroyCommand, release, snapshotOf } from '../zfs/snapshot.ts';
+import { destroyCommand, hold, MIGRATION_TAG, release, snapshotOf } from '../zfs/snapshot.ts';
 import type { MigrationPlan, MigrationStep } from './plan.ts';
 import { checkedStream } from './stream.ts';
 
@@ -64,6 +64,7 @@ async function migrate(step: MigrationStep, plan: MigrationPlan, tools: Migratio
   const { progress, signal } = tools;
   const started = systemClock.now();
   const guid = step.guid ?? (await take(step, plan, tools));
+  if (isHistory(step)) await hold([snapshotOf(plan.source, step.snapshot)], signal, MIGRATION_TAG);
   progress.begin(`${target} @${step.snapshot}`);
   let bytes = 0;
   const onTaken = (taken: number) => {
@@ -73,12 +74,18 @@ async function migrate(step: MigrationStep, plan: MigrationPlan, tools: Migratio
   try {
     await receiveStream(step.receive, streamOf(step, guid, plan, signal), { signal, onTaken });
     await prove(target, guid, signal);
+    for (const name of step.passed) await release(snapshotOf(plan.source, name), signal, MIGRATION_TAG);
   } catch (thrown) {
     await settleFailure(step, plan, tools);
     throw thrown;
   }
   const seconds = (systemClock.now() - started) / 1000;
   return { snapshot: step.snapshot, guid, kind: step.kind, bytes, seconds };
+}
+
+/** One that was there before and is sent from its beginning. */
+function isHistory({ guid, kind }: MigrationStep): boolean {
+  return guid !== null && kind !== 'rest';
 }
 
 /** Takes and holds the snapshot; half done, it is taken back. */
@@ -109,7 +116,7 @@ function streamOf(
   const sent = sendStream(step.send, signal);
   if (step.kind === 'rest') return sent;
   const stream = checkedStream(sent, guid);
-  if (!properties.received) return stream;
+  if (!properties.received || isHistory(step)) return stream;
   return wrapStream(stream, {
     name: snapshotOf(source, step.snapshot),
     guid: BigInt(`0x${guid}`),
@@ -124,14 +131,24 @@ async function settleFailure(
   { source, target }: MigrationPlan,
   { progress }: MigrationTools,
 ): Promise<void> {
-  if (step.guid !== null) return;
+  if (step.kind === 'rest') return;
   const snapshot = snapshotOf(source, step.snapshot);
   const { resumeToken, points } = await listSource(target, AbortSignal.timeout(60_000)).catch(() => NOTHING);
   if (resumeToken !== undefined || points.some(({ name }) => name === step.snapshot)) {
     progress.note(`${snapshot} stays, so that the same command goes on from what has arrived`);
     return;
   }
-  await undo(snapshot, progress);
+  if (step.guid === null) await undo(snapshot, progress);
+  else await letGo(snapshot, progress);
+}
+
+/** One that is not ours stays as it was. */
+async function letGo(snapshot: string, progress: Progress): Promise<void> {
+  try {
+    await release(snapshot, undefined, MIGRATION_TAG);
+  } catch (thrown) {
+    progress.note(`${snapshot} stays held, because: ${messageOf(thrown)}`);
+  }
 }
 
 const NOTHING = { resumeToken: undefined, points: [] };
@@ -156,9 +173,13 @@ async function differencesAt(
   const failed = refused.map(({ object: name, property, message }) => {
     return { name, property, reason: `it could not be set: ${message}`, matters: true };
   });
+  const names = properties.history.map(({ name }) => name.slice(name.indexOf('@') + 1));
+  const history = properties.history.map(
+    (object, at) => [snapshotOf(target, names[at] ?? ''), object] as const,
+  );
   return proofOf({
-    stored: new Map([[target, properties.stored]]),
-    found: await captureObjects(target, [], signal),
+    stored: new Map([[target, properties.stored], ...history]),
+    found: await captureObjects(target, names, signal),
     skipped: [...properties.skipped, ...failed],
     there: version,
     here: version,

@@ -4,6 +4,8 @@ import { run } from './run.ts';
 
 /** The tag of zkeep's holds. */
 export const HOLD_TAG = 'zkeep';
+/** That of the holds on snapshots which a migration only passes on: a backup's hold is another matter. */
+export const MIGRATION_TAG = 'zkeep-migrate';
 /** Snapshots that one command names at most: the kernel bounds a command line. */
 const AT_ONCE = 500;
 
@@ -22,13 +24,13 @@ export function snapshotCommand(snapshots: readonly string[], recursive: boolean
 }
 
 /** Keeps a snapshot from being destroyed. */
-export function holdCommand(snapshot: string): string[] {
-  return ['zfs', 'hold', HOLD_TAG, snapshot];
+export function holdCommand(snapshot: string, tag: string = HOLD_TAG): string[] {
+  return ['zfs', 'hold', tag, snapshot];
 }
 
 /** Takes zkeep's hold away again. */
-export function releaseCommand(snapshot: string): string[] {
-  return ['zfs', 'release', HOLD_TAG, snapshot];
+export function releaseCommand(snapshot: string, tag: string = HOLD_TAG): string[] {
+  return ['zfs', 'release', tag, snapshot];
 }
 
 /** Remembers a snapshot as a base for later, without its blocks. */
@@ -51,21 +53,25 @@ export function destroyBookmarkCommand(bookmark: string): string[] {
 }
 
 /** Holds snapshots; a hold of ours that is there already is as good. */
-export async function hold(snapshots: readonly string[], signal?: AbortSignal): Promise<void> {
+export async function hold(
+  snapshots: readonly string[],
+  signal?: AbortSignal,
+  tag: string = HOLD_TAG,
+): Promise<void> {
   for (let at = 0; at < snapshots.length; at += AT_ONCE) {
     const some = snapshots.slice(at, at + AT_ONCE);
     try {
-      await run(['zfs', 'hold', HOLD_TAG, ...some], { signal });
+      await run(['zfs', 'hold', tag, ...some], { signal });
     } catch (thrown) {
       if (!hasCode(thrown, 'zfs.already-held')) throw thrown;
-      for (const one of some) await unless('zfs.already-held', run(holdCommand(one), { signal }));
+      for (const one of some) await unless('zfs.already-held', run(holdCommand(one, tag), { signal }));
     }
   }
 }
 
 /** Releases our hold on a snapshot; none there is as good, and so is a snapshot that is gone. */
-export async function release(snapshot: string, signal?: AbortSignal): Promise<void> {
-  await unless('zfs.not-held', unless('zfs.no-dataset', run(releaseCommand(snapshot), { signal })));
+export async function release(snapshot: string, signal?: AbortSignal, tag: string = HOLD_TAG): Promise<void> {
+  await unless('zfs.not-held', unless('zfs.no-dataset', run(releaseCommand(snapshot, tag), { signal })));
 }
 
 /** Runs a {@link bookmarkCommand}; a bookmark that is there already is as good. */

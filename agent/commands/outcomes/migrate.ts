@@ -2,9 +2,9 @@
 import type { ParsedAttributes } from '../../../catalog/attributes/attributes.ts';
 import { ZkeepError } from '../../../catalog/errors.ts';
 import { runbookOf, runbookText } from '../../../catalog/lustre/runbook.ts';
-import type { MigrationPlan } from '../../migrate/plan.ts';
+import { type MigrationPlan, passedCommands } from '../../migrate/plan.ts';
 import type { MigrationResult } from '../../migrate/run.ts';
-import { durationInWords, sizeInWords } from '../../output/words.ts';
+import { counted, durationInWords, sizeInWords } from '../../output/words.ts';
 import type { Finding } from '../../restore/preflight/finding.ts';
 import type { ProofDifference } from '../../restore/proof.ts';
 import { showCommand } from '../../zfs/failure.ts';
@@ -12,19 +12,25 @@ import { releaseCommand, snapshotOf } from '../../zfs/snapshot.ts';
 import { failureDocument, type Outcome } from '../command.ts';
 import { differenceInWords } from './restore.ts';
 
+/** That there is more than what moves. */
+export function behindInWords({ source, behind }: Pick<MigrationPlan, 'source' | 'behind'>): string {
+  const what = counted(behind, 'snapshot');
+  return `${what} of ${source} will not be at the target: --snapshots moves them too`;
+}
+
 /** The commands as a person would type them, each send into its receive. */
-export function previewText(
-  { source, target, steps, properties, release }: MigrationPlan,
-  findings: readonly Finding[],
-): string {
+export function previewText(plan: MigrationPlan, findings: readonly Finding[]): string {
+  const { source, target, steps, properties, release, behind } = plan;
   const { received, skipped, commands } = properties;
   return [
+    ...(behind > 0 ? [`# ${behindInWords(plan)}`] : []),
     ...findings.map(({ message, advice }) => `# ${message}; ${advice}`),
     ...skipped.map(({ property, reason }) => `# ${property} of ${target} is left out: ${reason}`),
     ...(received ? [`# received with the stream: ${[...received.keys()].join(', ')}`] : []),
-    ...steps.flatMap(({ before, send, receive }) => [
-      ...before.map(showCommand),
-      `${showCommand(send)} | ${showCommand(receive)}`,
+    ...steps.flatMap((step) => [
+      ...step.before.map(showCommand),
+      `${showCommand(step.send)} | ${showCommand(step.receive)}`,
+      ...passedCommands(source, step).map(showCommand),
     ]),
     ...commands.map(showCommand),
     ...release.map((name) => showCommand(releaseCommand(snapshotOf(source, name)))),
@@ -37,7 +43,7 @@ export function migratedOutcome(
   { migrated, differences, written }: MigrationResult,
   parsed: ParsedAttributes,
 ): Outcome {
-  const { source, target, final } = plan;
+  const { source, target, final, behind } = plan;
   const last = migrated.at(-1);
   const guid = last?.guid ?? null;
   const steps = final ? runbookOf({ dataset: source, parsed }, { target, guid, here: parsed.host }) : [];
@@ -48,6 +54,7 @@ export function migratedOutcome(
       source,
       target,
       final,
+      behind,
       migrated,
       guid,
       proof: { guid_matches: true, written, differences },

@@ -225,6 +225,16 @@ describe('a migration', () => {
   });
 });
 
+describe('a migration of the history', () => {
+  it('that was killed leaves a hold, from which it goes on', () => {
+    const sources = [source('old/a', [snapshot('daily', 5, true)]), source('new/a', [snapshot('daily', 5)])];
+    const holds = new Map([['old/a@daily', ['zkeep-migrate']]]);
+    const left = only(leftOf({ here: { ...here(sources), holds }, kept: kept({ known: stored(5) }) }));
+    assert.equal(left.continues?.join(' '), 'zkeep migrate old/a --to new/a --snapshots');
+    assert.deepEqual(words(left.clear), ['zfs release zkeep-migrate old/a@daily']);
+  });
+});
+
 describe('an interrupted receive', () => {
   const token = { from: guid(4), to: guid(5), name: 'tank/a@x', bytes: 1000 };
   const partials = [{ dataset: 'new/a', token }];

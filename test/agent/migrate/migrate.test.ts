@@ -16,7 +16,7 @@ point="\\t${SNAPSHOT_GUID}\\t48\\t1795161055\\t0\\n"
 case "$1" in
 snapshot) echo "$2" >"$here/taken" ;;
 destroy) rm "$here/taken" ;;
-hold | release | set) ;;
+hold | holds | release | set) ;;
 send) cat "$here/stream" ;;
 receive) cat >"$here/received" ;;
 list)

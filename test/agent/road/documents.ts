@@ -54,7 +54,13 @@ const ProblemSchema = Type.Object(
 const EndSchema = Type.Object({ dataset: Type.String(), backup: Nullable(BackupSummarySchema) }, exact);
 
 const MigrationKind = Type.Union(['full', 'incremental', 'rest'].map((kind) => Type.Literal(kind)));
-const migration = { ...head, source: Type.String(), target: Type.String(), final: Type.Boolean() };
+const migration = {
+  ...head,
+  source: Type.String(),
+  target: Type.String(),
+  final: Type.Boolean(),
+  behind: Type.Integer({ minimum: 0 }),
+};
 const ProofSchema = Type.Object(
   {
     guid_matches: Type.Literal(true),
