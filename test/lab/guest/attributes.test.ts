@@ -6,7 +6,7 @@ import { after, before, test } from 'node:test';
 import { must, run, shell } from './parts/command.ts';
 import { BackupDocument, RestorePreview, SetRestoreDocument } from './parts/documents.ts';
 import { assertClean, errorOf, Lab } from './parts/lab.ts';
-import { guidOf, makeFilesystem, property, volumeDigest } from './parts/pool.ts';
+import { guidOf, makeFilesystem, oneFeatureLess, property, volumeDigest } from './parts/pool.ts';
 import { differencesOf, ELSEWHERE, propertiesOf } from './parts/properties.ts';
 import { fill, fillRandom, treeOf } from './parts/tree.ts';
 
@@ -41,8 +41,7 @@ test('a pool as mkfs.lustre makes it comes back on other disks by one command', 
   const [a, b, c, d] = await Promise.all(['a', 'b', 'c', 'd'].map((name) => file(`mgs-${name}.img`, 256)));
   assert.ok(a && b && c && d);
   const how = [
-    '-o',
-    'feature@longname=disabled',
+    ...(await oneFeatureLess()),
     '-o',
     'multihost=on',
     '-o',

@@ -16,7 +16,7 @@ import {
   TargetsDocument,
 } from './parts/documents.ts';
 import { assertClean, errorOf, Lab } from './parts/lab.ts';
-import { guidOf, snapshotsOf } from './parts/pool.ts';
+import { guidOf, knownFeatures, snapshotsOf } from './parts/pool.ts';
 import { StandInLctl } from './parts/stand-in-lctl.ts';
 import { treeOf } from './parts/tree.ts';
 
@@ -98,7 +98,7 @@ for (const { name, pool, fresh } of TARGETS) {
     const disk = join(lab.folder, `${fresh}.img`);
     await writeFile(disk, '');
     await truncate(disk, 256 * 1024 * 1024);
-    const { proof } = await lab.restore(
+    const { proof, pool: made } = await lab.restore(
       ...[`${pool}/${name}`, '--to', `${fresh}/${name}`, '--create-pool', disk],
     );
     assert.deepEqual(
@@ -128,7 +128,17 @@ for (const { name, pool, fresh } of TARGETS) {
     const found = (await must('zpool', 'get', '-Hp', '-o', 'property,value', 'all', fresh)).split('\n');
     const stored = steady(await rowsOf(ofPools('s2'), pool));
     assert.ok(stored.includes('multihost\ton') && stored.includes('feature@longname\tdisabled'));
-    assert.deepEqual(steady(found), stored);
+    // The recording is of OpenZFS 2.3: what an older one does not know is said, each by its name.
+    const known = await knownFeatures();
+    const unknown = (row: string) =>
+      row.startsWith('feature@') && !known.has(/@([^\t]*)/.exec(row)?.[1] ?? '');
+    assert.deepEqual(
+      steady(found).filter((row) => !isNewer(row, stored)),
+      stored.filter((row) => !unknown(row)),
+    );
+    const said = new Set(made?.differences.map(({ what }) => what));
+    for (const row of stored.filter((one) => unknown(one) && one.endsWith('\tenabled')))
+      assert.ok(said.has(row.replace('\tenabled', '')), row);
     assert.equal(await guidOf(`${fresh}/${name}@s2`), await guidOf(`plain/${name}@s2`));
     assert.deepEqual(await treeOf(`${fresh}/${name}@s2`), await treeOf(`plain/${name}@s2`));
   });
@@ -145,6 +155,16 @@ test('the restored targets are found, and nothing is wrong with them', async () 
   );
   assert.deepEqual([...problems, ...targets.flatMap((target) => target.problems)], []);
 });
+
+/** A feature that came after the recording, and stays disabled. */
+function isNewer(row: string, recorded: readonly string[]): boolean {
+  const [name = '', state] = row.split('\t');
+  return (
+    name.startsWith('feature@') &&
+    state === 'disabled' &&
+    !recorded.some((one) => one.startsWith(`${name}\t`))
+  );
+}
 
 const SET = ['backup', '--lustre', 'lustrefs', '--json'];
 const FREEZE = 'barrier_freeze lustrefs 30';

@@ -10,7 +10,7 @@ import { CLONE } from './parts/clone.ts';
 import { must, shell } from './parts/command.ts';
 import { ImportDocument, ShowDocument } from './parts/documents.ts';
 import { assertClean, Lab } from './parts/lab.ts';
-import { guidOf, holdsOf, property, snapshotsOf } from './parts/pool.ts';
+import { guidOf, holdsOf, oneFeatureLess, property, snapshotsOf } from './parts/pool.ts';
 import { fill, treeOf } from './parts/tree.ts';
 
 /** The GUIDs of `s1` and the names that the recorded pools had (test/fixtures/streams). */
@@ -88,7 +88,7 @@ test('a stream with properties (-p) is a package, and its one stream is the same
 });
 
 test('a pool as mkfs.lustre makes it: never mounted, its own properties stored as local ones', async () => {
-  const pool = ['-o', 'multihost=on', '-o', 'feature@longname=disabled', '-O', 'canmount=off'];
+  const pool = ['-o', 'multihost=on', ...(await oneFeatureLess()), '-O', 'canmount=off'];
   await lab.pool('mgspool', { options: pool, size: 256 });
   const made = ['-o', 'canmount=off', '-o', 'xattr=sa', '-o', 'dnodesize=auto', '-o', 'compression=off'];
   await must('zfs', 'create', ...made, 'mgspool/mgt');

@@ -76,7 +76,15 @@ const restored = {
   }),
 };
 const around = {
-  pool: Nullable(Type.Object({ name: Type.String(), command: Type.Array(Type.String()) })),
+  pool: Nullable(
+    Type.Object({
+      name: Type.String(),
+      command: Type.Array(Type.String()),
+      differences: Type.Array(
+        Type.Object({ what: Type.String(), why: Type.String(), matters: Type.Boolean() }),
+      ),
+    }),
+  ),
   findings: Type.Array(
     Type.Object({ code: Type.String(), level: Type.String(), message: Type.String(), advice: Type.String() }),
   ),

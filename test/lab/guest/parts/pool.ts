@@ -54,6 +54,23 @@ export async function makePool(folder: string, name: string, options: PoolOption
   };
 }
 
+/** The features of pools that this ZFS knows. */
+export async function knownFeatures(): Promise<ReadonlySet<string>> {
+  const printed = await must('zpool', 'upgrade', '-v');
+  return new Set(
+    [...printed.matchAll(/^([a-z0-9_]+)(?: +\(read-only compatible\))?$/gm)].map(([, name = '']) => name),
+  );
+}
+
+/**
+ * Options for a pool with one feature left disabled, as Lustre's mkfs leaves
+ * `longname`, which OpenZFS 2.1 does not know.
+ */
+export async function oneFeatureLess(): Promise<string[]> {
+  const feature = (await knownFeatures()).has('longname') ? 'longname' : 'draid';
+  return ['-o', `feature@${feature}=disabled`];
+}
+
 /** The GUID of a dataset or snapshot. */
 export async function guidOf(name: string): Promise<Guid> {
   return guidOfDecimal(await property(name, 'guid'));
