@@ -1,5 +1,6 @@
 /** What must outlive a power cut: where the soak is, and what it has counted. */
 import { open, readFile, rename } from 'node:fs/promises';
+import { dirname } from 'node:path';
 
 /** How a cut is made. */
 export type Method = 'agent' | 'stop' | 'child' | 'service' | 'tcp' | 'store' | 'power';
@@ -80,6 +81,9 @@ export async function keep(path: string, state: State): Promise<void> {
   await file.sync();
   await file.close();
   await rename(`${path}.new`, path);
+  const folder = await open(dirname(path));
+  await folder.sync();
+  await folder.close();
 }
 
 /** The state that was kept, or `undefined` when there is none. */
