@@ -18,6 +18,8 @@ export interface Row {
   twice: number;
   /** Most of them in a round, by the cuts of that round. */
   worst: number;
+  /** Raw bytes that zkeep says it sent once more. */
+  said: number;
   /** What zkeep said when it ended badly after a cut, by code. */
   readonly errors: Record<string, number>;
   /** Why it went on or started again, in its own words without their figures. */
@@ -68,6 +70,7 @@ export function newRow(): Row {
     again: 0,
     twice: 0,
     worst: 0,
+    said: 0,
     errors: {},
     reasons: {},
     seconds: 0,

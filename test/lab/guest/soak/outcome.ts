@@ -8,6 +8,8 @@ export interface Ending {
   readonly code: string | undefined;
   /** In the words of the results, figures and names left out, so that they can be counted. */
   readonly reasons: readonly string[];
+  /** Raw bytes that it says it sent once more. */
+  readonly sentAgain: number;
   /** An error that no interruption excuses. */
   readonly isFault: boolean;
   readonly printed: string;
@@ -24,7 +26,8 @@ export function endingOf({ exit, signal, stdout, stderr }: Ended): Ending {
     exit,
     signal,
     code: error?.code ?? (exit === 0 || exit === undefined ? undefined : `exit ${exit}`),
-    reasons: [...reasonsIn(document)],
+    reasons: [...valuesOf(document, 'reason')].map((reason) => withoutFigures(String(reason))),
+    sentAgain: [...valuesOf(document, 'sent_again')].reduce((sum: number, bytes) => sum + Number(bytes), 0),
     isFault: exit !== 0 && exit !== undefined && (error === undefined || FAULTS.test(error.kind)),
     printed: `exit ${exit} ${signal ?? ''}\n${printed}\n${stderr}`,
   };
@@ -46,12 +49,12 @@ function failureIn(value: unknown): { kind: string; code: string } | undefined {
   return { kind: String(error.kind), code: String(error.code) };
 }
 
-/** Every `reason`, wherever it stands. */
-function* reasonsIn(value: unknown): Generator<string> {
+/** What stands under a name, wherever it does. */
+function* valuesOf(value: unknown, name: string): Generator<unknown> {
   if (typeof value !== 'object' || value === null) return;
   for (const [key, held] of Object.entries(value)) {
-    if (key === 'reason' && typeof held === 'string') yield withoutFigures(held);
-    else yield* reasonsIn(held);
+    if (key === name && (typeof held === 'string' || typeof held === 'number')) yield held;
+    else yield* valuesOf(held, name);
   }
 }
 

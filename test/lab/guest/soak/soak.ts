@@ -228,6 +228,7 @@ export class Soak {
     round.moved += await this.#house.calm();
     round.spent += Date.now() - started;
     if (!first) this.#countTry(round, watch);
+    row.said += ending.sentAgain;
     for (const reason of ending.reasons) row.reasons[reason] = (row.reasons[reason] ?? 0) + 1;
     if (ending.exit !== 0 && ending.code) row.errors[ending.code] = (row.errors[ending.code] ?? 0) + 1;
     if (ending.exit !== 0 && (!isCut || ending.isFault)) {

@@ -50,7 +50,7 @@ export function tableOf(state: State): string {
 
 function lineOf(direction: string, kind: string, row: Row): (string | number)[] {
   const cuts = Object.values(row.cuts).reduce((sum, one) => sum + one, 0);
-  const { rounds, tries, resumed, again, twice, worst, seconds } = row;
+  const { rounds, tries, resumed, again, twice, worst, said, seconds } = row;
   return [
     direction,
     kind,
@@ -68,7 +68,7 @@ function lineOf(direction: string, kind: string, row: Row): (string | number)[] 
 function sumOf(rows: readonly Row[]): Row {
   const sum = newRow();
   for (const row of rows) {
-    for (const key of ['rounds', 'tries', 'resumed', 'again', 'twice', 'seconds'] as const)
+    for (const key of ['rounds', 'tries', 'resumed', 'again', 'twice', 'said', 'seconds'] as const)
       sum[key] += row[key];
     sum.worst = Math.max(sum.worst, row.worst);
     for (const key of ['cuts', 'errors', 'reasons'] as const) add(sum[key], row[key]);
