@@ -61,6 +61,7 @@ function lineOf(direction: string, kind: string, row: Row): (string | number)[] 
     again,
     mebi(twice),
     mebi(worst),
+    mebi(said),
     Math.round(seconds),
   ];
 }
