@@ -28,8 +28,11 @@ export interface ReaderOptions {
   readonly onEntryPoint?: (entry: EntryPoint) => void;
   /** Where to work: buffers that lie in this memory are not copied for the checksum. Default: a memory of its own. */
   readonly room?: Fletcher4Room;
-  /** `package`: what comes before the streams of a package, a BEGIN and an END. Default: a stream. */
-  readonly expect?: 'stream' | 'package';
+  /**
+   * `package`: what comes before the streams of a package, a BEGIN and an END. `rest`: what `zfs send -t`
+   * gives, of which `spliceStream` makes the rest of a stream. Default: a stream.
+   */
+  readonly expect?: 'stream' | 'package' | 'rest';
 }
 
 /**
@@ -221,10 +224,10 @@ export class StreamReader {
     const expected = this.#options.expect ?? 'stream';
     const found = readBegin(this.#framing.fletcher.bytes.subarray(at, at + RECORD_SIZE));
     if (!found) throw refusals.notAStream(this.#nowhere());
-    if (found.header !== expected) {
+    if (found.header !== (expected === 'rest' ? 'stream' : expected)) {
       throw found.header === 'package' ? refusals.isPackage(this.#here()) : refusals.notAStream(this.#here());
     }
-    if (hasFeature(found.begin, 'RESUMING')) throw refusals.isResuming(this.#here());
+    if (expected !== 'rest' && hasFeature(found.begin, 'RESUMING')) throw refusals.isResuming(this.#here());
     this.#setBegin(found.begin);
     return BEGIN;
   }
@@ -235,7 +238,8 @@ export class StreamReader {
     this.#little = begin.order === 'little';
     this.#guidLow = Number(guid & 0xffffffffn);
     this.#guidHigh = Number(guid >> 32n);
-    this.#spills.begin(begin);
+    // The first OBJECT of a rest comes again without its spill block; what is made of it is checked.
+    if (this.#options.expect !== 'rest') this.#spills.begin(begin);
     this.#entries.begin(begin);
     this.#framing.fletcher.order = begin.order;
   }

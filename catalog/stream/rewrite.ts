@@ -2,9 +2,16 @@
  * Records of one stream made records of another: the same bytes, but for the
  * running checksums in the headers, and the total that END carries.
  */
-import { type ByteOrder, Fletcher4 } from './fletcher4.ts';
+import { type ByteOrder, Fletcher4, type Fletcher4Room } from './fletcher4.ts';
 import { RECORD_SIZE, RECORDS, SUM_AT } from './record.ts';
 import type { ReaderState } from './state.ts';
+
+export interface RewriterOptions {
+  /** To go on in the middle of a stream, before a header: what {@link ReaderState.sum} says there. */
+  readonly sum?: string;
+  /** Where to work: payloads that lie in this memory are not copied. Default: a memory of its own. */
+  readonly room?: Fletcher4Room;
+}
 
 /**
  * Gives records the checksums that they have where they are now. Told of everything
@@ -24,11 +31,10 @@ export class Rewriter {
 
   /**
    * @param order of the old stream, and so of the new one.
-   * @param sum to go on in the middle, before a header: what {@link ReaderState.sum} says there.
    * @throws {ZkeepError} `damaged`, code `stream.state`, when `sum` is none.
    */
-  constructor(order: ByteOrder, sum?: string) {
-    this.#fletcher = new Fletcher4(order);
+  constructor(order: ByteOrder, { sum, room }: RewriterOptions = {}) {
+    this.#fletcher = new Fletcher4(order, room);
     if (sum !== undefined) this.#fletcher.restore({ sum, word: new Uint8Array() });
   }
 

@@ -78,7 +78,7 @@ test('it goes on in the middle of a stream, with payloads in pieces of any size'
     const sizes = fc.array(fc.integer({ min: 1, max: 2000 }), { minLength: 1, maxLength: 8 });
     fc.assert(
       fc.property(sizes, (sizes) => {
-        const rewriter = new Rewriter(order, sum);
+        const rewriter = new Rewriter(order, { sum });
         const out: Uint8Array[] = [];
         let turn = 0;
         for (const { position, payload } of parts.filter((part) => part.position >= start)) {
@@ -110,5 +110,5 @@ test('the header that is given stays as it was', () => {
 });
 
 test('a sum that is none is refused', () => {
-  assert.throws(() => new Rewriter('little', 'x'), { kind: 'damaged', code: 'stream.state' });
+  assert.throws(() => new Rewriter('little', { sum: 'x' }), { kind: 'damaged', code: 'stream.state' });
 });

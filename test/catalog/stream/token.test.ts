@@ -9,6 +9,7 @@ import { readNvlist } from '../../../catalog/stream/reading/nvlist.ts';
 import type { Begin, ResumePoint } from '../../../catalog/stream/state.ts';
 import { decodeToken, encodeToken, type ResumeToken, tokenFor } from '../../../catalog/stream/token.ts';
 import { guidOf, parseGuid } from '../../../catalog/words.ts';
+import { type NativePair, nativeList } from './native-list.ts';
 import { plainFletcher4 } from './parts.ts';
 
 const output = (name: string) =>
@@ -22,41 +23,6 @@ function seal(list: Uint8Array, { order = 'little' as ByteOrder, size = list.len
   return `${version}-${sum.toString(16)}-${size.toString(16)}-${packed.toString('hex')}`;
 }
 
-/** A list as a kernel of this byte order has it in memory, after `nvpair.c`. */
-function nativeList(
-  pairs: readonly (readonly [string, number, bigint | string | bigint[] | true])[],
-  order: ByteOrder,
-) {
-  const little = order === 'little';
-  const number = (width: 2 | 4 | 8, value: number | bigint) => {
-    const bytes = new Uint8Array(width);
-    const view = new DataView(bytes.buffer);
-    if (width === 8) view.setBigUint64(0, BigInt(value), little);
-    else if (width === 4) view.setUint32(0, Number(value), little);
-    else view.setUint16(0, Number(value), little);
-    return bytes;
-  };
-  const filled = (bytes: Uint8Array) => Buffer.concat([bytes, Buffer.alloc((8 - (bytes.length % 8)) % 8)]);
-  const packedValue = (value: bigint | string | bigint[] | true) =>
-    value === true
-      ? Buffer.alloc(0)
-      : typeof value === 'string'
-        ? filled(Buffer.from(`${value}\0`))
-        : Buffer.concat([value].flat().map((each) => number(8, each)));
-  const packed = pairs.map(([name, type, value]) => {
-    const text = Buffer.from(`${name}\0`);
-    const count = value === true ? 0 : Array.isArray(value) ? value.length : 1;
-    const head = [number(2, text.length), number(2, 0), number(4, count), number(4, type), text];
-    const rest = Buffer.concat([
-      filled(Buffer.concat([number(4, 0), ...head])).subarray(4),
-      packedValue(value),
-    ]);
-    return Buffer.concat([number(4, 4 + rest.length), rest]);
-  });
-  const header = Uint8Array.of(0, little ? 1 : 0, 0, 0);
-  return Buffer.concat([header, number(4, 0), number(4, 1), ...packed, number(4, 0)]);
-}
-
 /** A token as a kernel makes it. */
 function kernelToken(token: ResumeToken, order: ByteOrder): string {
   const flags = {
@@ -65,17 +31,15 @@ function kernelToken(token: ResumeToken, order: ByteOrder): string {
     compressok: token.compressed,
     rawok: token.raw,
   };
-  const pairs: [string, number, bigint | string | bigint[] | true][] = [
-    ...(token.fromguid ? [['fromguid', 8, BigInt(`0x${token.fromguid}`)] as [string, number, bigint]] : []),
+  const pairs: NativePair[] = [
+    ...(token.fromguid ? [['fromguid', 8, BigInt(`0x${token.fromguid}`)] as NativePair] : []),
     ['object', 8, token.object],
     ['offset', 8, token.offset],
     ['bytes', 8, token.bytes],
     ['toguid', 8, BigInt(`0x${token.toguid}`)],
     ['toname', 9, token.toname],
-    ...Object.entries(flags).flatMap(([name, is]): [string, number, true][] => (is ? [[name, 1, true]] : [])),
-    ...(token.redactSnaps
-      ? [['redact_snaps', 16, [...token.redactSnaps]] as [string, number, bigint[]]]
-      : []),
+    ...Object.entries(flags).flatMap(([name, is]): NativePair[] => (is ? [[name, 1, true]] : [])),
+    ...(token.redactSnaps ? [['redact_snaps', 16, [...token.redactSnaps]] as NativePair] : []),
   ];
   return seal(nativeList(pairs, order), { order });
 }
@@ -168,7 +132,7 @@ describe('a damaged token', () => {
   });
 
   it('names the field that is missing or cannot be', () => {
-    const whole: [string, number, bigint | string | bigint[] | true][] = [
+    const whole: NativePair[] = [
       ['object', 8, 1n],
       ['offset', 8, 2n],
       ['bytes', 8, 3n],
