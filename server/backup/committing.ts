@@ -13,8 +13,8 @@ import type { BackupId } from '../../catalog/words.ts';
 import type { Candidate } from '../state/candidates.ts';
 import type { Committing, OpenBackupState } from '../state/open-backups.ts';
 import { checkComplete } from './completeness.ts';
-import { findAll } from './durable.ts';
-import { isEncrypted, notOpen, type Surroundings, takenOver } from './surroundings.ts';
+import { byNumber, findAll } from './durable.ts';
+import { isEncrypted, keepsFirst, notOpen, type Surroundings, takenOver } from './surroundings.ts';
 
 /**
  * Commits an open backup, or goes on with a commit that was cut off. To be
@@ -95,6 +95,7 @@ async function wholeBackup(
   commit: CommitRequest,
 ): Promise<readonly Candidate[]> {
   const granted = surroundings.candidates.of(backup);
+  await waitForGrants(surroundings, backup, granted);
   const { durable, sizes: stored } = await findAll(surroundings, backup, granted);
   const encrypted = isEncrypted(surroundings);
   checkComplete({ backup, opened, granted, durable, commit, encrypted, stored });
@@ -112,6 +113,28 @@ async function wholeBackup(
 function lost({ open }: Surroundings, backup: BackupId): ZkeepError {
   const opened = open.get(backup);
   return opened ? takenOver(opened) : notOpen(backup);
+}
+
+/**
+ * Where the store itself cannot keep a second write from replacing the first,
+ * a grant for another content of a part that still lives could replace what is committed.
+ *
+ * @throws {ZkeepError} `unavailable` with code `grant.alive` until all of these have ended.
+ */
+async function waitForGrants(
+  surroundings: Surroundings,
+  backup: BackupId,
+  granted: readonly Candidate[],
+): Promise<void> {
+  const now = surroundings.clock.now();
+  const contested = byNumber(granted).filter((contents) => contents.length > 1);
+  const [alive] = contested.flatMap((contents) => contents.filter(({ expires }) => now < expires));
+  if (!alive || (await keepsFirst(surroundings))) return;
+  const text = `segment ${alive.number} was granted with several contents, and the grants still live`;
+  throw new ZkeepError('unavailable', 'grant.alive', text, {
+    advice: 'this store knows no conditions: the commit is possible once these grants have ended',
+    facts: { backup, segment: alive.number, expires: alive.expires },
+  });
 }
 
 function manifestOf(

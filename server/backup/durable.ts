@@ -5,7 +5,7 @@ import type { Part } from '../../catalog/protocol/protocol.ts';
 import { segmentKey, segmentsOf } from '../../catalog/repository/names.ts';
 import type { BackupId } from '../../catalog/words.ts';
 import type { Candidate } from '../state/candidates.ts';
-import { isEncrypted, type Surroundings } from './surroundings.ts';
+import { isEncrypted, keepsFirst, type Surroundings } from './surroundings.ts';
 
 /** What lies under a part's key: one of its contents, something else, or nothing. */
 export type Found =
@@ -96,7 +96,7 @@ async function listSizes(
 }
 
 /** Contents in the order of their parts, put together by part. */
-function byNumber(candidates: readonly Candidate[]): [Candidate, ...Candidate[]][] {
+export function byNumber(candidates: readonly Candidate[]): [Candidate, ...Candidate[]][] {
   const parts: [Candidate, ...Candidate[]][] = [];
   for (const candidate of candidates) {
     const last = parts.at(-1);
@@ -108,17 +108,19 @@ function byNumber(candidates: readonly Candidate[]): [Candidate, ...Candidate[]]
 
 /**
  * Which of the contents an object holds. The store takes nothing but what was
- * granted, so where the size alone tells, nothing is read.
+ * granted, so where the size alone tells, nothing is read; nor where it was read
+ * before, if the store lets nobody replace what it has.
  */
 async function choose(
-  { repository }: Surroundings,
+  surroundings: Surroundings,
   key: string,
   size: number,
   candidates: readonly Candidate[],
 ): Promise<Candidate | undefined> {
   const fitting = candidates.filter(({ segment }) => segment.stored === size);
-  const sure = fitting.find(({ durable }) => durable) ?? (fitting.length === 1 ? fitting[0] : undefined);
-  if (sure || fitting.length === 0) return sure;
-  const sha256 = hash('sha256', await repository.store.get(key, { maxBytes: size }));
+  if (fitting.length < 2) return fitting[0];
+  const before = fitting.find(({ durable }) => durable);
+  if (before && (await keepsFirst(surroundings))) return before;
+  const sha256 = hash('sha256', await surroundings.repository.store.get(key, { maxBytes: size }));
   return fitting.find(({ segment }) => segment.sha256 === sha256);
 }

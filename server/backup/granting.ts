@@ -5,7 +5,6 @@ import { segmentKey } from '../../catalog/repository/names.ts';
 import { LARGEST_SEGMENT } from '../../catalog/repository/segment/sizes.ts';
 import type { Grant } from '../../catalog/repository/store/store.ts';
 import type { BackupId } from '../../catalog/words.ts';
-import type { Candidate } from '../state/candidates.ts';
 import { findPart, isSameRaw } from './durable.ts';
 import { isEncrypted, LATE_WRITES, type Surroundings } from './surroundings.ts';
 
@@ -13,7 +12,7 @@ import { isEncrypted, LATE_WRITES, type Surroundings } from './surroundings.ts';
 export const MAX_SEGMENTS = 1_000_000;
 /** Most bytes of a stored segment: incompressible data, seek table and encryption add little. */
 const MAX_STORED = LARGEST_SEGMENT + 4 * 1024 * 1024;
-/** Most contents of one part that may be on their way: more tries than that in one life of a grant are a defect. */
+/** Most contents of one part that may still be written: more tries than that in one life of a grant are a defect. */
 const MAX_CONTENTS = 64;
 
 /**
@@ -77,44 +76,24 @@ async function answerPart(
   if (found.kind === 'candidate' && isSameRaw(found.candidate, part)) return { stored: true };
   if (found.kind !== 'nothing') throw storedOtherwise(backup, number);
   const again = known.some(({ segment: { sha256 } }) => sha256 === segment.sha256);
-  if (known.length > 0) await makeRoom(surroundings, backup, part, known);
+  if (known.length > 0) makeRoom(surroundings, backup, part);
   const key = segmentKey(backup, number, isEncrypted(surroundings));
   return await surroundings.granter.grantPut(key, segment.stored, segment.sha256, { again });
 }
 
-/**
- * Sees whether a part that is not stored, and that was granted before, may be
- * granted with this content. Where the store itself cannot keep a second write
- * from replacing the first, not before the grants of all others have ended:
- * they could replace a segment that is committed.
- */
-async function makeRoom(
-  { candidates, repository, clock }: Surroundings,
-  backup: BackupId,
-  { number, segment }: Part,
-  known: readonly Candidate[],
-): Promise<void> {
+/** Sees that a part that is not stored is not granted with ever more contents. */
+function makeRoom({ candidates, clock }: Surroundings, backup: BackupId, { number, segment }: Part): void {
   const now = clock.now();
   candidates.forgetLapsed(backup, number, now - LATE_WRITES);
-  const others = known.filter(
-    ({ segment: { sha256 }, expires }) => sha256 !== segment.sha256 && now < expires,
-  );
-  if (others.length === 0) return;
-  const expires = Math.max(...others.map((other) => other.expires));
-  const facts = { backup, segment: number, expires };
-  if (others.length >= MAX_CONTENTS) {
-    const text = `segment ${number} is granted with ${others.length} other contents`;
-    throw new ZkeepError('busy', 'grant.contents', text, {
-      advice: 'wait until these grants have ended; this is a defect in the agent',
-      facts,
-    });
-  }
-  if (!(await repository.store.probe()).conditionalPut) {
-    throw new ZkeepError('busy', 'grant.alive', `segment ${number} is granted with another content`, {
-      advice: 'this store knows no conditions: wait until that grant has ended, or take the backup anew',
-      facts,
-    });
-  }
+  const others = candidates
+    .ofPart(backup, number)
+    .filter(({ segment: { sha256 } }) => sha256 !== segment.sha256);
+  if (others.length < MAX_CONTENTS) return;
+  const text = `segment ${number} is granted with ${others.length} other contents`;
+  throw new ZkeepError('busy', 'grant.contents', text, {
+    advice: 'wait until these grants have ended; this is a defect in the agent',
+    facts: { backup, segment: number },
+  });
 }
 
 function storedOtherwise(backup: BackupId, number: number): ZkeepError {

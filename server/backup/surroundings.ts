@@ -4,7 +4,7 @@ import type { Clock } from '../../catalog/clock.ts';
 import { ZkeepError } from '../../catalog/errors.ts';
 import type { CatalogIndex } from '../../catalog/index/catalog-index.ts';
 import type { Repository } from '../../catalog/repository/repository.ts';
-import type { Granter } from '../../catalog/repository/store/store.ts';
+import type { Granter, ObjectStore } from '../../catalog/repository/store/store.ts';
 import type { BackupId } from '../../catalog/words.ts';
 import type { Candidates } from '../state/candidates.ts';
 import type { OpenBackupState, OpenBackups } from '../state/open-backups.ts';
@@ -27,6 +27,16 @@ export interface Surroundings {
 /** Whether the repository's segments are encrypted. */
 export function isEncrypted({ repository }: Surroundings): boolean {
   return repository.marker.recipients.length > 0;
+}
+
+const conditional = new WeakMap<ObjectStore, Promise<boolean>>();
+
+/** Whether the store itself keeps a second write of a key from replacing the first; asked once. */
+export async function keepsFirst({ repository: { store } }: Surroundings): Promise<boolean> {
+  const asked = conditional.get(store) ?? store.probe().then(({ conditionalPut }) => conditionalPut);
+  conditional.set(store, asked);
+  asked.catch(() => conditional.delete(store));
+  return await asked;
 }
 
 export function notOpen(backup: BackupId): ZkeepError {

@@ -206,6 +206,25 @@ describe('resuming a backup', () => {
     await isCommitted(2);
   });
 
+  it('at a store without conditions is not committed while a grant lives that could replace a part', async () => {
+    service.faults.conditions = false;
+    await service.sendParts(backup, [part(0)]);
+    await service.grant(backup, [part(1)]);
+    await service.resume(backup);
+    await service.sendParts(backup, [part(1, 'anew')], 'anew');
+    await service.sendParts(backup, [lastPart(2)]);
+    const body = commitRequest(REQUEST, 3);
+    const refusal = await service.refusal('POST', `/v1/backups/${backup}/commit`, { body });
+    assert.deepEqual([refusal.status, refusal.kind, refusal.code], [503, 'unavailable', 'grant.alive']);
+    // The late write of the first one replaces what the second one has sent: the manifest must tell what is there.
+    const { store } = await service.repository();
+    await store.put(`segments/${backup}/00000001.zst`, bodyOf(1), { sha256: part(1).segment.sha256 });
+    service.clock.pass(24 * 60 * 60 * 1000);
+    await isCommitted(3);
+    const { segments } = await (await service.repository()).manifest(REQUEST.to.guid, backup);
+    assert.equal(segments[1]?.sha256, part(1).segment.sha256);
+  });
+
   it('grants a part with ever new contents only so often while nothing of it is stored', async () => {
     for (let time = 0; time < 64; time++) await service.grant(backup, [part(0, `try ${time}`)]);
     const body = { parts: [part(0, 'one more')] };
