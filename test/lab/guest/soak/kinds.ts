@@ -62,18 +62,15 @@ async function makeFiles(kind: Kind, folder: string, mebibytes: number): Promise
   const key = encrypted ? ['-o', `keylocation=file://${passphrase}`] : [];
   const place = await makeFilesystem(dataset, ...kind.options, ...key);
   await fill(place);
-  await shell('for i in {1..400}; do head -c $((i * 41)) /dev/urandom >small-$i; done', place);
+  await must('python3', '-c', SMALL, place, 'small', '1', '400', '41');
   if (kind.spill) await must('python3', '-c', SPILL, place);
   if (kind.base) {
     await fillRandom(join(place, 'older'), 4);
     await keepBase(kind, folder);
     await change(place, 1);
     // Holes, a shorter file, freed objects and some that are used anew: what only an incremental stream has.
-    await shell(
-      `fallocate -p -o 1M -l 700K older; truncate -s 3M older; rm small-{100..180}
-       for i in {100..140}; do head -c $((i * 90)) /dev/urandom >again-$i; done`,
-      place,
-    );
+    await shell('fallocate -p -o 1M -l 700K older; truncate -s 3M older; rm small-{100..180}', place);
+    await must('python3', '-c', SMALL, place, 'again', '100', '140', '90');
   }
   await fillText(join(place, 'text file'), Math.ceil(mebibytes / 10));
   await fillRandom(join(place, 'random file'), mebibytes);
@@ -104,6 +101,14 @@ async function keepBase(kind: Kind, folder: string): Promise<void> {
   await must('zfs', 'bookmark', `${dataset}@base`, `${dataset}#base`);
   await must('zfs', 'destroy', `${dataset}@base`);
 }
+
+/** One process for all of them: on an emulated machine a process costs more than a file. */
+const SMALL = `
+import os, sys
+folder, name, first, last, size = sys.argv[1], sys.argv[2], *map(int, sys.argv[3:])
+for n in range(first, last + 1):
+    with open(os.path.join(folder, '%s-%d' % (name, n)), 'wb') as file: file.write(os.urandom(n * size))
+`;
 
 const SPILL = `
 import os, sys
