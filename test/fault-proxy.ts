@@ -1,7 +1,7 @@
 /**
  * A TCP proxy on loopback that does to HTTP exchanges what networks do: cuts,
- * stalls, delays, refusals, lost answers, flipped bits, and 503 from something
- * in between. Faults meet exchanges and not connections, so that they hit a
+ * stalls, delays, refusals, lost answers, flipped bits, and the 503 and 403 of a
+ * store that has too much to do or no room. Faults meet exchanges and not connections, so that they hit a
  * connection that is kept alive as well.
  */
 import { once } from 'node:events';
@@ -16,6 +16,8 @@ export interface Fault {
   readonly refuse?: boolean;
   /** 503 SlowDown is answered, and the request not passed on. */
   readonly busy?: boolean;
+  /** 403 QuotaExceeded is answered, and the request not passed on. */
+  readonly full?: boolean;
   /** The request is passed on whole; the connection is reset when the answer comes. */
   readonly dropAnswer?: boolean;
   /** The request is passed on whole; nothing of the answer is, and the connections stay open. */
@@ -136,9 +138,10 @@ class Exchange {
     this.down = new Direction(fault.cutDown, fault.stallDown, fault.flipDown);
   }
 
-  answerBusy(client: Socket): void {
-    this.down.began = true;
-    client.write(BUSY);
+  /** What the proxy answers by itself. */
+  get own(): string | undefined {
+    if (this.fault.busy) return BUSY;
+    return this.fault.full ? FULL : undefined;
   }
 }
 
@@ -153,9 +156,12 @@ function join(line: Line, client: Socket, server: Socket): void {
     if (!exchange || (exchange.down.began && REQUEST.test(start))) {
       exchange = new Exchange(line.begin(start));
       if (exchange.fault.refuse) return reset();
-      if (exchange.fault.busy) exchange.answerBusy(client);
+      if (exchange.own !== undefined) {
+        exchange.down.began = true;
+        client.write(exchange.own);
+      }
     }
-    if (!exchange.fault.busy) {
+    if (exchange.own === undefined) {
       line.passed.up += await exchange.up.pass(data, server, exchange.fault, reset);
     }
   };
@@ -231,11 +237,11 @@ async function write(to: Socket, data: Buffer): Promise<void> {
 }
 
 const REQUEST = /^[A-Z]+ \S/;
-const BUSY_BODY = '<Error><Code>SlowDown</Code><Message>said by the fault proxy</Message></Error>';
-const BUSY = [
-  'HTTP/1.1 503 Slow Down',
-  'content-type: application/xml',
-  `content-length: ${BUSY_BODY.length}`,
-  '',
-  BUSY_BODY,
-].join('\r\n');
+const BUSY = refusal('503 Slow Down', 'SlowDown');
+const FULL = refusal('403 Forbidden', 'QuotaExceeded');
+
+function refusal(status: string, code: string): string {
+  const body = `<Error><Code>${code}</Code><Message>said by the fault proxy</Message></Error>`;
+  const head = ['content-type: application/xml', `content-length: ${body.length}`, '', body];
+  return [`HTTP/1.1 ${status}`, ...head].join('\r\n');
+}

@@ -5,6 +5,9 @@ import { afterEach, describe, it } from 'node:test';
 import { ServiceClient } from '../../../agent/service/client.ts';
 import { Exchange } from '../../../agent/service/exchange.ts';
 import { ZkeepError } from '../../../catalog/errors.ts';
+import { Patience } from '../../../catalog/patience.ts';
+import { startFaultProxy } from '../../fault-proxy.ts';
+import { ManualClock } from '../../server/fixture/manual-clock.ts';
 
 describe('a question to the service', () => {
   const servers: Server[] = [];
@@ -28,11 +31,8 @@ describe('a question to the service', () => {
 
   async function exchangeWith(listener: RequestListener, waited: string[] = []): Promise<Exchange> {
     const url = await answering(listener);
-    const exchange = new Exchange({
-      url,
-      token: 'secret',
-      onRetry: (thrown) => waited.push(thrown instanceof ZkeepError ? thrown.code : String(thrown)),
-    });
+    const patience = new Patience({ onWait: ({ failure }) => waited.push(failure.code) });
+    const exchange = new Exchange({ url, token: 'secret', patience });
     open.push(exchange);
     return exchange;
   }
@@ -106,7 +106,8 @@ describe('a question to the service', () => {
   it('that is not answered in time counts as not answered, and is asked again', async () => {
     const url = await answering(() => undefined);
     const stop = new AbortController();
-    const exchange = new Exchange({ url, token: 'secret', onRetry: (thrown) => stop.abort(thrown) });
+    const patience = new Patience({ onWait: ({ failure }) => stop.abort(failure) });
+    const exchange = new Exchange({ url, token: 'secret', patience });
     open.push(exchange);
     const question = { ...GET, timeout: 100, signal: stop.signal };
     await assert.rejects(exchange.ask(question), failing('unavailable', 'service.unreachable'));
@@ -122,4 +123,101 @@ describe('a question to the service', () => {
     });
     assert.deepEqual(answer, ['/v1/x?dataset=tank%2Fa+b%26c&limit=5', 'Bearer secret']);
   });
+
+  it('waits for a service that has no room, and not for a wrong address', async () => {
+    let asked = 0;
+    const told = { kind: 'full', code: 'store.full', message: 'no room' };
+    const waited: string[] = [];
+    const exchange = await exchangeWith((_, response) => {
+      asked += 1;
+      if (asked < 3) response.writeHead(507).end(JSON.stringify(told));
+      else response.end('{}');
+    }, waited);
+    await exchange.ask(GET);
+    assert.deepEqual(waited, ['store.full', 'store.full']);
+    const clock = new ManualClock();
+    const nobody = new Exchange({
+      url: 'http://127.0.0.1:1',
+      token: 'secret',
+      patience: new Patience({ clock }),
+    });
+    open.push(nobody);
+    const began = clock.now();
+    await assert.rejects(nobody.ask(GET), failing('unavailable', 'service.unreachable'));
+    assert.ok(clock.now() - began <= 5_000);
+  });
+
+  it('that was answered once waits for the whole patience when the service goes away', async () => {
+    const clock = new ManualClock();
+    const url = await answering((_, response) => response.end('{}'));
+    const exchange = new Exchange({
+      url,
+      token: 'secret',
+      patience: new Patience({ limit: 600_000, clock }),
+    });
+    open.push(exchange);
+    await exchange.ask(GET);
+    const [server] = servers.splice(0);
+    server?.closeAllConnections();
+    server?.close();
+    const began = clock.now();
+    await assert.rejects(exchange.ask(GET), failing('unavailable', 'service.unreachable'));
+    assert.equal(clock.now() - began, 600_000);
+  });
+
+  it('that is asked only once neither waits nor counts', async () => {
+    const waited: string[] = [];
+    const exchange = await exchangeWith((_, response) => response.destroy(), waited);
+    await assert.rejects(exchange.ask({ ...GET, once: true }), failing('unavailable', 'service.unreachable'));
+    assert.deepEqual(waited, []);
+  });
+
+  it('that must not be left in doubt is not interrupted, but its wait is', async () => {
+    const stop = new AbortController();
+    let asked = 0;
+    const url = await answering((_, response) => {
+      asked += 1;
+      stop.abort(new Error('enough'));
+      setTimeout(() => (asked === 1 ? response.end('{"fine":true}') : response.destroy()), 50);
+    });
+    const exchange = new Exchange({ url, token: 'secret' });
+    open.push(exchange);
+    assert.deepEqual(await exchange.ask({ ...GET, waiting: stop.signal }), { fine: true });
+    await assert.rejects(exchange.ask({ ...GET, waiting: stop.signal }), /enough/);
+    const later = new AbortController();
+    const lost = exchange.ask({ ...GET, waiting: later.signal });
+    setTimeout(() => later.abort(new Error('now')), 10);
+    await assert.rejects(lost, /now/);
+  });
+
+  for (const [what, fault] of [
+    ['whose body is no longer taken', { stallUp: 1024 * 1024 }],
+    ['whose answer stops midway', { stallDown: 1000 }],
+    ['whose answer never comes', { withholdAnswer: true }],
+    ['whose connection is cut in the middle', { cutUp: 1024 * 1024 }],
+  ] as const) {
+    it(`${what} is noticed, and asked again`, async () => {
+      const url = await answering((asked, response) => {
+        let size = 0;
+        asked.on('error', () => undefined);
+        asked.on('data', (chunk: Buffer) => {
+          size += chunk.length;
+        });
+        asked.on('end', () => response.end(JSON.stringify({ size, text: 'x'.repeat(100_000) })));
+      });
+      const proxy = await startFaultProxy(Number(new URL(url).port));
+      const waited: string[] = [];
+      const patience = new Patience({ onWait: ({ failure }) => waited.push(failure.code) });
+      const timeouts = { connect: 1000, stall: 500 };
+      const exchange = new Exchange({ url: proxy.url, token: 'secret', patience, timeouts });
+      open.push(exchange, { close: () => proxy.stop() });
+      await exchange.ask(GET);
+      proxy.meet(fault);
+      // More than the buffers of a loopback connection hold.
+      const body = 'y'.repeat(24 * 1024 * 1024);
+      const answer = await exchange.ask({ method: 'PUT', path: '/v1/x', body, timeout: 500 });
+      assert.equal((answer as { size: number }).size, body.length + 2);
+      assert.deepEqual(waited, ['service.unreachable']);
+    });
+  }
 });

@@ -1,9 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { ReadGrants } from '../../../agent/view/read-grants.ts';
-import { sizeIn } from '../../../agent/view/service-verify.ts';
+import { byGrant, ReadGrants } from '../../../agent/view/read-grants.ts';
 import { ZkeepError } from '../../../catalog/errors.ts';
+import { Patience } from '../../../catalog/patience.ts';
 import type { Grant } from '../../../catalog/repository/store/store.ts';
+import { ManualClock } from '../../server/fixture/manual-clock.ts';
 
 const grant = (segment: number, expires: number): Grant => ({
   method: 'GET',
@@ -70,24 +71,67 @@ describe('grants to read', () => {
   });
 });
 
-describe('the size of an object, asked for by its first byte', () => {
-  it('is in the range, or in the length where a store knows no ranges', () => {
-    assert.equal(sizeIn(206, { 'content-range': 'bytes 0-0/123' }), 123);
-    assert.equal(sizeIn(200, { 'content-length': '456' }), 456);
-    assert.equal(sizeIn(416, {}), 0);
-    assert.equal(sizeIn(404, {}), undefined);
+describe('a transfer by a grant to read', () => {
+  const stale = () => new ZkeepError('unavailable', 'grant.expired', 'too late');
+  const house = (limit = 60_000) => {
+    const clock = new ManualClock();
+    let asked = 0;
+    const grants = new ReadGrants(2, async (some) => {
+      asked += 1;
+      return some.map((segment) => grant(segment + 10 * asked, Number.MAX_SAFE_INTEGER));
+    });
+    const waits: string[] = [];
+    const patience = new Patience({ limit, clock, onWait: ({ failure }) => waits.push(failure.code) });
+    patience.heard();
+    return { grants, tools: { patience, signal: undefined }, waits };
+  };
+
+  it('that the store calls too old is done again at once with a new one, whatever the clock here says', async () => {
+    const { grants, tools, waits } = house();
+    const tried: string[] = [];
+    const read = async ({ url }: Grant) => {
+      tried.push(url);
+      if (tried.length < 3) throw stale();
+      return 'bytes';
+    };
+    assert.equal(await byGrant(grants, 1, read, tools), 'bytes');
+    assert.deepEqual(tried, ['http://x/11', 'http://x/21', 'http://x/31']);
+    assert.deepEqual(waits, []);
   });
 
-  it('is an error where the store refuses or fails', () => {
-    for (const [status, kind] of [
-      [403, 'denied'],
-      [500, 'unavailable'],
-      [206, 'denied'],
-    ] as const) {
-      assert.throws(
-        () => sizeIn(status, {}),
-        (thrown: unknown) => thrown instanceof ZkeepError && thrown.kind === kind,
-      );
-    }
+  it('is given up when new ones are always too old: the clocks are wrong', async () => {
+    const { grants, tools, waits } = house();
+    const read = async () => {
+      throw stale();
+    };
+    await assert.rejects(byGrant(grants, 1, read, tools), /too late/);
+    assert.deepEqual(waits, []);
+  });
+
+  it('is given a new one once for all that find it too old at the same time', async () => {
+    const { grants, tools } = house();
+    const seen = new Set<string>();
+    const read = async ({ url }: Grant) => {
+      seen.add(url);
+      await new Promise(setImmediate);
+      if (/[/]1[01]$/.test(url)) throw stale();
+    };
+    await Promise.all([byGrant(grants, 0, read, tools), byGrant(grants, 1, read, tools)]);
+    assert.deepEqual([...seen].toSorted(), ['http://x/10', 'http://x/11', 'http://x/20', 'http://x/21']);
+  });
+
+  it('waits for a store that is away, and for a segment that an earlier grant still holds', async () => {
+    const { grants, tools, waits } = house();
+    const failures = [
+      new ZkeepError('unavailable', 'store.unavailable', 'no answer'),
+      new ZkeepError('busy', 'grant.alive', 'granted with another content'),
+    ];
+    const read = async () => {
+      const failure = failures.shift();
+      if (failure) throw failure;
+      return 'bytes';
+    };
+    assert.equal(await byGrant(grants, 0, read, tools), 'bytes');
+    assert.deepEqual(waits, ['store.unavailable', 'grant.alive']);
   });
 });
