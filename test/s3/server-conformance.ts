@@ -1,13 +1,33 @@
 /** What every S3 server must show zkeep, beyond what every object store must. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { pino } from 'pino';
+import { ServiceClient } from '../../agent/service/client.ts';
+import { Patience } from '../../catalog/patience.ts';
+import type { StoredPart } from '../../catalog/protocol/protocol.ts';
+import { openRepository } from '../../catalog/repository/repository.ts';
 import { digestOf } from '../../catalog/repository/store/body.ts';
 import { S3Granter } from '../../catalog/repository/store/s3-grants.ts';
 import { S3Store } from '../../catalog/repository/store/s3-store.ts';
-import type { StoreAbilities } from '../../catalog/repository/store/store.ts';
+import type { Grant, StoreAbilities } from '../../catalog/repository/store/store.ts';
 import { putByGrant } from '../../catalog/repository/store/transfer.ts';
+import { verifyRepository } from '../../catalog/repository/verify.ts';
+import { buildService } from '../../server/app.ts';
+import { parseConfiguration } from '../../server/configuration.ts';
 import { failure, putText } from '../catalog/repository/store/conformance.ts';
+import {
+  bodyOf,
+  commitRequest,
+  FIRST_WRITER,
+  openRequest,
+  part,
+  partsOf,
+  SECOND_WRITER,
+} from '../server/fixture/samples.ts';
 import { fetchByAws } from './aws-command.ts';
 import { makeBucket } from './buckets.ts';
 import type { S3Server } from './daemons.ts';
@@ -59,5 +79,74 @@ export function serverConformance(
         assert.ok(found.get(`${prefix}segments/1`)?.equals(large));
       });
     }
+
+    it('lets a service there go on with a backup: what is stored is not sent again, whoever sent it', async (t) => {
+      const folder = mkdtempSync(join(tmpdir(), 'zkeep-service-'));
+      const configuration = parseConfiguration('listen = "127.0.0.1:0"', 'server.toml', { data: folder });
+      const location = { ...(await makeBucket(serverNow())), prefix: 'kept' };
+      const start = async () => {
+        const store = new S3Store(location, { abilities });
+        const service = await buildService({ configuration, store, logger: pino({ level: 'silent' }) });
+        return { service, url: await service.listen() };
+      };
+      let { service, url } = await start();
+      const token = service.tokens.add('agent', 'agent');
+      const patience = new Patience({ limit: 0 });
+      let client = new ServiceClient({ url, token, patience });
+      t.after(async () => {
+        await client.close();
+        await service.close();
+        rmSync(folder, { recursive: true });
+      });
+
+      const request = openRequest({ to: 1n });
+      const [a, b, c] = partsOf(3);
+      const first = await client.open(request);
+      const [one, two] = await client.writeGrants(
+        first,
+        [a, b].map((part) => part ?? assert.fail()),
+      );
+      await putByGrant(grantOf(one), bodyOf(0));
+
+      await client.close();
+      await service.close();
+      ({ service, url } = await start());
+      client = new ServiceClient({ url, token, patience });
+      const offer = await client.resume(first.backup, { writer: SECOND_WRITER, takeover: FIRST_WRITER });
+      assert.deepEqual([offer.segments, offer.stored], [1, bodyOf(0).length]);
+
+      // Encrypted anew, the second part has other bytes; and then the first writer's arrives after all.
+      const anew = part(1, 'anew');
+      const [mine] = await client.writeGrants(offer, [anew]);
+      await putByGrant(grantOf(two), bodyOf(1));
+      if (abilities.conditionalPut) {
+        await assert.rejects(
+          putByGrant(grantOf(mine), bodyOf(1, 'anew')),
+          failure('refused', 'store.exists'),
+        );
+      }
+      assert.deepEqual(await client.writeGrants(offer, [anew]), [{ stored: true }]);
+      const [last] = await client.writeGrants(offer, [c ?? assert.fail()]);
+      await putByGrant(grantOf(last), bodyOf(2));
+      assert.deepEqual(await client.writeGrants(offer, [c ?? assert.fail()]), [{ stored: true }]);
+
+      if (abilities.conditionalPut) {
+        await client.commit(offer, commitRequest(request, 3));
+        const repository = await openRepository(new S3Store(location, { abilities }));
+        const { segments } = await repository.manifest(request.to.guid, first.backup);
+        assert.deepEqual(segments[1], b?.segment);
+        const { backups, problems } = await verifyRepository(repository, { deep: false });
+        assert.deepEqual([backups, problems], [1, []]);
+        await repository.store.close();
+      } else {
+        const grantAlive = failure('unavailable', 'grant.alive');
+        await assert.rejects(client.commit(offer, commitRequest(request, 3)), grantAlive);
+        await client.abandon(offer);
+      }
+    });
   });
+}
+
+function grantOf(answer: Grant | StoredPart | undefined): Grant {
+  return answer && 'url' in answer ? answer : assert.fail('there is no grant');
 }
