@@ -2,6 +2,7 @@
 
 import { type Attributes, parseAttributes } from '../../catalog/attributes/attributes.ts';
 import { ZkeepError } from '../../catalog/errors.ts';
+import type { Patience } from '../../catalog/patience.ts';
 import {
   type HistoryAnswer,
   HistoryAnswerSchema,
@@ -20,27 +21,37 @@ import {
   DatasetsAnswerSchema,
   type DatasetsQuery,
   MAX_PAGE,
+  OpenBackupsAnswerSchema,
+  type OpenBackupsQuery,
 } from '../../catalog/protocol/pages.ts';
 import {
   type BackupSummary,
   BackupSummarySchema,
   type CommitRequest,
   type Dataset,
-  GrantsAnswerSchema,
   KnownAnswerSchema,
   type KnownSnapshot,
   MAX_GRANTS,
   MAX_GUIDS,
   type OpenBackup,
+  type OpenBackupRow,
   OpenBackupSchema,
   type OpenRequest,
   type Part,
   type PlanRequest,
+  ReadGrantsAnswerSchema,
   type RepositoryInfo,
   RepositoryInfoSchema,
   type RestorePlan,
   RestorePlanSchema,
+  type ResumeOffer,
+  ResumeOfferSchema,
+  type ResumeRequest,
+  SESSION_HEADER,
+  type StoredPart,
   type Wanted,
+  WriteGrantsAnswerSchema,
+  type Writing,
 } from '../../catalog/protocol/protocol.ts';
 import {
   type OpenSetRequest,
@@ -58,12 +69,15 @@ import { Exchange, type Question, type ServiceAccess, strangeAnswer } from './ex
 const readRepository = checker(RepositoryInfoSchema, 'the answer');
 const readKnown = checker(KnownAnswerSchema, 'the answer');
 const readOpen = checker(OpenBackupSchema, 'the answer');
+const readOpenBackups = checker(OpenBackupsAnswerSchema, 'the answer');
+const readOffer = checker(ResumeOfferSchema, 'the answer');
 const readAlive = checker(AliveAnswerSchema, 'the answer');
 const readDigest = checker(AttributesAnswerSchema, 'the answer');
 const readBackup = checker(BackupSummarySchema, 'the answer');
 const readDatasets = checker(DatasetsAnswerSchema, 'the answer');
 const readBackups = checker(BackupsAnswerSchema, 'the answer');
-const readGrantsAnswer = checker(GrantsAnswerSchema, 'the answer');
+const readReadGrants = checker(ReadGrantsAnswerSchema, 'the answer');
+const readWriteGrants = checker(WriteGrantsAnswerSchema, 'the answer');
 const readPlan = checker(RestorePlanSchema, 'the answer');
 const readSettings = checker(SettingsAnswerSchema, 'the answer');
 const readHistory = checker(HistoryAnswerSchema, 'the answer');
@@ -85,6 +99,11 @@ export class ServiceClient {
 
   get url(): string {
     return this.#exchange.access.url;
+  }
+
+  /** How long service and store are waited for. */
+  get patience(): Patience {
+    return this.#exchange.patience;
   }
 
   async close(): Promise<void> {
@@ -111,30 +130,66 @@ export class ServiceClient {
     return await this.#ask(readOpen, { method: 'POST', path: '/v1/backups', body, signal });
   }
 
-  async alive(backup: BackupId, signal?: AbortSignal): Promise<void> {
-    await this.#ask(readAlive, { method: 'POST', path: `/v1/backups/${backup}/alive`, signal });
+  /** The backups that are open, being written or left by an interrupted run; filtered as asked. */
+  async openBackups(query: OpenBackupsQuery, signal?: AbortSignal): Promise<OpenBackupRow[]> {
+    const question = { method: 'GET' as const, path: '/v1/backups/open', query, signal };
+    return (await this.#ask(readOpenBackups, question)).open;
   }
 
-  /** Grants to write segments, in the order asked. */
-  async writeGrants(backup: BackupId, parts: readonly Part[], signal?: AbortSignal): Promise<Grant[]> {
-    return await this.#grants(`/v1/backups/${backup}/grants`, { parts }, parts.length, signal);
+  /**
+   * Takes over an open backup whose writer is dead; who wrote it before cannot go on.
+   * It looks at every segment in the store, so it may take long.
+   *
+   * @throws {ZkeepError} `busy` with code `backup.busy` while its writer lives, `refused` with code
+   *   `backup.committed` when it is a backup by now, `missing` with code `backup.not-open`.
+   * @example const offer = await client.resume(backup, { writer: thisWriter(), takeover: row.writer });
+   */
+  async resume(backup: BackupId, body: ResumeRequest, signal?: AbortSignal): Promise<ResumeOffer> {
+    const path = `/v1/backups/${backup}/resume`;
+    return await this.#ask(readOffer, { method: 'POST', path, body, signal, timeout: COMMIT_TIMEOUT });
   }
 
-  async putAttributes(backup: BackupId, body: Attributes, signal?: AbortSignal): Promise<Digest> {
-    const question = { method: 'PUT' as const, path: `/v1/backups/${backup}/attributes`, body, signal };
+  /** Renews the lease, in one try: it is done again soon. This and the next three throw `busy` with code `backup.taken-over` once another one resumed it. */
+  async alive(writing: Writing, signal?: AbortSignal): Promise<void> {
+    await this.#ask(readAlive, { method: 'POST', ...placeOf(writing, 'alive'), signal, once: true });
+  }
+
+  /** Grants to write segments, in the order asked; for one that is in the store already, that it is. */
+  async writeGrants(
+    writing: Writing,
+    parts: readonly Part[],
+    signal?: AbortSignal,
+  ): Promise<(Grant | StoredPart)[]> {
+    const question = { method: 'POST' as const, ...placeOf(writing, 'grants'), body: { parts }, signal };
+    return await this.#askGrants(readWriteGrants, question, parts.length);
+  }
+
+  async putAttributes(writing: Writing, body: Attributes, signal?: AbortSignal): Promise<Digest> {
+    const question = { method: 'PUT' as const, ...placeOf(writing, 'attributes'), body, signal };
     return (await this.#ask(readDigest, question)).digest;
   }
 
-  /** Makes it a backup. Asked again after a lost answer, it gives the same one. */
-  async commit(backup: BackupId, body: CommitRequest, signal?: AbortSignal): Promise<BackupSummary> {
-    const path = `/v1/backups/${backup}/commit`;
-    return await this.#ask(readBackup, { method: 'POST', path, body, signal, timeout: COMMIT_TIMEOUT });
+  /**
+   * Makes it a backup. Asked again after a lost answer, it gives the same one.
+   *
+   * @param waiting ends the wait for a service that is away; what was asked is not interrupted.
+   */
+  async commit(writing: Writing, body: CommitRequest, waiting?: AbortSignal): Promise<BackupSummary> {
+    const question = { method: 'POST' as const, ...placeOf(writing, 'commit'), body, waiting };
+    return await this.#ask(readBackup, { ...question, timeout: COMMIT_TIMEOUT });
   }
 
-  /** Ends an open backup; one that is not open any more is as good. */
-  async abandon(backup: BackupId, signal?: AbortSignal): Promise<void> {
+  /**
+   * Ends an open backup; one that is not open any more is as good.
+   *
+   * @param writing a writer names its session, so that it does not end what another one has resumed;
+   *   without one, whoever writes it, it is ended.
+   */
+  async abandon(writing: Pick<Writing, 'backup'> & Partial<Writing>, signal?: AbortSignal): Promise<void> {
+    const { backup, session } = writing;
+    const headers = session === undefined ? {} : { [SESSION_HEADER]: session };
     try {
-      await this.#exchange.ask({ method: 'DELETE', path: `/v1/backups/${backup}`, signal });
+      await this.#exchange.ask({ method: 'DELETE', path: `/v1/backups/${backup}`, headers, signal });
     } catch (thrown) {
       if (!(thrown instanceof ZkeepError) || thrown.kind !== 'missing') throw thrown;
     }
@@ -169,7 +224,9 @@ export class ServiceClient {
 
   /** Grants to read segments, in the order asked. */
   async readGrants(backup: BackupId, segments: readonly number[], signal?: AbortSignal): Promise<Grant[]> {
-    return await this.#grants(`/v1/backups/${backup}/reads`, { segments }, segments.length, signal);
+    const path = `/v1/backups/${backup}/reads`;
+    const question = { method: 'POST' as const, path, body: { segments }, signal };
+    return await this.#askGrants(readReadGrants, question, segments.length);
   }
 
   async attributes(digest: Digest, signal?: AbortSignal): Promise<Attributes> {
@@ -216,12 +273,15 @@ export class ServiceClient {
     return await this.#ask(readSet, { method: 'POST', path: `/v1/sets/${set}/events`, body, signal });
   }
 
-  async #grants(path: string, body: unknown, count: number, signal?: AbortSignal): Promise<Grant[]> {
+  async #askGrants<T>(
+    read: (answer: unknown) => { grants: T[] },
+    question: Question,
+    count: number,
+  ): Promise<T[]> {
     if (count > MAX_GRANTS) throw new RangeError(`more than ${MAX_GRANTS} grants at once`);
-    const { grants } = await this.#ask(readGrantsAnswer, { method: 'POST', path, body, signal });
-    if (grants.length !== count)
-      throw strangeAnswer(this.url, `${grants.length} grants, not ${count}`, undefined);
-    return grants;
+    const { grants } = await this.#ask(read, question);
+    if (grants.length === count) return grants;
+    throw strangeAnswer(this.url, `${grants.length} grants, not ${count}`, undefined);
   }
 
   async #ask<T>(read: (answer: unknown) => T, question: Question): Promise<T> {
@@ -236,4 +296,9 @@ export class ServiceClient {
 
 function pageOf<T extends { after?: string }>(query: T, after: string | undefined) {
   return { limit: MAX_PAGE, ...query, after };
+}
+
+/** Where a writer's calls go, and the session that they carry. */
+function placeOf({ backup, session }: Writing, what: string) {
+  return { path: `/v1/backups/${backup}/${what}`, headers: { [SESSION_HEADER]: session } };
 }
