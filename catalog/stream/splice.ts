@@ -58,7 +58,7 @@ class Splicer {
   #left: number;
   /** The point has come: what follows is kept. */
   #found = false;
-  #made = new Uint8Array();
+  #made: Uint8Array = new Uint8Array();
   #filled = 0;
 
   constructor(stored: StoredPart) {
@@ -83,7 +83,7 @@ class Splicer {
 
   /** Gives what these bytes add to the stored stream, in memory of its own. */
   take(bytes: Uint8Array): Uint8Array {
-    this.#made = new Uint8Array(bytes.length + RECORD_SIZE); // a header may have begun in the bytes before
+    this.#made = Buffer.allocUnsafe(bytes.length + RECORD_SIZE); // a header may have begun in the bytes before
     this.#filled = 0;
     inRest(() => this.#reader.write(bytes));
     return this.#behindOverlap(this.#made.subarray(0, this.#filled));

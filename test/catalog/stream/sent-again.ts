@@ -8,11 +8,16 @@ import type { Part, takeApart } from './parts.ts';
 
 export type Parts = ReturnType<typeof takeApart>;
 
-/** {@link putTogether}, quickly: its checksums are of the rewriter. */
-export function joined(parts: readonly Part[], order: ByteOrder = 'little'): Buffer {
+/** {@link putTogether}, quickly: its checksums are of the rewriter. `edit` changes a header before. */
+export function joined(
+  parts: readonly Part[],
+  order: ByteOrder = 'little',
+  edit?: (header: Uint8Array, number: number) => void,
+): Buffer {
   const rewriter = new Rewriter(order);
-  const pieces = parts.flatMap(({ record, payload }) => {
+  const pieces = parts.flatMap(({ record, payload }, number) => {
     const plain = encodeRecord(record, order);
+    edit?.(plain, number);
     const header = record.name === 'BEGIN' ? plain : rewriter.header(plain);
     if (record.name === 'BEGIN') rewriter.begin(plain);
     rewriter.payload(payload);
