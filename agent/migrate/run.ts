@@ -15,6 +15,7 @@ import { run } from '../zfs/run.ts';
 import { sendStream } from '../zfs/send.ts';
 import { destroyCommand, hold, MIGRATION_TAG, release, snapshotOf } from '../zfs/snapshot.ts';
 import type { MigrationPlan, MigrationStep } from './plan.ts';
+import { checkedRest } from './rest.ts';
 import { checkedStream } from './stream.ts';
 
 /** One stream that went over. */
@@ -106,7 +107,6 @@ async function take(step: MigrationStep, plan: MigrationPlan, tools: MigrationTo
   });
 }
 
-/** The rest of an interrupted stream is checked by `zfs receive` alone: without its beginning the reader cannot. */
 function streamOf(
   step: MigrationStep,
   guid: Guid,
@@ -114,7 +114,7 @@ function streamOf(
   signal: AbortSignal,
 ): AsyncIterable<Uint8Array> {
   const sent = sendStream(step.send, signal);
-  if (step.kind === 'rest') return sent;
+  if (step.kind === 'rest') return checkedRest(sent, step.send.at(-1) ?? '');
   const stream = checkedStream(sent, guid);
   if (!properties.received || isHistory(step)) return stream;
   return wrapStream(stream, {

@@ -7,12 +7,16 @@ import { recordedStream } from '../../fixtures/recorded-streams.ts';
 import { DATASET, PROPERTIES, SNAPSHOT_GUID, standInForLustreHost } from '../capture/lustre-host.ts';
 import { AgentHouse } from '../road/agent-house.ts';
 import { StandIns } from '../stand-ins.ts';
+import { restOf } from './rest-of.ts';
 
 const STREAM = recordedStream('lustre-mgt-full-s1');
+/** What the recorded increment leads to. */
+const NEXT_GUID = BigInt('0x0a271791d0af8580').toString();
 const NONE = "cannot open 'new/mgt': dataset does not exist";
 /** What depends on what was done before: the new snapshot, and the target once it was received. */
 const ZFS = `
 point="\\t${SNAPSHOT_GUID}\\t48\\t1795161055\\t0\\n"
+next="\\t${NEXT_GUID}\\t49\\t1795161056\\t0\\n"
 case "$1" in
 snapshot) echo "$2" >"$here/taken" ;;
 destroy) rm "$here/taken" ;;
@@ -36,6 +40,10 @@ list)
 *) echo "no answer to $*" >&2; exit 64 ;;
 esac
 `;
+
+/** Of a target that has received once or twice. */
+const SECOND = `printf "new/mgt@s1$point"
+  [ "$(wc -l <"$here/count")" = 1 ] || printf "new/mgt@$(sed 's/.*@//' "$here/taken")$next"`;
 
 const POOL = ['health\tONLINE', 'feature@extensible_dataset\tactive', 'readonly\toff']
   .map((told) => `new\t${told}\tlocal\n`)
@@ -142,13 +150,16 @@ describe('zkeep migrate', () => {
     standIns.answer('zfs', `list -Hp -t snapshot,bookmark -o ${columns} -d 1 ${DATASET}`.split(' '), {
       out: points,
     });
-    const token = `toguid = 0x${BigInt(SNAPSHOT_GUID).toString(16)}\n`;
-    standIns.answer('zfs', 'send -n -v -t 1-token'.split(' '), { out: token });
+    const { rest, token } = restOf('lustre-mgt-full-s1');
+    const told = `toguid = 0x${BigInt(SNAPSHOT_GUID).toString(16)}\n`;
+    standIns.answer('zfs', ['send', '-n', '-v', '-t', token], { out: told });
+    writeFileSync(file('rest'), rest);
+    standIns.answer('zfs', ['send', '-t', token], { script: `exec cat '${file('rest')}'` });
     // Interrupted before anything had arrived whole: there is a token, and no snapshot.
     const partial = ZFS.replace(
       '[ -e "$here/received" ] || { echo',
       `[ -e "$here/received" ] || case "$*" in
-      *filesystem,volume*) printf 'new/mgt\\tfilesystem\\toff\\t1-token\\n'; exit 0 ;;
+      *filesystem,volume*) printf 'new/mgt\\tfilesystem\\toff\\t${token}\\n'; exit 0 ;;
       *) exit 0 ;;
       esac || { echo`,
     );
@@ -156,9 +167,43 @@ describe('zkeep migrate', () => {
     const ran = await house.zkeep(words(), { env });
     assert.equal(ran.code, 0, ran.stderr);
     const sent = standIns.calls.filter((call) => /^zfs (send -[Lt]|receive|release)/.test(call));
-    assert.match(sent[0] ?? '', /^zfs (send -t 1-token|receive -s -u new\/mgt)$/);
+    assert.ok([`zfs send -t ${token}`, 'zfs receive -s -u new/mgt'].includes(sent[0] ?? ''));
     assert.ok(sent.some((call) => call.startsWith(`zfs send -L -c -i ${old} ${DATASET}@migrate-`)));
     assert.equal(sent.at(-1), `zfs release zkeep ${old}`);
+  });
+
+  it('moves the history, each snapshot once, and holds it meanwhile', async () => {
+    // The snapshot that is there already is the recorded one; the new one is what the recorded increment leads to.
+    const script = ZFS.replace(`${DATASET}@*) printf "$name$point"`, `${DATASET}@*) printf "$name$next"`)
+      .replace('send) cat "$here/stream" ;;', 'send) cat "$here/increment" ;;')
+      .replace('cat >"$here/received"', 'cat >>"$here/received"; echo >>"$here/count"')
+      .replace('printf "new/mgt@s1$point"', SECOND);
+    rmSync(file('count'), { force: true });
+    const increment = recordedStream('lustre-mgt-incr-s1-s2');
+    writeFileSync(file('increment'), increment);
+    standIns.answer('zfs', undefined, { script });
+    const own = PROPERTIES.snapshot.replaceAll(DATASET, 'new/mgt');
+    standIns.answer('zfs', ['get', '-Hp', '-o', 'all', 'all', 'new/mgt@s1'], { out: own });
+    const { migrated, behind, proof } = await house.document(words('--snapshots'), 0, { env });
+    assert.deepEqual(
+      migrated.map(({ kind }) => kind),
+      ['full', 'incremental'],
+    );
+    assert.equal(behind, 0);
+    assert.ok(proof.differences.every(({ matters }) => !matters));
+    assert.ok(readFileSync(file('received')).equals(Buffer.concat([STREAM, increment])));
+    const holds = changed().filter((call) => /^zfs (hold|release)/.test(call));
+    assert.match(
+      holds.join('\n'),
+      /^zfs hold zkeep-migrate \S+@s1\nzfs hold zkeep \S+@migrate-\S+\nzfs release zkeep-migrate \S+@s1$/,
+    );
+  });
+
+  it('tells how many snapshots do not move', async () => {
+    const { behind } = await house.document(words('--dry-run'), 0, { env });
+    assert.equal(behind, 1);
+    const { stderr } = await house.zkeep(words(), { env });
+    assert.match(stderr, /1 snapshot of mgspool\/mgt will not be at the target: --snapshots moves them too/);
   });
 
   it('says at the end whether anything was written since, and what to do next', async () => {

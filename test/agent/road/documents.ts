@@ -17,6 +17,7 @@ import {
 import { ManifestSchema } from '../../../catalog/repository/manifest.ts';
 import { BackupIdSchema, BytesSchema, GuidSchema, Nullable } from '../../../catalog/schema.ts';
 
+import { BACKUP_DOCUMENTS } from './backup-documents.ts';
 import {
   DifferenceSchema,
   type PoolSchema,
@@ -171,6 +172,7 @@ const DOCUMENTS: Readonly<Record<string, readonly TSchema[]>> = {
       exact,
     ),
   ],
+  backup: BACKUP_DOCUMENTS,
   restore: RESTORE_DOCUMENTS,
   leftovers: [
     Type.Object(
@@ -223,6 +225,8 @@ export interface Document {
   readonly pool: Static<typeof PoolSchema> | null;
   readonly segments: number;
   readonly bytes: number;
+  readonly migrated: readonly { readonly kind: string }[];
+  readonly behind: number;
   readonly leftovers: readonly Static<typeof LeftoverSchema>[];
   readonly unjudged: number;
   readonly unasked: readonly Static<typeof UnaskedSchema>[];
