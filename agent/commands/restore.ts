@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { ZkeepError } from '../../catalog/errors.ts';
 import { parseSetId } from '../../catalog/words.ts';
 import type { RestoreRequest } from '../restore/prepare.ts';
-import { type CommonOptions, readIdentities } from '../settings.ts';
+import { type CommonOptions, readIdentities, stateFolder } from '../settings.ts';
 import type { CatalogView } from '../view/view.ts';
 import type { WantedOptions } from '../view/wanted.ts';
 import {
@@ -73,7 +73,8 @@ async function restore(
     if (prepared.poolStands)
       progress.note(`the pool ${prepared.whole.pool?.name} is there: an earlier try made it`);
     const { performWhole } = await import('../restore/perform.ts');
-    const tools = { view, identities, progress, signal };
+    const { Ledgers } = await import('../restore/resume/ledger.ts');
+    const tools = { view, identities, progress, ledgers: new Ledgers(stateFolder()), signal };
     const restored = await performWhole(prepared.whole, tools, prepared.abilities);
     return restoredOutcome(restored, prepared, options.set, await here());
   });

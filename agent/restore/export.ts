@@ -5,7 +5,11 @@ import type { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type ErrorKind, messageOf, ZkeepError } from '../../catalog/errors.ts';
 import type { BackupSummary } from '../../catalog/protocol/protocol.ts';
+import type { Manifest } from '../../catalog/repository/manifest.ts';
+import type { ResumeToken } from '../../catalog/stream/token.ts';
 import { type Guid, guidsMeant } from '../../catalog/words.ts';
+import type { BackupsMeant, CatalogView } from '../view/view.ts';
+import { isSentAlike } from './resume/decide.ts';
 
 /**
  * The stream to export, of those that lead to the wanted snapshot: the one from
@@ -35,6 +39,36 @@ export function chooseStream(
       facts: { from: from ?? null, bases: [...bases] },
     },
   );
+}
+
+/**
+ * The stored stream that an interrupted receive was getting.
+ *
+ * @param token what it left.
+ * @param meant the dataset and host that it is of, where they are named.
+ * @throws {ZkeepError} `missing` when it is not stored, or only in a form that cannot be gone on with.
+ */
+export async function findStreamOf(
+  view: Pick<CatalogView, 'backups' | 'manifest'>,
+  token: ResumeToken,
+  meant: Pick<BackupsMeant, 'dataset' | 'host'>,
+): Promise<{ backup: BackupSummary; manifest: Manifest }> {
+  const { toguid: to, fromguid: from, toname } = token;
+  let others = 0;
+  for await (const backup of view.backups({ ...meant, to })) {
+    const manifest = backup.from === from ? await view.manifest(backup) : undefined;
+    if (manifest && isSentAlike(manifest.stream.begin, token)) return { backup, manifest };
+    others++;
+  }
+  const base = from === null ? 'nothing' : `snapshot ${from}`;
+  const message = `no stored stream is the one that the token is of: ${toname} (${to}), from ${base}`;
+  throw new ZkeepError('missing', 'export.no-stream', message, {
+    advice:
+      others > 0
+        ? 'its snapshot is stored, but from another base or with other flags: throw what was received away (zfs receive -A) and begin anew'
+        : 'ask the service or the repository that the stream came from',
+    facts: { to, from, name: toname, others },
+  });
 }
 
 /** A base as people know it: its name, else its GUID, else `nothing`. */

@@ -1,15 +1,20 @@
 /** What a restore will do: decided here, purely, printed by `--dry-run`, done by `run.ts`. */
 import { ZkeepError } from '../../catalog/errors.ts';
 import type { BackupSummary, RestorePlan } from '../../catalog/protocol/protocol.ts';
+import type { Begin } from '../../catalog/stream/state.ts';
+import type { ResumeToken } from '../../catalog/stream/token.ts';
 import type { Guid } from '../../catalog/words.ts';
 import { abortReceiveCommand, receiveCommand } from '../zfs/receive.ts';
 import { snapshotOf } from '../zfs/snapshot.ts';
+import { decidePartial } from './resume/decide.ts';
 import type { Target, TargetSnapshot } from './target.ts';
 
 /** One stream to receive. */
 export interface RestoreStep {
   readonly backup: BackupSummary;
   readonly command: readonly string[];
+  /** The interrupted receive that it goes on with; `null`: it is sent from its first byte. */
+  readonly resume: ResumeToken | null;
 }
 
 /** The whole restore. */
@@ -20,6 +25,8 @@ export interface RestoreActions {
   readonly steps: readonly RestoreStep[];
   /** Snapshots of the target that go, because it was asked for. */
   readonly lost: readonly TargetSnapshot[];
+  /** Why an interrupted receive of this restore is thrown away; `null` where none is. */
+  readonly again: string | null;
 }
 
 /**
@@ -44,15 +51,16 @@ export function decideRestore(question: {
   readonly type: 'filesystem' | 'volume';
   readonly force: boolean;
   readonly takeMountpoint?: boolean;
+  /** Of the first stream, for what an interrupted receive may be compared with. */
+  readonly begin?: Begin | undefined;
 }): RestoreActions {
-  const { plan, target: at, type, force, takeMountpoint = false } = question;
+  const { plan, target: at, type, force, takeMountpoint = false, begin } = question;
   const { target } = at;
   const before: string[][] = [];
   const idle = plan.steps.length === 0 && !plan.rollback;
-  if (at.partial && !idle) {
-    if (!force && !isOurs(at.partial.to, plan)) throw othersPartial(target);
-    before.push(abortReceiveCommand(target));
-  }
+  const partial = at.partial && !idle ? decidePartial(at.partial, plan, begin) : undefined;
+  if (partial?.kind === 'foreign' && !force) throw othersPartial(target);
+  if (partial && partial.kind !== 'resume') before.push(abortReceiveCommand(target));
   // A new dataset that was not received to its end goes with what is left of it.
   const exists = at.exists && !(at.partial && at.snapshots.length === 0);
   if (exists && plan.base === null && plan.steps.length > 0) checkReplaceable(at, force);
@@ -61,19 +69,15 @@ export function decideRestore(question: {
   const steps = plan.steps.map((backup, index) => {
     const first = index === 0;
     const how = { target, type, fresh: first && !exists, force: first && exists && force, takeMountpoint };
-    return { backup, command: receiveCommand(how) };
+    const resume = first && partial?.kind === 'resume' ? partial.token : null;
+    return { backup, command: receiveCommand(how), resume };
   });
-  return { target, before, steps, lost };
+  return { target, before, steps, lost, again: partial?.kind === 'again' ? partial.why : null };
 }
 
 /** All commands, in the order in which they run. */
 export function commandsOf({ before, steps }: RestoreActions): string[][] {
   return [...before, ...steps.map(({ command }) => command)].map((command) => [...command]);
-}
-
-/** An interrupted receive of a step of this plan was most likely this very restore. */
-function isOurs(to: Guid | null, { steps }: RestorePlan): boolean {
-  return to !== null && steps.some((step) => step.to === to);
 }
 
 /** A full stream replaces a dataset only where that holds no snapshot: zkeep destroys none. */

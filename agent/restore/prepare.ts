@@ -12,7 +12,8 @@ import { devicesOf, isOfEarlierTry, lookAtPool } from './places/pool.ts';
 import { parentsToMake } from './places/tree.ts';
 import { gatherPreflight, lookAtPlace } from './preflight/gather.ts';
 import { type Finding, neededFeatures, preflight, refuseFindings } from './preflight/preflight.ts';
-import { checkIdentities, type RestoreTools } from './run.ts';
+import type { RestoreTools } from './receiving.ts';
+import { checkIdentities } from './run.ts';
 import { lookAtTarget } from './target.ts';
 import { decideWhole, type WholeRestore } from './whole.ts';
 
@@ -45,7 +46,7 @@ export interface Prepared {
  */
 export async function prepareRestore(
   request: RestoreRequest,
-  tools: Omit<RestoreTools, 'progress'>,
+  tools: Omit<RestoreTools, 'progress' | 'ledgers'>,
 ): Promise<Prepared> {
   const { view, identities, signal } = tools;
   const { createPool, force, takeMountpoint } = request;

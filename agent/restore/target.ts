@@ -1,9 +1,11 @@
 /** What is at the place where a restore is to go. */
 import { ZkeepError } from '../../catalog/errors.ts';
+import { decodeToken, type ResumeToken } from '../../catalog/stream/token.ts';
 import { type Guid, guidOf } from '../../catalog/words.ts';
 import { listSource } from '../zfs/list.ts';
 import { parentOf, parseDataset } from '../zfs/names.ts';
 import { readToken } from '../zfs/receive.ts';
+import type { PartialReceive } from './resume/decide.ts';
 
 /** A snapshot of the target. */
 export interface TargetSnapshot {
@@ -18,8 +20,8 @@ export interface Target {
   readonly exists: boolean;
   /** The newest first. */
   readonly snapshots: readonly TargetSnapshot[];
-  /** What an interrupted receive left: the snapshot that it was getting, `null` when that cannot be told. */
-  readonly partial: { readonly to: Guid | null } | undefined;
+  /** What an interrupted receive left. */
+  readonly partial: PartialReceive | undefined;
 }
 
 /**
@@ -35,7 +37,7 @@ export async function lookAtTarget(name: string, signal: AbortSignal): Promise<T
     const found = await listSource(target, signal);
     const snapshots = found.points.filter(({ kind }) => kind === 'snapshot').toReversed();
     const { resumeToken } = found;
-    const partial = resumeToken === undefined ? undefined : { to: await receivedBy(resumeToken, signal) };
+    const partial = resumeToken === undefined ? undefined : await partialBy(resumeToken, signal);
     return { target, exists: true, snapshots: snapshots.map(({ guid, name }) => ({ guid, name })), partial };
   } catch (thrown) {
     if (!(thrown instanceof ZkeepError) || thrown.code !== 'zfs.no-dataset') throw thrown;
@@ -44,9 +46,21 @@ export async function lookAtTarget(name: string, signal: AbortSignal): Promise<T
   }
 }
 
-async function receivedBy(token: string, signal: AbortSignal): Promise<Guid | null> {
-  const to = await readToken(token, signal);
-  return to === undefined ? null : guidOf(to);
+/** A token that zkeep cannot read may be one that this host's ZFS can. */
+async function partialBy(text: string, signal: AbortSignal): Promise<PartialReceive> {
+  const token = readable(text);
+  if (token) return { to: token.toguid, token };
+  const to = await readToken(text, signal);
+  return { to: to === undefined ? null : guidOf(to) };
+}
+
+function readable(text: string): ResumeToken | undefined {
+  try {
+    return decodeToken(text);
+  } catch (thrown) {
+    if (thrown instanceof ZkeepError) return undefined;
+    throw thrown;
+  }
 }
 
 async function checkParent(target: string, parent: string, signal: AbortSignal): Promise<void> {

@@ -75,7 +75,10 @@ async function inspectStored(
   const { wantedBy } = await import('../../view/wanted.ts');
   const wanted = wantedBy(dataset, options);
   const identities = options.identity === undefined ? [] : readIdentities(options.identity);
-  const { checkIdentities, streamOf } = await import('../../restore/run.ts');
+  const [{ checkIdentities }, { streamOf }] = await Promise.all([
+    import('../../restore/run.ts'),
+    import('../../restore/stream.ts'),
+  ]);
   const { inspectTarget } = await import('../../../catalog/lustre/inspect/inspect.ts');
   return await withView(surroundings, async (view) => {
     const { steps } = await view.plan({ wanted, have: [], rollback: false });

@@ -2,9 +2,11 @@
 import type { HostAttributes } from '../../../catalog/attributes/attributes.ts';
 import { ZkeepError } from '../../../catalog/errors.ts';
 import { type RunbookStep, runbookOf, runbookText } from '../../../catalog/lustre/runbook.ts';
+import { sizeInWords } from '../../output/words.ts';
 import type { RestoredItem } from '../../restore/perform.ts';
 import type { Prepared } from '../../restore/prepare.ts';
 import type { ProofDifference } from '../../restore/proof.ts';
+import type { Received } from '../../restore/run.ts';
 import { allCommands, type RestoreItem } from '../../restore/whole.ts';
 import { showCommand } from '../../zfs/failure.ts';
 import { failureDocument, type Outcome } from '../command.ts';
@@ -80,8 +82,16 @@ function common(pool: Prepared['whole']['pool'], findings: Prepared['findings'])
   };
 }
 
-function previewDocument({ looked, actions, settings }: RestoreItem) {
-  return { plan: looked.plan, target: actions.target, skipped: settings.skipped };
+function previewDocument(item: RestoreItem) {
+  const { looked, actions, settings } = item;
+  const resume = resumeOf(item);
+  const resumes = resume && {
+    backup: resume.backup.backup,
+    object: `${resume.token.object}`,
+    offset: `${resume.token.offset}`,
+  };
+  const { target, again } = actions;
+  return { plan: looked.plan, target, skipped: settings.skipped, resumes: resumes ?? null, again };
 }
 
 function restoredDocument({ item, received, differences }: RestoredItem) {
@@ -130,6 +140,15 @@ function failureOfProof({ item, differences }: RestoredItem): { what: string; fa
   return [{ what: target, failure }];
 }
 
+/** What going on with an interrupted receive has spared. */
+function resumedLine({ bytes, resumed }: Received): string[] {
+  if (!resumed) return [];
+  const { kept, again } = resumed;
+  return [
+    `  gone on with after ${sizeInWords(kept)} of ${sizeInWords(bytes)}; ${sizeInWords(again)} were sent again`,
+  ];
+}
+
 function linesOf({ item, received, differences }: RestoredItem): string[] {
   const { plan, stored } = item.looked;
   const { guid, name, dataset, host } = plan.wanted;
@@ -140,6 +159,7 @@ function linesOf({ item, received, differences }: RestoredItem): string[] {
     : ['  no attributes were stored with it: its properties are those of a new dataset'];
   return [
     received.length > 0 ? stands : `${target} stands there already`,
+    ...received.flatMap(resumedLine),
     ...missing,
     ...differences.map((difference) => `  ${differenceInWords(difference)}`),
   ];
@@ -157,9 +177,23 @@ function shown(value: string): string {
   return /^"[^\s"\\]+"$/.test(text) ? text.slice(1, -1) : text;
 }
 
-function notesOf({ actions, looked, settings }: RestoreItem): string[] {
-  const { target, lost } = actions;
+/** The interrupted receive that the first step goes on with. */
+function resumeOf({ actions }: RestoreItem) {
+  const [first] = actions.steps;
+  return first?.resume ? { backup: first.backup, token: first.resume } : undefined;
+}
+
+function notesOf(item: RestoreItem): string[] {
+  const { actions, looked, settings } = item;
+  const { target, lost, again } = actions;
+  const resume = resumeOf(item);
   return [
+    ...(resume
+      ? [
+          `# goes on with the interrupted receive of @${resume.backup.name}, at object ${resume.token.object}, offset ${resume.token.offset}`,
+        ]
+      : []),
+    ...(again === null ? [] : [`# an interrupted receive is thrown away: ${again}`]),
     ...lost.map(({ name }) => `# ${target}@${name} will be lost`),
     ...(looked.stored.dataset
       ? []

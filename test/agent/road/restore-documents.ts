@@ -53,12 +53,18 @@ const FindingSchema = Type.Object(
 
 const planned = { plan: RestorePlanSchema, target: Type.String() };
 const runbook = Type.Array(RunbookStepSchema);
-const previewed = { ...planned, skipped: Type.Array(SkippedSchema), runbook };
+/** The interrupted receive that a restore goes on with. */
+const resumes = Nullable(
+  Type.Object({ backup: BackupIdSchema, object: Type.String(), offset: Type.String() }, exact),
+);
+const again = Nullable(Type.String());
+const previewed = { ...planned, skipped: Type.Array(SkippedSchema), runbook, resumes, again };
+const resumed = Nullable(Type.Object({ kept: BytesSchema, again: BytesSchema }, exact));
 const restored = {
   ...planned,
   received: Type.Array(
     Type.Object(
-      { backup: BackupIdSchema, guid: GuidSchema, bytes: BytesSchema, seconds: Type.Number() },
+      { backup: BackupIdSchema, guid: GuidSchema, bytes: BytesSchema, seconds: Type.Number(), resumed },
       exact,
     ),
   ),

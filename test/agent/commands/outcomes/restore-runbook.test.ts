@@ -52,7 +52,7 @@ test('of a set, each target has its own', () => {
 
 test('a dry run tells it too, as comments', () => {
   const { item } = restoredFrom(MGT);
-  const actions = { ...item.actions, before: [], steps: [], lost: [] };
+  const actions = { ...item.actions, before: [], steps: [], lost: [], again: null };
   const settings = {
     skipped: [],
     wraps: new Map(),

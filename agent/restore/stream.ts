@@ -1,0 +1,106 @@
+/** A stored stream as bytes: whole, or from where a receive of it broke off. */
+import { ZkeepError } from '../../catalog/errors.ts';
+import type { Manifest } from '../../catalog/repository/manifest.ts';
+import { WorkerPool } from '../../catalog/repository/segment/threads/pool.ts';
+import { unpackPart, unpackStream } from '../../catalog/repository/segment/unpack.ts';
+import { planResuming } from '../../catalog/stream/resuming/plan.ts';
+import { resumingStream, type Sent } from '../../catalog/stream/resuming/stream.ts';
+import type { ResumeToken } from '../../catalog/stream/token.ts';
+import type { CatalogView } from '../view/view.ts';
+
+/** What reading takes. */
+export interface Reading {
+  readonly view: Pick<CatalogView, 'segment'>;
+  readonly identities: readonly string[];
+  readonly signal: AbortSignal;
+}
+
+/** A stream that is about to be sent. */
+export interface Source {
+  /** Position in the stored stream from which all of it is sent. */
+  readonly from: number;
+  readonly sent: AsyncIterable<Sent>;
+}
+
+/** The raw stream of a backup, fetched, decrypted, decompressed and checked. */
+export function streamOf(manifest: Manifest, reading: Reading): AsyncGenerator<Uint8Array> {
+  const { identities, signal } = reading;
+  return unpackStream(manifest, fetchFor(manifest, reading), { identities, signal });
+}
+
+/** The same, told how far it is. */
+export function wholeOf(manifest: Manifest, reading: Reading): Source {
+  return { from: 0, sent: counted(streamOf(manifest, reading)) };
+}
+
+/**
+ * The stream with which an interrupted receive of a backup goes on: only the
+ * segments that it takes are fetched, and every record is checked as always.
+ *
+ * @param covered bytes of the stored stream that are known to have been sent before; infinite where nobody counted.
+ */
+export function resumingOf(
+  manifest: Manifest,
+  token: ResumeToken,
+  covered: number,
+  reading: Reading,
+): Source {
+  const { begin } = manifest.stream;
+  const plan = planResuming({ begin, pieces: manifest.segments, token, covered });
+  const fetch = fetchFor(manifest, reading);
+  const { identities, signal } = reading;
+  async function* sent(): AsyncGenerator<Sent> {
+    const pool = new WorkerPool();
+    try {
+      yield* resumingStream(plan, { begin, token }, (pass, watch) =>
+        unpackPart(manifest, pass, fetch, { identities, signal, pool, watch }),
+      );
+    } finally {
+      await pool.close();
+    }
+  }
+  return { from: plan.from, sent: sent() };
+}
+
+/**
+ * The same to be received by hand: nobody counted what was sent, so the token alone says what is there.
+ *
+ * @returns the position from which all of the stored stream is sent, and how to read it.
+ */
+export function restOf(manifest: Manifest, token: ResumeToken) {
+  const covered = Number.POSITIVE_INFINITY;
+  const { from } = planResuming({ begin: manifest.stream.begin, pieces: manifest.segments, token, covered });
+  async function* bytes(reading: Reading): AsyncGenerator<Uint8Array> {
+    for await (const sent of resumingOf(manifest, token, covered, reading).sent) yield sent.bytes;
+  }
+  return { from, bytes };
+}
+
+async function* counted(stream: AsyncIterable<Uint8Array>): AsyncGenerator<Sent> {
+  let reached = 0;
+  for await (const bytes of stream) {
+    reached += bytes.length;
+    yield { bytes, reached };
+  }
+}
+
+function fetchFor(manifest: Manifest, { view }: Reading) {
+  return async (number: number, fetching: AbortSignal): Promise<Uint8Array> => {
+    try {
+      return await view.segment(manifest, number, fetching);
+    } catch (thrown) {
+      throw thrown instanceof ZkeepError && thrown.kind === 'missing'
+        ? gone(manifest, number, thrown)
+        : thrown;
+    }
+  };
+}
+
+/** That a part of a backup is not there is no slip of whoever asks: the backup is damaged. */
+function gone({ backup }: Manifest, number: number, cause: ZkeepError): ZkeepError {
+  return new ZkeepError('damaged', 'segment.gone', `segment ${number} of backup ${backup} is gone`, {
+    advice: 'zkeep verify names all backups that are damaged; restore another snapshot, or by another chain',
+    facts: { backup, segment: number },
+    cause,
+  });
+}
