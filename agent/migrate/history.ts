@@ -29,12 +29,12 @@ export function newerHistory({ points }: Pick<SourceFacts, 'points'>, base: Poin
  */
 export function historyAt(source: Pick<SourceFacts, 'points'>, place: Target): PointFacts[] {
   const there = new Set(place.snapshots.map(({ guid, name }) => `${guid} ${name}`));
-  const newest = place.snapshots[0] ?? null;
-  const base = source.points.find(({ guid }) => guid === newest?.guid) ?? null;
+  const standsAt = place.partial ? place.partial.to : place.snapshots[0]?.guid;
+  const base = source.points.find(({ guid }) => guid === standsAt) ?? null;
   const coming = new Set(newerHistory(source, base));
-  return newerHistory(source, null).filter(
-    (point) => coming.has(point) || there.has(`${point.guid} ${point.name}`),
-  );
+  return newerHistory(source, null).filter((point) => {
+    return coming.has(point) || point.guid === place.partial?.to || there.has(`${point.guid} ${point.name}`);
+  });
 }
 
 /**

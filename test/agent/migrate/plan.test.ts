@@ -207,6 +207,10 @@ describe('a migration of the history', () => {
     const names = (to: MigrationPlace) => historyAt({ points }, to).map(({ name }) => name);
     assert.deepEqual(names(stands), ['zkeep-20261119T000000Z', 'daily-2']);
     assert.equal(names(place()).length, 3);
+    // What is interrupted comes to its end first; what lies before it does not come any more.
+    const interrupted = (to: number) => place({ exists: true, partial: { to: guid(to) }, token: '1-abc' });
+    assert.deepEqual(names(interrupted(3)), ['zkeep-20261119T000000Z', 'daily-2']);
+    assert.deepEqual(names(interrupted(2)), ['zkeep-20261119T000000Z', 'daily-2']);
   });
 
   it('brings every snapshot once, in order, whatever the target has', () => {
