@@ -47,7 +47,7 @@ export class Waits {
 /** Which trouble it is; what exactly failed stands in brackets where the code does not say it all. */
 function whyInWords({ kind, code, message, facts }: ZkeepError): string {
   if (kind === 'full') return 'it is full';
-  if (code === 'grant.alive') return 'an earlier grant for a segment has not ended yet';
+  if (code === 'grant.alive') return 'what it was allowed before has not ended yet';
   if (code === 'service.unreachable' || (code === 'store.unavailable' && facts['status'] === undefined))
     return `it does not answer (${message})`;
   return `it cannot do it now (${message})`;

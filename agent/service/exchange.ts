@@ -48,6 +48,7 @@ export class Exchange {
   readonly access: ServiceAccess;
   readonly patience: Patience;
   readonly #agent: Agent;
+  readonly #closed = new AbortController();
 
   constructor(access: ServiceAccess) {
     const { patience = new Patience(), timeouts: { connect, stall } = TIMEOUTS } = access;
@@ -65,11 +66,13 @@ export class Exchange {
   async ask(question: Question): Promise<unknown> {
     const { once = false, signal, waiting = signal } = question;
     if (once) return await this.#try(question);
-    return await this.patience.keep('service', () => this.#try(question), { signal: waiting });
+    const ended = waiting ? AbortSignal.any([waiting, this.#closed.signal]) : this.#closed.signal;
+    return await this.patience.keep('service', () => this.#try(question), { signal: ended });
   }
 
-  /** Frees the sockets. */
+  /** Frees the sockets, and ends what nobody waits for any more. */
   async close(): Promise<void> {
+    this.#closed.abort(new Error('the connection to the service is closed'));
     await this.#agent.destroy();
   }
 

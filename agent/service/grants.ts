@@ -27,19 +27,14 @@ export async function untilTaken<T>(
       try {
         return await once();
       } catch (thrown) {
-        if (left === 0 || !hasCode(thrown, 'grant.expired')) throw thrown;
+        if (left === 0 || !isStale(thrown)) throw thrown;
       }
     }
   };
+  const isPassing = (thrown: unknown) => isWorthWaiting(thrown) && !isStale(thrown);
   return await patience.keep('store', fresh, { signal, isPassing });
 }
 
-function isPassing(thrown: unknown): boolean {
-  // Where the store knows no conditions, an earlier grant for a segment must end before another is given.
-  if (hasCode(thrown, 'grant.alive')) return true;
-  return isWorthWaiting(thrown) && !hasCode(thrown, 'grant.expired');
-}
-
-function hasCode(thrown: unknown, code: string): boolean {
-  return thrown instanceof ZkeepError && thrown.code === code;
+function isStale(thrown: unknown): boolean {
+  return thrown instanceof ZkeepError && thrown.code === 'grant.expired';
 }

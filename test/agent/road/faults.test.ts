@@ -181,7 +181,10 @@ describe('the service', () => {
       const [text, document] = await Promise.all([house.zkeep(['list']), house.document(['list'], 10)]);
       assert.equal(document.error.code, 'service.unreachable');
       assert.equal(text.code, 10);
-      assert.match(text.stderr, /does not answer: .*; trying again\n[\s\S]*what to do: .*zkeep-server/);
+      assert.match(
+        text.stderr,
+        /waits for the service: it does not answer .*; gives up in 5 s\n[\s\S]*what to do: .*zkeep-server/,
+      );
       assert.equal(await house.isClean(), 0);
     } finally {
       await house.end();

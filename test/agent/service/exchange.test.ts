@@ -165,6 +165,17 @@ describe('a question to the service', () => {
     assert.equal(clock.now() - began, 600_000);
   });
 
+  it('does not outlive its connection, and waits for nothing then', async () => {
+    const waited: string[] = [];
+    const exchange = await exchangeWith(() => undefined, waited);
+    const asking = exchange.ask(GET);
+    asking.catch(() => undefined);
+    await new Promise(setImmediate);
+    await exchange.close();
+    await assert.rejects(asking, /is closed/);
+    assert.deepEqual(waited, []);
+  });
+
   it('that is asked only once neither waits nor counts', async () => {
     const waited: string[] = [];
     const exchange = await exchangeWith((_, response) => response.destroy(), waited);
