@@ -156,6 +156,16 @@ export class Fletcher4 {
     for (let n = 0; n < 8; n++) halves[n] = view.getUint32(at + n * 4, true);
   }
 
+  /** Writes the four sums to address `at` of `memory`, in this byte order. `view` is {@link view}. */
+  writeAt(at: number, view: DataView): void {
+    const little = this.#order === 'little';
+    const low = little ? 0 : 4;
+    for (let n = 0; n < 32; n += 8) {
+      view.setUint32(at + n + low, view.getUint32(this.#at + n, true), little);
+      view.setUint32(at + n + 4 - low, view.getUint32(this.#at + n + 4, true), little);
+    }
+  }
+
   /** What {@link restore} takes to go on from here. */
   save(): Fletcher4State {
     const word = this.#at + WORD_AT;

@@ -27,7 +27,6 @@ export interface RewriterOptions {
  */
 export class Rewriter {
   readonly #fletcher: Fletcher4;
-  readonly #halves = new Uint32Array(8);
 
   /**
    * @param order of the old stream, and so of the new one.
@@ -47,34 +46,23 @@ export class Rewriter {
    * Any header but BEGIN's, also one without a checksum.
    *
    * @param header 312 bytes; they are not changed.
-   * @returns the header to send in its place: a copy.
+   * @param into where to write the header to send in its place: 312 bytes. Default: new memory.
    */
-  header(header: Uint8Array): Uint8Array {
-    const { bytes, view, spare: at } = this.#fletcher;
-    bytes.set(header.subarray(0, RECORD_SIZE), at);
-    const isEnd = view.getUint32(at, this.#little) === RECORDS.END.type;
-    if (isEnd) this.#writeSum(view, at + RECORDS.END.fields.checksum.at);
-    this.#fletcher.sum(at, SUM_AT);
-    this.#writeSum(view, at + SUM_AT);
-    this.#fletcher.sum(at + SUM_AT, RECORD_SIZE - SUM_AT);
-    return bytes.slice(at, at + RECORD_SIZE);
+  header(header: Uint8Array, into: Uint8Array = new Uint8Array(RECORD_SIZE)): Uint8Array {
+    const fletcher = this.#fletcher;
+    const { bytes, view, spare: at } = fletcher;
+    bytes.set(header, at);
+    const isEnd = view.getUint32(at, fletcher.order === 'little') === RECORDS.END.type;
+    if (isEnd) fletcher.writeAt(at + RECORDS.END.fields.checksum.at, view);
+    fletcher.sum(at, SUM_AT);
+    fletcher.writeAt(at + SUM_AT, view);
+    fletcher.sum(at + SUM_AT, RECORD_SIZE - SUM_AT);
+    into.set(bytes.subarray(at, at + RECORD_SIZE));
+    return into;
   }
 
   /** The payload after the last header, in one piece or in several. It goes out as it is. */
   payload(bytes: Uint8Array): void {
     this.#fletcher.update(bytes);
-  }
-
-  get #little(): boolean {
-    return this.#fletcher.order === 'little';
-  }
-
-  #writeSum(view: DataView, at: number): void {
-    this.#fletcher.copyTo(this.#halves, view);
-    const [low, high] = this.#little ? [0, 4] : [4, 0];
-    for (let n = 0; n < 4; n++) {
-      view.setUint32(at + n * 8 + low, this.#halves[n * 2] ?? 0, this.#little);
-      view.setUint32(at + n * 8 + high, this.#halves[n * 2 + 1] ?? 0, this.#little);
-    }
   }
 }

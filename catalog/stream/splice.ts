@@ -96,13 +96,13 @@ class Splicer {
 
   #takeRecord(record: RecordView): void {
     if (record.type === 'BEGIN') this.#checkBegin();
-    else if (this.#isKept(record)) this.#keep(this.#rewriter.header(record.header));
+    else if (this.#isKept(record)) this.#rewriter.header(record.header, this.#next(RECORD_SIZE));
   }
 
   #takePayload(piece: Uint8Array): void {
     if (!this.#found) return;
     this.#rewriter.payload(piece);
-    this.#keep(piece);
+    this.#next(piece.length).set(piece);
   }
 
   #checkBegin(): void {
@@ -142,9 +142,10 @@ class Splicer {
     }
   }
 
-  #keep(bytes: Uint8Array): void {
-    this.#made.set(bytes, this.#filled);
-    this.#filled += bytes.length;
+  /** The place of the next bytes. */
+  #next(length: number): Uint8Array {
+    this.#filled += length;
+    return this.#made.subarray(this.#filled - length, this.#filled);
   }
 
   /** Drops what is stored already, when it has proven to be the same. */
