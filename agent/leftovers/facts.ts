@@ -21,6 +21,8 @@ export interface PartialReceive {
 /** What ZFS says of this host: all of it, because what is left at one dataset may belong to another. */
 export interface HereFacts {
   readonly sources: readonly SourceFacts[];
+  /** GUIDs of the pools by their names. */
+  readonly pools: ReadonlyMap<string, Guid>;
   readonly partials: readonly PartialReceive[];
   /** The tags of the holds on a snapshot (`pool/dataset@name`), of those that may be leftovers. */
   readonly holds: ReadonlyMap<string, readonly string[]>;
@@ -30,7 +32,7 @@ export interface HereFacts {
 
 /** What the service says. */
 export interface KeptFacts {
-  /** Open backups of this host, or whose writer is on it. */
+  /** Open backups of this host or of its pools, or whose writer is on it. */
   readonly open: readonly OpenBackupRow[];
   /** Of the snapshots and bookmarks that may be leftovers, and of their datasets' others, those that are known. */
   readonly known: readonly KnownSnapshot[];

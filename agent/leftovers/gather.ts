@@ -1,15 +1,16 @@
 /** Asks ZFS and the service for what `decide.ts` judges: a bounded number of questions, and nothing is changed. */
 import { hostname } from 'node:os';
 import { ZkeepError } from '../../catalog/errors.ts';
-import type { BackupSummary } from '../../catalog/protocol/protocol.ts';
+import type { BackupSummary, OpenBackupRow } from '../../catalog/protocol/protocol.ts';
 import { decodeToken } from '../../catalog/stream/token.ts';
 import type { Guid } from '../../catalog/words.ts';
 import { isAlive } from '../backup/writer.ts';
 import type { ServiceClient } from '../service/client.ts';
 import { holdsOn, usedBy } from '../zfs/holds.ts';
-import { listHost, type SourceFacts } from '../zfs/list.ts';
+import { listHost, poolGuids, type SourceFacts } from '../zfs/list.ts';
 import { snapshotOf } from '../zfs/snapshot.ts';
 import type { HereFacts, KeptFacts, PartialReceive } from './facts.ts';
+import { datasetOf } from './open-backups.ts';
 import { isCandidate } from './points.ts';
 
 /** Most snapshots whose holds and sizes are asked: 500 go into one question. */
@@ -18,14 +19,14 @@ const MOST_SNAPSHOTS = 5_000;
 const MOST_PARTIALS = 100;
 
 /**
- * Asks ZFS: two questions about the whole host, and two for every 500 snapshots that
- * are zkeep's own or are held, at most 22 in all.
+ * Asks ZFS: three questions about the whole host, and two for every 500 snapshots that
+ * are zkeep's own or are held, at most 23 in all.
  *
  * @param onMore told how many snapshots were left out, beyond the first thousands.
  * @throws {ZkeepError} when ZFS cannot be asked.
  */
 export async function askHere(signal: AbortSignal, onMore: (count: number) => void): Promise<HereFacts> {
-  const sources = await listHost(signal);
+  const [sources, pools] = await Promise.all([listHost(signal), poolGuids([], signal)]);
   const names = sources.flatMap(({ points }) =>
     points
       .filter((point) => point.kind === 'snapshot' && isCandidate(point))
@@ -34,7 +35,7 @@ export async function askHere(signal: AbortSignal, onMore: (count: number) => vo
   if (names.length > MOST_SNAPSHOTS) onMore(names.length - MOST_SNAPSHOTS);
   const asked = names.slice(0, MOST_SNAPSHOTS);
   const [holds, used] = await Promise.all([holdsOn(asked, signal), usedBy(asked, signal)]);
-  return { sources, holds, used, partials: sources.flatMap(partialOf) };
+  return { sources, pools, holds, used, partials: sources.flatMap(partialOf) };
 }
 
 /** What a token says is read without ZFS. */
@@ -63,7 +64,7 @@ export async function askService(
 ): Promise<KeptFacts> {
   const host = hostname();
   const all = await client.openBackups({}, signal);
-  const open = all.filter(({ source, writer }) => source.host === host || writer.host === host);
+  const open = all.filter((row) => [row.source.host, row.writer.host].includes(host) || isHere(row, here));
   const writers = new Set(open.flatMap(({ writer }) => (writer.host === host ? [writer.process] : [])));
   return {
     open,
@@ -71,6 +72,11 @@ export async function askService(
     backups: await backupsOf(client, here, signal),
     living: new Set([...writers].filter(isAlive)),
   };
+}
+
+/** Of a pool that was imported on another host when the backup began. */
+function isHere(row: OpenBackupRow, here: HereFacts | null): boolean {
+  return here !== null && datasetOf(row, here, hostname()) !== undefined;
 }
 
 /** All points of the datasets that have a candidate: which base comes next depends on them all. */

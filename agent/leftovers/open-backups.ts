@@ -1,6 +1,7 @@
 /** Backups that were opened and neither committed nor abandoned. */
 import { LEASE_MILLISECONDS, type OpenBackupRow } from '../../catalog/protocol/protocol.ts';
 import type { Guid } from '../../catalog/words.ts';
+import { matchOpen } from '../backup/resume/find.ts';
 import type { HereFacts, LeftoverFacts } from './facts.ts';
 import type { Leftover } from './leftover.ts';
 
@@ -10,7 +11,7 @@ export function leftOpen({ host, now, here, kept }: LeftoverFacts): Leftover[] {
     const { backup, opened, bytes, source } = open;
     const running = isRunning(open, { host, now, living: kept?.living ?? new Set() });
     const dataset = here ? datasetOf(open, here, host) : source.dataset;
-    const ours = dataset !== undefined && source.host === host;
+    const ours = dataset !== undefined && (here !== null || source.host === host);
     return {
       kind: 'open-backup',
       dataset: dataset ?? source.dataset,
@@ -34,12 +35,18 @@ export function isRunning(
   return at.now - Date.parse(heard) < LEASE_MILLISECONDS;
 }
 
-/** The dataset of this host that has its snapshot, whatever it is called by now; `undefined`: none has. */
-function datasetOf({ source, to }: OpenBackupRow, { sources }: HereFacts, host: string): string | undefined {
-  const having = sources.filter(({ points }) => points.some((point) => isSnapshot(point, to)));
-  const named = having.find(({ dataset }) => dataset === source.dataset);
-  if (source.host !== host) return undefined;
-  return (named ?? having[0])?.dataset;
+/**
+ * The dataset of this host that has its snapshot, by the rule by which `zkeep backup` finds
+ * it: whatever it is called by now; `undefined`: none has.
+ */
+export function datasetOf(
+  row: OpenBackupRow,
+  { sources, pools }: HereFacts,
+  host: string,
+): string | undefined {
+  const [match] = matchOpen({ rows: [row], sources, trees: [], host, pools });
+  const there = match?.source?.points.some((point) => isSnapshot(point, row.to)) === true;
+  return there ? match?.source?.dataset : undefined;
 }
 
 function isSnapshot({ kind, guid }: { kind: string; guid: Guid }, to: Guid): boolean {

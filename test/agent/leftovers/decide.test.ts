@@ -12,6 +12,7 @@ const NOW = Date.UTC(2026, 10, 20, 13, 0, 0);
 const HOST = 'mds';
 const BACKUP = '0199c3a5-6f00-7000-8000-000000000000' as BackupId;
 const guid = (number: number): Guid => guidOf(BigInt(number));
+const POOL = guid(1000);
 const ZKEEP = (hour: number) => `zkeep-20261120T${String(hour).padStart(2, '0')}0000Z`;
 const MIGRATE = (hour: number) => `migrate-20261120T${String(hour).padStart(2, '0')}0000Z`;
 
@@ -39,6 +40,7 @@ function here(sources: readonly SourceFacts[], partials: readonly PartialReceive
   const held = points.filter(({ references }) => references > 0);
   return {
     sources,
+    pools: new Map([['tank', POOL]]),
     partials,
     holds: new Map(held.map((point) => [full(point), ['zkeep']])),
     used: new Map(points.map((point) => [full(point), Number(point.createtxg)])),
@@ -56,7 +58,7 @@ function open(to: number, changes: Partial<OpenBackupRow> = {}): OpenBackupRow {
   const heard = new Date(NOW - 1000).toISOString();
   return {
     ...{ backup: BACKUP, opened: '2026-11-20T12:00:00.000Z', heard, to: guid(to), from: null, set: null },
-    source: { host: HOST, dataset: 'tank/a', pool_guid: null, zfs: null },
+    source: { host: HOST, dataset: 'tank/a', pool_guid: POOL, zfs: null },
     writer: { host: HOST, process: 42 },
     segments: 3,
     bytes: 48 * 1024 ** 2,
@@ -119,6 +121,15 @@ describe('an open backup', () => {
     const left = only(leftOf({ here: here(renamed), kept: kept({ open: [open(5)] }) }));
     assert.equal(left.dataset, 'tank/new');
     assert.match(left.what, /backup of tank\/a@/);
+  });
+
+  it('of a pool that was on another host then goes on here', () => {
+    const from = { host: 'old-mds', dataset: 'tank/a', pool_guid: POOL, zfs: null };
+    const facts = kept({ open: [open(5, { source: from, writer: { host: 'old-mds', process: 1 } })] });
+    const heard = new Date(NOW - 91_000).toISOString();
+    const rows = facts.open.map((row) => ({ ...row, heard }));
+    const left = only(leftOf({ here: here(sources), kept: { ...facts, open: rows } }));
+    assert.equal(left.continues?.join(' '), 'zkeep backup tank/a');
   });
 
   it('keeps its snapshot and its base from being leftovers themselves', () => {

@@ -31,6 +31,7 @@ beforeEach(() => {
   standIns.answer('zfs', POINTS.split(' '), {
     out: `tank/a b@${OWN}\t5\t5\t50\t1\ntank/a b@daily\t4\t4\t40\t0\ntank/c#daily\t3\t3\t30\t-\n`,
   });
+  standIns.answer('zpool', ['list', '-Hp', '-o', 'name,guid'], { out: 'tank\t1000\n' });
   standIns.answer('zfs', ['holds', '-H', `tank/a b@${OWN}`], {
     out: `tank/a b@${OWN}\tzkeep\tFri Nov 20 12:00 2026\ntank/a b@${OWN}\tof\tothers\tFri Nov 20 12:00 2026\n`,
   });
@@ -44,7 +45,7 @@ const none = () => assert.fail('nothing is left out');
 
 describe('what ZFS is asked', () => {
   it('is told of the whole host, and of those that may be leftovers', async () => {
-    const { sources, holds, used, partials } = await gather.askHere(signal, none);
+    const { sources, pools, holds, used, partials } = await gather.askHere(signal, none);
     assert.deepEqual(
       sources.map(({ dataset, points }) => [dataset, points.length]),
       [
@@ -54,8 +55,9 @@ describe('what ZFS is asked', () => {
       ],
     );
     assert.deepEqual([...holds], [[`tank/a b@${OWN}`, ['zkeep', 'of\tothers']]]);
+    assert.deepEqual([...pools], [['tank', '00000000000003e8']]);
     assert.deepEqual([...used], [[`tank/a b@${OWN}`, 4096]]);
-    assert.equal(standIns.calls.length, 4);
+    assert.equal(standIns.calls.length, 5);
     assert.deepEqual(partials[1], { dataset: 'tank/c', token: null });
     assert.deepEqual(partials[0]?.token, {
       from: null,
@@ -84,7 +86,7 @@ describe('what ZFS is asked', () => {
       left = count;
     });
     assert.equal(left, 200);
-    assert.equal(standIns.calls.length, 22);
+    assert.equal(standIns.calls.length, 23);
   });
 });
 

@@ -23,7 +23,10 @@ describe('zkeep leftovers', () => {
   before(async () => {
     house = await AgentHouse.open();
   });
-  beforeEach(() => standIns.answer('zfs', undefined, { script: ZFS }));
+  beforeEach(() => {
+    standIns.answer('zfs', undefined, { script: ZFS });
+    standIns.answer('zpool', ['list', '-Hp', '-o', 'name,guid'], { out: 'tank\t1000\n' });
+  });
   after(async () => {
     standIns.end();
     await house.end();
