@@ -1,4 +1,6 @@
 /** How failures are answered: always the same JSON, never a stack, never the inside of the service. */
+
+import Database from 'better-sqlite3';
 import type { FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { HTTP_STATUS, ZkeepError } from '../../catalog/errors.ts';
 
@@ -49,7 +51,7 @@ export function rawFailure(code: string | undefined): string {
   const [failure, reason] =
     code === 'ERR_HTTP_REQUEST_TIMEOUT'
       ? [
-          new ZkeepError('usage', 'request.too-slow', 'the request did not come in whole in time'),
+          new ZkeepError('unavailable', 'request.too-slow', 'the request did not come in whole in time'),
           'Request Timeout',
         ]
       : code === 'HPE_HEADER_OVERFLOW'
@@ -71,6 +73,7 @@ export function rawFailure(code: string | undefined): string {
 
 function failureOf(thrown: FastifyError | ZkeepError, request: FastifyRequest): ZkeepError {
   if (thrown instanceof ZkeepError) return thrown;
+  if (thrown instanceof Database.SqliteError && thrown.code === 'SQLITE_FULL') return noRoom(thrown);
   if (thrown.statusCode === undefined || thrown.statusCode >= 500) return unforeseen(thrown, request);
   switch (thrown.statusCode) {
     case 413:
@@ -84,6 +87,14 @@ function failureOf(thrown: FastifyError | ZkeepError, request: FastifyRequest): 
     default:
       return new ZkeepError('usage', 'request.malformed', thrown.message, { cause: thrown });
   }
+}
+
+/** Of service.db: the index says it by itself. Agents wait for what is full. */
+function noRoom(cause: Error): ZkeepError {
+  return new ZkeepError('full', 'service.full', 'the service has no room left for its own database', {
+    advice: 'make room on the disk of its data folder; nothing that is stored is lost',
+    cause,
+  });
 }
 
 function unforeseen(thrown: Error, request: FastifyRequest): ZkeepError {

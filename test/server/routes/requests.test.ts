@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { connect } from 'node:net';
 import { after, before, describe, it } from 'node:test';
+import Database from 'better-sqlite3';
 import { Compile } from 'typebox/compile';
 import { HealthSchema, MAX_GRANTS, MAX_GUIDS } from '../../../catalog/protocol/protocol.ts';
 import { gone } from '../fixture/faulty-store.ts';
@@ -114,6 +115,17 @@ describe('a request that is malformed', () => {
     );
     assert.match(text, /^HTTP\/1\.1 431 /);
     assert.equal(JSON.parse(text.slice(text.indexOf('\r\n\r\n')))['code'], 'request.head-too-large');
+  });
+
+  it('finds a service whose own database has no room full, and not broken: agents wait for that', async () => {
+    const error = new Database.SqliteError('database or disk is full', 'SQLITE_FULL');
+    service.faults.decide = () => ({ when: 'before', error });
+    try {
+      const refusal = await service.refusal('GET', `/v1/attributes/${'0'.repeat(64)}`);
+      assert.deepEqual([refusal.status, refusal.kind, refusal.code], [507, 'full', 'service.full']);
+    } finally {
+      service.faults.heal();
+    }
   });
 
   it('because of the service itself tells nothing of its inside', async () => {

@@ -8,11 +8,13 @@ import { describe, it, type TestContext } from 'node:test';
 import { getCACertificates, setDefaultCACertificates } from 'node:tls';
 import { inspect } from 'node:util';
 import { systemClock } from '../../../../catalog/clock.ts';
+import { Patience } from '../../../../catalog/patience.ts';
 import { digestOf } from '../../../../catalog/repository/store/body.ts';
 import type { S3Location } from '../../../../catalog/repository/store/location.ts';
 import type { S3Options } from '../../../../catalog/repository/store/s3/connection.ts';
 import { S3Granter } from '../../../../catalog/repository/store/s3-grants.ts';
 import { S3Store } from '../../../../catalog/repository/store/s3-store.ts';
+import { ManualClock } from '../../../server/fixture/manual-clock.ts';
 import { failure, putText, textOf } from './conformance.ts';
 import { faultConformance } from './fault-conformance.ts';
 import { listing, type PlainOptions, type PlainServer, refusal, startPlainServer } from './plain-server.ts';
@@ -215,6 +217,44 @@ describe('a listing of the S3 store', () => {
     server.answer({ status: 200, body: '<ListBucketResult><IsTru' });
     assert.deepEqual(await keysOf(store), []);
     assert.equal(server.arrived.length, 2);
+  });
+});
+
+describe('a conditional write whose answer got lost', () => {
+  it('is success when the key holds these very bytes, although they come back spoilt once', async (t) => {
+    const { store, server } = await house(t);
+    const refused = refusal(412, 'PreconditionFailed');
+    server.objects.set('/bucket/key', Buffer.from('mine'));
+    server.answer(refused, { status: 200, headers: { 'content-length': '4' }, body: 'mjne' });
+    await putText(store, 'key', 'mine', true);
+    server.objects.set('/bucket/key', Buffer.from('else'));
+    await assert.rejects(putText(store, 'key', 'mine', true), failure('refused', 'store.exists'));
+  });
+});
+
+describe('a store that a command waits for', () => {
+  it('has the patience of the command instead of its own', async (t) => {
+    const server = await startPlainServer();
+    const clock = new ManualClock();
+    const waits: string[] = [];
+    const patience = new Patience({
+      clock,
+      limit: 600_000,
+      onWait: ({ failure: { code } }) => waits.push(code),
+    });
+    const store = new S3Store(locationOf(server), { patience, abilities: KNOWS_ALL });
+    t.after(async () => {
+      await store.close();
+      await server.stop();
+    });
+    server.objects.set('/bucket/key', Buffer.from('x'));
+    server.answer(...Array.from({ length: 20 }, () => refusal(503, 'SlowDown')));
+    assert.equal(await textOf(store, 'key'), 'x');
+    assert.equal(waits.length, 20);
+    const began = clock.now();
+    await server.stop();
+    await assert.rejects(textOf(store, 'key'), failure('unavailable', 'store.unavailable'));
+    assert.equal(clock.now() - began, 600_000);
   });
 });
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { describe, it, type TestContext } from 'node:test';
 import { ZkeepError } from '../../../../catalog/errors.ts';
+import { TIMEOUTS, timeFor } from '../../../../catalog/repository/store/deadline.ts';
 import type { Grant } from '../../../../catalog/repository/store/store.ts';
 import {
   openTransfers,
@@ -118,6 +119,45 @@ describe('a transfer by grant', () => {
     }
   });
 
+  it('tells the size of an object by its first byte, or by its length where a store knows no ranges', async (t) => {
+    const { transfers, server } = await house(t);
+    const grant = grantOf(server, { method: 'GET' });
+    const size = async () => await transfers.sizeByGrant(grant);
+    assert.equal(await size(), undefined);
+    server.objects.set('/bucket/key', LARGE);
+    assert.equal(await size(), LARGE.length);
+    assert.equal(server.arrived.at(-1)?.headers.range, 'bytes=0-0');
+    server.answer({ status: 200, headers: { 'content-length': '5' }, body: 'whole' });
+    assert.equal(await size(), 5);
+    server.answer(refusal(416, 'InvalidRange'));
+    assert.equal(await size(), 0, 'an empty object has no first byte');
+    for (const [code, known] of [
+      ['object.missing', undefined],
+      ['object.range', 0],
+    ] as const) {
+      server.answer({
+        status: 404,
+        body: JSON.stringify({ kind: 'missing', code, message: 'of the service' }),
+      });
+      assert.equal(await size(), known);
+    }
+  });
+
+  it('takes no other refusal for an object that is gone', async (t) => {
+    const { transfers, server } = await house(t);
+    const grant = grantOf(server, { method: 'GET' });
+    for (const [answer, kind, code] of [
+      [refusal(404, 'NoSuchBucket'), 'missing', 'store.no-bucket'],
+      [refusal(403, 'AccessDenied'), 'denied', 'store.denied'],
+      [refusal(403, 'RequestTimeTooSkewed'), 'unavailable', 'grant.expired'],
+      [refusal(503, 'SlowDown'), 'unavailable', 'store.unavailable'],
+      [{ status: 206, body: 'x' }, 'failed', 'store.unsupported'],
+    ] as const) {
+      server.answer(answer);
+      await assert.rejects(transfers.sizeByGrant(grant), failure(kind, code));
+    }
+  });
+
   it('gives the reason of its caller', async (t) => {
     const { transfers, server, proxy } = await house(t);
     const throughProxy = grantOf(proxy);
@@ -161,6 +201,24 @@ describe('time-outs of a transfer', () => {
     await putLarge(transfers, proxy);
     assert.ok(performance.now() - start > 2 * timeouts.stall);
     assert.ok(server.arrived[0]?.body.equals(LARGE));
+  });
+
+  it('notice an answer that never comes, or stops midway', async (t) => {
+    const { transfers, proxy, server } = await house(t, { timeouts });
+    server.objects.set('/bucket/key', LARGE.subarray(0, 600_000));
+    const grant = grantOf(proxy, { method: 'GET' });
+    for (const fault of [{ withholdAnswer: true }, { stallDown: 300_000 }, { stallDown: 0 }]) {
+      proxy.meet(fault);
+      await assert.rejects(
+        transfers.getByGrant(grant, { maxBytes: 600_000 }),
+        failure('unavailable', 'store.unavailable'),
+      );
+    }
+  });
+
+  it('give a body the time that a slow line takes for it', async () => {
+    assert.equal(timeFor(1000, 0), 1000);
+    assert.ok(timeFor(TIMEOUTS.whole, 64 * 1024 * 1024) > 45 * 60_000);
   });
 
   it('end a transfer that takes too long as a whole', async (t) => {
