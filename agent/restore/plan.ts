@@ -3,7 +3,7 @@ import { ZkeepError } from '../../catalog/errors.ts';
 import type { BackupSummary, RestorePlan } from '../../catalog/protocol/protocol.ts';
 import type { Begin } from '../../catalog/stream/state.ts';
 import type { ResumeToken } from '../../catalog/stream/token.ts';
-import type { Guid } from '../../catalog/words.ts';
+import type { BackupId, Guid } from '../../catalog/words.ts';
 import { abortReceiveCommand, receiveCommand } from '../zfs/receive.ts';
 import { snapshotOf } from '../zfs/snapshot.ts';
 import { decidePartial } from './resume/decide.ts';
@@ -53,6 +53,8 @@ export function decideRestore(question: {
   readonly takeMountpoint?: boolean;
   /** Of the first stream, for what an interrupted receive may be compared with. */
   readonly begin?: Begin | undefined;
+  /** Backups whose streams come in a package, with properties. */
+  readonly packaged?: { has(backup: BackupId): boolean };
 }): RestoreActions {
   const { plan, target: at, type, force, takeMountpoint = false, begin } = question;
   const { target } = at;
@@ -68,7 +70,9 @@ export function decideRestore(question: {
   if (plan.rollback && plan.steps.length === 0) before.push(rollbackCommand(at, plan.base));
   const steps = plan.steps.map((backup, index) => {
     const first = index === 0;
-    const how = { target, type, fresh: first && !exists, force: first && exists && force, takeMountpoint };
+    const fresh = first && !exists;
+    const packaged = question.packaged?.has(backup.backup) === true;
+    const how = { target, type, fresh, force: first && exists && force, takeMountpoint, packaged };
     const resume = first && partial?.kind === 'resume' ? partial.token : null;
     return { backup, command: receiveCommand(how), resume };
   });

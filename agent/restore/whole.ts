@@ -73,11 +73,12 @@ export function allCommands({ before, root, items }: WholeRestore): string[][] {
 
 function decideItem(looked: Looked, { here, takeMountpoint }: WholeQuestion, force: boolean): RestoreItem {
   const { plan, place, type, stored, now, unwrappable } = looked;
-  const begin = looked.manifests[0]?.stream.begin;
-  const actions = decideRestore({ plan, target: place, type, force, takeMountpoint, begin });
   const have = haveOf(place);
   const target = place.target;
   const settings = decideSettings({ plan, target, stored, have, now, here, takeMountpoint, unwrappable });
+  const begin = looked.manifests[0]?.stream.begin;
+  const packaged = settings.wraps;
+  const actions = decideRestore({ plan, target: place, type, force, takeMountpoint, begin, packaged });
   return { looked, actions, settings };
 }
 

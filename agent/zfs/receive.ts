@@ -16,17 +16,21 @@ export interface Receiving {
   readonly force: boolean;
   /** A new file system may mount, at the next mounting of all, where its name or its properties say. */
   readonly takeMountpoint?: boolean;
+  /** The stream comes in a package: what was set on a file system is gone then, also where it does not mount. */
+  readonly packaged?: boolean;
 }
 
 /**
  * The command: resumable (`-s`), never mounted (`-u`), and a new file system
  * never mounts by itself nor where the old one did. A volume has no such properties.
+ * The same command takes the rest of an interrupted stream, in a package or not
+ * (tried on OpenZFS 2.3.9: what the first try set by -o and -x stays, and may be said again).
  *
  * @example receiveCommand({ target: 't/new', type: 'filesystem', fresh: true, force: false })
  */
 export function receiveCommand(receiving: Receiving): string[] {
-  const { target, type, fresh, force, takeMountpoint = false } = receiving;
-  const kept = fresh && type === 'filesystem' && !takeMountpoint;
+  const { target, type, fresh, force, takeMountpoint = false, packaged = false } = receiving;
+  const kept = (fresh || packaged) && type === 'filesystem' && !takeMountpoint;
   const unmounted = kept ? ['-o', 'canmount=noauto', '-x', 'mountpoint'] : [];
   return ['zfs', 'receive', '-s', '-u', ...(force ? ['-F'] : []), ...unmounted, target];
 }
