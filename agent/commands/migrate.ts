@@ -1,5 +1,6 @@
 /** `zkeep migrate`: from one pool to another on this host, without a bucket in between. */
 import type { Command } from 'commander';
+import type { ParsedAttributes } from '../../catalog/attributes/attributes.ts';
 import { systemClock } from '../../catalog/clock.ts';
 import type { MigrationPlan } from '../migrate/plan.ts';
 import type { Finding } from '../restore/preflight/finding.ts';
@@ -47,7 +48,7 @@ async function migrate(dataset: string, surroundings: Surroundings<MigrateOption
   const { preflightMigration } = await import('../migrate/preflight.ts');
   const { refuseFindings } = await import('../restore/preflight/preflight.ts');
   const findings = await preflightMigration(plan, looked, signal);
-  if (options.dryRun) return await previewOutcome(plan, findings);
+  if (options.dryRun) return await previewOutcome(plan, findings, looked.parsed);
   refuseFindings(findings);
   for (const { message, advice } of findings) progress.note(`${message}; ${advice}`);
   if (plan.behind > 0) progress.note(behindInWords(plan));
@@ -59,9 +60,14 @@ async function migrate(dataset: string, surroundings: Surroundings<MigrateOption
   return migratedOutcome(plan, result, looked.parsed);
 }
 
-async function previewOutcome(plan: MigrationPlan, findings: readonly Finding[]): Promise<Outcome> {
+async function previewOutcome(
+  plan: MigrationPlan,
+  findings: readonly Finding[],
+  parsed: ParsedAttributes,
+): Promise<Outcome> {
   const { commandsOf } = await import('../migrate/plan.ts');
-  const { previewText } = await import('./outcomes/migrate.ts');
+  const { previewText, runbookAfter } = await import('./outcomes/migrate.ts');
+  const runbook = runbookAfter(plan, null, parsed);
   const { source, target, final, steps, behind, properties } = plan;
   return {
     document: {
@@ -72,8 +78,9 @@ async function previewOutcome(plan: MigrationPlan, findings: readonly Finding[])
       behind,
       commands: commandsOf(plan),
       skipped: properties.skipped,
+      runbook,
       findings,
     },
-    text: previewText(plan, findings),
+    text: previewText(plan, findings, runbook),
   };
 }

@@ -1,7 +1,8 @@
 /** What `zkeep migrate` says: what it would do, what it did, and what is not as it was. */
 import type { ParsedAttributes } from '../../../catalog/attributes/attributes.ts';
 import { ZkeepError } from '../../../catalog/errors.ts';
-import { runbookOf, runbookText } from '../../../catalog/lustre/runbook.ts';
+import { type RunbookStep, runbookOf, runbookText } from '../../../catalog/lustre/runbook.ts';
+import type { Guid } from '../../../catalog/words.ts';
 import { type MigrationPlan, passedCommands } from '../../migrate/plan.ts';
 import type { MigrationResult } from '../../migrate/run.ts';
 import { counted, durationInWords, sizeInWords } from '../../output/words.ts';
@@ -19,7 +20,11 @@ export function behindInWords({ source, behind }: Pick<MigrationPlan, 'source' |
 }
 
 /** The commands as a person would type them, each send into its receive. */
-export function previewText(plan: MigrationPlan, findings: readonly Finding[]): string {
+export function previewText(
+  plan: MigrationPlan,
+  findings: readonly Finding[],
+  runbook: readonly RunbookStep[],
+): string {
   const { source, target, steps, properties, release, behind } = plan;
   const { received, skipped, commands } = properties;
   return [
@@ -34,7 +39,17 @@ export function previewText(plan: MigrationPlan, findings: readonly Finding[]): 
     ]),
     ...commands.map(showCommand),
     ...release.map((name) => showCommand(releaseCommand(snapshotOf(source, name)))),
+    ...(runbook.length > 0 ? ['', runbookText(runbook).replace(/^/gm, '# ')] : []),
   ].join('\n');
+}
+
+/** What is to be done about a Lustre target once its last step has come: nothing before. */
+export function runbookAfter(
+  { source, target, final }: MigrationPlan,
+  guid: Guid | null,
+  parsed: ParsedAttributes,
+): RunbookStep[] {
+  return final ? runbookOf({ dataset: source, parsed }, { target, guid, here: parsed.host }) : [];
 }
 
 /** What was done, and whether all that matters agrees; the runbook where the target may now be served. */
@@ -44,9 +59,8 @@ export function migratedOutcome(
   parsed: ParsedAttributes,
 ): Outcome {
   const { source, target, final, behind } = plan;
-  const last = migrated.at(-1);
-  const guid = last?.guid ?? null;
-  const steps = final ? runbookOf({ dataset: source, parsed }, { target, guid, here: parsed.host }) : [];
+  const guid = migrated.at(-1)?.guid ?? null;
+  const steps = runbookAfter(plan, guid, parsed);
   const failures = failuresOf(plan, differences, written).map((failure) => ({ what: target, failure }));
   const next = final ? [] : [`once its service is stopped: zkeep migrate ${source} --to ${target} --final`];
   return {

@@ -207,6 +207,8 @@ describe('zkeep migrate', () => {
   });
 
   it('says at the end whether anything was written since, and what to do next', async () => {
+    const { stdout } = await house.zkeep(words('--dry-run', '--final'), { env });
+    assert.match(stdout.toString(), /^# .*tunefs\.lustre --dryrun new\/mgt/m);
     const written = ['get', '-Hp', '-o', 'value', 'written', DATASET];
     standIns.answer('zfs', written, { out: '4096\n' });
     const { error } = await house.document(words('--final'), 1, { env });

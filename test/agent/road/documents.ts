@@ -145,6 +145,7 @@ const DOCUMENTS: Readonly<Record<string, readonly TSchema[]>> = {
         steps: Type.Array(Type.Object({ kind: MigrationKind, snapshot: Type.String() }, exact)),
         commands: Type.Array(Type.Array(Type.String())),
         skipped: Type.Array(Type.Unknown()),
+        runbook: Type.Array(RunbookStepSchema),
         findings: Type.Array(Type.Unknown()),
       },
       exact,
