@@ -1,9 +1,10 @@
-/** What goes wrong beside the source: each time a clear error, nothing half-done stored, nothing left behind. */
+/** What goes wrong beside the source: each time a clear error, nothing half-done listed, and nothing lost that goes on. */
 import assert from 'node:assert/strict';
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
-import { must } from './parts/command.ts';
+import { must, shell } from './parts/command.ts';
+import { BackupDocument } from './parts/documents.ts';
 import { assertClean, assertWhole, errorOf, Lab } from './parts/lab.ts';
 import { startToTheMiddle } from './parts/midway.ts';
 import { bookmarksOf, holdsOf, makeFilesystem, snapshotsOf } from './parts/pool.ts';
@@ -59,25 +60,69 @@ test('without rights nothing is begun', async () => {
   assert.deepEqual(await stateOf('tank/fs'), NOTHING);
 });
 
-test('zfs send that dies midway is no backup', async () => {
+/** What an interrupted backup keeps, and nothing else: the snapshot that it took, held. */
+async function isKept(dataset: string): Promise<void> {
+  const { snapshots, ...rest } = await stateOf(dataset);
+  assert.equal(snapshots?.length, 1);
+  assert.deepEqual(rest, { holds: [`${snapshots?.[0]} zkeep`], bookmarks: [], stored: [] });
+  await assertWhole(lab);
+}
+
+test('zfs send that dies midway is no backup, and what is stored of it waits for the next run or its end', async () => {
   const { agent, send, goOn } = await startToTheMiddle(lab, 'tank/fs');
   process.kill(send, 'SIGKILL');
   goOn();
   const ended = await agent.ended;
   assert.equal(ended.exit, 1, ended.stderr);
-  assert.match(errorOf(ended).message, /SIGKILL/);
+  const { message, advice } = errorOf(ended);
+  assert.match(message, /SIGKILL/);
+  assert.match(String(advice), /zkeep backup tank\/fs goes on from .*--abandon/);
+  await isKept('tank/fs');
+  const abandoned = await lab.zkeep(['backup', '--abandon', 'tank/fs', '--json']);
+  assert.equal(abandoned.exit, 0, abandoned.stderr);
   assert.deepEqual(await stateOf('tank/fs'), NOTHING);
-  await assertWhole(lab);
 });
 
-test('an interrupted agent (Ctrl-C) leaves nothing', async () => {
-  const { agent, goOn } = await startToTheMiddle(lab, 'tank/fs');
+test('an agent that was interrupted (Ctrl-C) is gone on with by the next run', async () => {
+  const folder = await makeFilesystem('tank/interrupted', '-o', 'compression=off');
+  await fillText(join(folder, 'file'), LARGE);
+  const { agent, goOn } = await startToTheMiddle(lab, 'tank/interrupted');
   agent.kill('SIGINT');
   goOn();
   assert.equal((await agent.ended).exit, 130);
-  assert.deepEqual(await stateOf('tank/fs'), NOTHING);
-  await assertWhole(lab);
+  await isKept('tank/interrupted');
+  await goesOn('tank/interrupted');
 });
+
+/** The next run finishes what was interrupted behind what is stored, and then stores a snapshot of its own on it. */
+async function goesOn(dataset: string): Promise<void> {
+  const [first = ''] = await snapshotsOf(dataset);
+  const { backups } = await lab.json(BackupDocument, 'backup', dataset);
+  assert.deepEqual(
+    backups.map(({ kind, outcome, resumed }) => [kind, outcome, resumed?.how]),
+    [
+      ['full', 'stored', 'resumed'],
+      ['incremental', 'stored', undefined],
+    ],
+  );
+  assert.ok((backups[0]?.resumed?.kept ?? 0) >= 16 * 2 ** 20);
+  assert.ok((backups[0]?.resumed?.sent_again ?? 0) <= 2 * 16 * 2 ** 20);
+  const second = String(backups[1]?.snapshot);
+  assert.deepEqual(await stateOf(dataset), {
+    snapshots: [first, second],
+    holds: [`${second} zkeep`],
+    bookmarks: [first, second],
+    stored: [first, second],
+  });
+  const segments = (await lab.service.keys(`segments/${backups[0]?.backup}/`)).map((key) =>
+    join(lab.service.repository, key),
+  );
+  await shell(`cat ${segments.join(' ')} | zstd -dcq | cmp - <(zfs send -L -c ${dataset}@${first})`);
+  const target = `fresh/${dataset.split('/')[1]}`;
+  await lab.restore(dataset, '--to', target);
+  for (const name of [first, second])
+    assert.deepEqual(await treeOf(`${target}@${name}`), await treeOf(`${dataset}@${name}`));
+}
 
 test('a second agent at the same dataset is told that the first one is at it', async () => {
   const { agent, goOn } = await startToTheMiddle(lab, 'tank/fs');
@@ -91,21 +136,14 @@ test('a second agent at the same dataset is told that the first one is at it', a
   await assertWhole(lab);
 });
 
-test('an agent that was killed and is started again stores its backup, and lets go of its first snapshot', async () => {
+test('an agent that was killed is gone on with by the next run', async () => {
   const folder = await makeFilesystem('tank/killed', '-o', 'compression=off');
   await fillText(join(folder, 'file'), LARGE);
   const { agent } = await startToTheMiddle(lab, 'tank/killed');
   agent.kill('SIGKILL');
   assert.equal((await agent.ended).signal, 'SIGKILL');
-  assert.deepEqual(await lab.service.snapshots('tank/killed'), [], 'half a backup is not listed');
-  await assertWhole(lab);
-  const { snapshot } = await lab.backup('tank/killed');
-  const [first = '', ...others] = await snapshotsOf('tank/killed');
-  assert.deepEqual(others, [snapshot]);
-  const { snapshots, ...rest } = onlyThis(String(snapshot));
-  assert.deepEqual(await stateOf('tank/killed'), { snapshots: [first, ...(snapshots ?? [])], ...rest });
-  await lab.restore('tank/killed', '--to', 'fresh/killed');
-  assert.deepEqual(await treeOf(`fresh/killed@${snapshot}`), await treeOf(`tank/killed@${snapshot}`));
+  await isKept('tank/killed');
+  await goesOn('tank/killed');
 });
 
 test('a pool that cannot read its data any more is an error, and half a backup is not listed', async () => {
@@ -122,8 +160,10 @@ test('a pool that cannot read its data any more is an error, and half a backup i
   const ended = await lab.zkeep(['backup', 'frail/fs', '--json']);
   assert.equal(ended.exit, 1, `${ended.stdout} ${ended.stderr}`);
   assert.match(errorOf(ended).message, /Input\/output error|I\/O/);
-  assert.deepEqual(await stateOf('frail/fs'), NOTHING);
-  await assertWhole(lab);
+  await isKept('frail/fs');
+  const again = await lab.zkeep(['backup', 'frail/fs', '--json']);
+  assert.notEqual(again.exit, 0);
+  assert.deepEqual(await lab.service.snapshots('frail/fs'), []);
 });
 
 test('a pool that was exported or destroyed is missing', async () => {

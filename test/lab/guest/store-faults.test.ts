@@ -4,6 +4,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { childOf, eventually, must } from './parts/command.ts';
+import { BackupDocument } from './parts/documents.ts';
 import { assertClean, assertWhole, errorOf, Lab } from './parts/lab.ts';
 import { startToTheMiddle } from './parts/midway.ts';
 import { holdsOf, makeFilesystem, property, snapshotsOf } from './parts/pool.ts';
@@ -28,13 +29,22 @@ before(async () => {
   await fillRandom(join(await makeFilesystem('tank/random'), 'file'), 48);
 });
 
-test('a store that is full says so, and nothing is left of the backup', async () => {
-  const ended = await lab.zkeep(['backup', 'tank/random', '--json']);
+test('a store that is full is waited for so long, and said to be; with room in it the next run goes on', async () => {
+  const ended = await lab.zkeep(['backup', 'tank/random', '--patience', '3s', '--json']);
   assert.deepEqual([ended.exit, errorOf(ended).kind], [9, 'full'], ended.stderr);
   assert.deepEqual(await lab.service.snapshots('tank/random'), []);
-  assert.deepEqual([await snapshotsOf('tank/random'), await holdsOf('tank/random')], [[], []]);
+  const [kept, ...more] = await snapshotsOf('tank/random');
+  assert.deepEqual([await holdsOf('tank/random'), more], [[`${kept} zkeep`], []]);
   await assertWhole(lab);
   await must('mount', '-o', 'remount,size=900m', DISK);
+  const { backups } = await lab.json(BackupDocument, 'backup', 'tank/random');
+  assert.deepEqual(
+    backups.map(({ snapshot, resumed }) => [snapshot === kept, resumed?.how]),
+    [
+      [true, 'resumed'],
+      [false, undefined],
+    ],
+  );
 });
 
 test('a service that is stopped and later killed midway, and started again each time, gets the whole backup', async () => {

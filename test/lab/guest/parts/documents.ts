@@ -49,7 +49,20 @@ const outcome = {
 
 export const BackupDocument = documentOf('backup', {
   set: Nullable(SetIdSchema),
-  backups: Type.Array(Type.Object({ ...outcome, reason: Nullable(Type.String()) })),
+  backups: Type.Array(
+    Type.Object({
+      ...outcome,
+      reason: Nullable(Type.String()),
+      resumed: Nullable(
+        Type.Object({
+          how: Type.Union([Type.Literal('resumed'), Type.Literal('again'), Type.Literal('committed')]),
+          reason: Type.String(),
+          kept: BytesSchema,
+          sent_again: BytesSchema,
+        }),
+      ),
+    }),
+  ),
 });
 export const ImportDocument = documentOf('import', { backups: Type.Array(Type.Object(outcome)) });
 const Told = Nullable(Type.Object({ value: Type.String(), source: Type.String() }));
