@@ -325,11 +325,11 @@ export class Soak {
     state.token = this.#house.service.token;
     for (const kind of KINDS as readonly Kind[]) {
       if (!kind.base || !state.kinds.includes(kind.name)) continue;
-      const { exit, stderr } = await this.#house.zkeep(
+      const { exit, stdout, stderr } = await this.#house.zkeep(
         ['import', '--dataset', sourceOf(kind)],
         baseFile(this.#options.folder, kind),
       );
-      if (exit !== 0) throw new Error(`the base of ${kind.name} was not stored: ${stderr}`);
+      if (exit !== 0) throw new Error(`the base of ${kind.name} was not stored: ${stdout} ${stderr}`);
     }
     await this.#house.calm();
   }
