@@ -17,10 +17,14 @@ export function leftoversDocument(
   { leftovers, unjudged }: Leftovers,
   unasked: readonly Unasked[],
 ): Readonly<Record<string, unknown>> {
-  const documents = leftovers.map(({ since, ...rest }) => {
-    return { ...rest, since: since === null ? null : new Date(since * 1000).toISOString() };
-  });
+  const documents = leftovers.map(({ since, ...rest }) => ({ ...rest, since: momentOf(since) }));
   return { host, leftovers: documents, unjudged, unasked };
+}
+
+/** A clock may have been set to where no calendar reaches. */
+function momentOf(seconds: number | null): string | null {
+  const date = new Date((seconds ?? Number.NaN) * 1000);
+  return Number.isNaN(date.getTime()) ? null : date.toISOString();
 }
 
 /** A paragraph for each, and below them what could not be told. */

@@ -199,6 +199,14 @@ describe('zkeep migrate', () => {
     );
   });
 
+  it('lets go of a snapshot of the history that did not arrive, and never destroys it', async () => {
+    const script = ZFS.replace('cat >"$here/received"', 'echo "out of space" >&2; exit 1');
+    standIns.answer('zfs', undefined, { script });
+    assert.equal((await house.document(words('--snapshots'), 9, { env })).error.code, 'zfs.full');
+    assert.deepEqual(changed().slice(-1), [`zfs release zkeep-migrate ${DATASET}@s1`]);
+    assert.ok(!changed().some((call) => call.startsWith('zfs destroy')));
+  });
+
   it('tells how many snapshots do not move', async () => {
     const { behind } = await house.document(words('--dry-run'), 0, { env });
     assert.equal(behind, 1);
