@@ -55,9 +55,10 @@ export class Interrupted extends ZkeepError {
   ) {
     const known = thrown instanceof ZkeepError ? thrown : undefined;
     const message = thrown instanceof Error ? thrown.message : String(thrown);
-    const goesOn = `${again} goes on from ${sizeInWords(bytes)}; ${end} ends it`;
+    const where = bytes === 0 ? '' : ` from ${sizeInWords(bytes)}`;
+    const next = `${again} goes on${where}; ${end} ends it`;
     super(known?.kind ?? 'failed', known?.code ?? 'agent.unforeseen', message, {
-      advice: known?.advice === undefined ? goesOn : `${known.advice}; then ${goesOn}`,
+      advice: known?.advice === undefined ? next : `${known.advice}; then ${next}`,
       facts: { ...known?.facts, backup, resumes_at: bytes },
       cause: thrown,
     });

@@ -120,7 +120,7 @@ class Finishing {
       to: row.to,
     };
     const failure: unknown = signal.aborted ? signal.reason : thrown;
-    const reason = 'it was interrupted';
+    const reason = hasCode(thrown, 'backup.busy') ? 'another run is at it' : 'it was interrupted';
     return { ...failedResult(labels, failure), reason, set: row.set, resumed: null };
   }
 

@@ -8,6 +8,7 @@ import { buffer } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { pino } from 'pino';
+import type { OpenBackupRow } from '../../../catalog/protocol/protocol.ts';
 import { openRepository } from '../../../catalog/repository/repository.ts';
 import { DirectoryStore } from '../../../catalog/repository/store/directory-store.ts';
 import { verifyRepository } from '../../../catalog/repository/verify.ts';
@@ -104,6 +105,8 @@ export class AgentHouse {
         ZKEEP_SERVICE: this.url,
         ZKEEP_TOKEN: this.#token,
         ZKEEP_STATE: join(this.folder, 'state'),
+        // What does not come back ends a test in time.
+        ZKEEP_PATIENCE: '1m',
         NODE_COMPILE_CACHE: join(tmpdir(), 'zkeep-tests-compiled'),
         ...env,
       },
@@ -142,9 +145,28 @@ export class AgentHouse {
   }
 
   async openBackups(): Promise<number> {
+    return (await this.#open()).length;
+  }
+
+  /** Takes the backup that is open away from its writer, as another process of its host would that saw it dead. */
+  async takeOver(): Promise<void> {
+    const [open] = await this.#open();
+    assert.ok(open, 'a backup is open');
+    const { writer, backup } = open;
+    const body = { writer: { ...writer, process: 1 }, takeover: writer };
+    const headers = { authorization: `Bearer ${this.#token}`, 'content-type': 'application/json' };
+    const answer = await fetch(`${this.url}/v1/backups/${backup}/resume`, {
+      method: 'POST',
+      headers,
+      body: JSON.stringify(body),
+    });
+    assert.equal(answer.status, 200, await answer.text());
+  }
+
+  async #open(): Promise<OpenBackupRow[]> {
     const headers = { authorization: `Bearer ${this.#token}` };
     const answer = await this.service.app.inject({ url: '/v1/backups/open', headers });
-    return (JSON.parse(answer.body) as { open: unknown[] }).open.length;
+    return (JSON.parse(answer.body) as { open: OpenBackupRow[] }).open;
   }
 
   /** Passes when the repository is whole to the last byte and nothing is left half; gives the number of backups. */

@@ -89,6 +89,9 @@ const LeftoverSchema = Type.Object(
 );
 const UnaskedSchema = Type.Object({ who: Type.String(), code: Type.String(), message: Type.String() }, exact);
 
+/** Where the receiver stands. */
+const point = { object: Type.String(), offset: Type.String() };
+
 const DOCUMENTS: Readonly<Record<string, readonly TSchema[]>> = {
   import: [
     Type.Object({ ...head, backups: Type.Array(StoredSchema), error: Type.Optional(ErrorSchema) }, exact),
@@ -102,6 +105,7 @@ const DOCUMENTS: Readonly<Record<string, readonly TSchema[]>> = {
         to: GuidSchema,
         bytes: BytesSchema,
         output: Type.String(),
+        resumes: Type.Optional(Type.Object({ ...point, kept: BytesSchema }, exact)),
       },
       exact,
     ),
@@ -222,6 +226,10 @@ export interface Document {
   readonly commands: readonly (readonly string[])[];
   readonly guid: string;
   readonly proof: Static<typeof ProofSchema>;
+  readonly received: readonly {
+    readonly resumed: { readonly kept: number; readonly again: number } | null;
+  }[];
+  readonly resumes: { readonly object: string; readonly offset: string } | null;
   readonly skipped: readonly Static<typeof SkippedSchema>[];
   readonly pool: Static<typeof PoolSchema> | null;
   readonly segments: number;

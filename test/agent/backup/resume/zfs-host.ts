@@ -1,0 +1,234 @@
+/**
+ * A host with one pool and made streams of any size: stand-ins for `zfs` and `zpool` that keep
+ * snapshots, bookmarks and holds in files, go on from resume tokens, and fail when told to.
+ */
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { delimiter, join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { guidOf } from '../../../../catalog/words.ts';
+import { makeStream } from '../../../made-stream.ts';
+
+const SEND = fileURLToPath(new URL('zfs-send.ts', import.meta.url));
+
+const ZFS = `#!/bin/sh
+here=$(dirname "$0"); printf 'zfs %s\\n' "$*" >>"$here/calls"
+for last; do :; done
+case "$1" in
+version) cat "$here/version";;
+get) printf '%s\\ttype\\tfilesystem\\t-\\t-\\n' "$last";;
+list) case "$*" in
+  *filesystem,volume*)
+    for w; do case "$w" in */*)
+      case "$*" in *' -r '*) p="^$w[/	]";; *) p="^$w	";; esac
+      grep "$p" "$here/datasets" || { echo "cannot open '$w': dataset does not exist" >&2; exit 1; };;
+    esac; done;;
+  *)
+    for w; do case "$w" in
+      *@*) grep "^$w	" "$here/points";;
+      */*) case "$*" in *' -r '*) p="^$w[/@#]";; *) p="^$w[@#]";; esac; grep "$p" "$here/points";;
+    esac; done; true;;
+  esac;;
+snapshot)
+  shift; txg=$(($(cat "$here/txg") + 1)); echo $txg >"$here/txg"
+  if [ "$1" = -r ]; then
+    shift; all=
+    for w; do all="$all $(grep "^\${w%@*}[/	]" "$here/datasets" | cut -f1 | sed "s|\\$|@\${w#*@}|")"; done
+    set -- $all
+  fi
+  for w; do
+    id=$(grep "^\${w%@*}	" "$here/ids" | cut -f2); n=$(($(cat "$here/count-$id" 2>/dev/null || echo 0) + 1))
+    echo $n >"$here/count-$id"
+    printf '%s\\t%s\\t%s\\t1795161023\\t0\\n' "$w" $((id*100+n)) $txg >>"$here/points"
+  done;;
+hold) shift 2; for w; do
+    if grep -q "^$w	.*	1$" "$here/points"; then echo "cannot hold '$w': tag already exists on this dataset" >&2; exit 1; fi
+    sed -i "s|^\\($w	.*	\\)0$|\\11|" "$here/points"
+  done;;
+release) grep -q "^$3	.*	1$" "$here/points" || { echo "cannot release '$3': no such tag on this dataset" >&2; exit 1; }
+  sed -i "s|^\\($3	.*	\\)1$|\\10|" "$here/points";;
+bookmark) grep "^$2	" "$here/points" | cut -f2-4 | sed "s|.*|$3	&	-|" >>"$here/points";;
+destroy) if grep -q "^$2	.*	1$" "$here/points"; then echo "cannot destroy '$2': it's being held" >&2; exit 1; fi
+  grep -v "^$2	" "$here/points" >"$here/points.new"; mv "$here/points.new" "$here/points";;
+send) exec NODE SEND "$here" "$@";;
+*) echo "what is $*" >&2; exit 2;;
+esac
+`;
+const ZPOOL = `#!/bin/sh
+case "$*" in
+'list -Hp -o name,guid'*) shift 4; for p; do printf '%s\\t77\\n' "$p"; done;;
+'list -H -o health'*) echo ONLINE;;
+'get -Hp -o all all'*) for last; do :; done; printf '%s\\tsize\\t1\\t-\\t-\\n' "$last";;
+*) echo "what is $*" >&2; exit 2;;
+esac
+`;
+
+/** What the next `zfs send` meets: a file of that name, and what is in it. */
+export type SendFault =
+  /** It stops after so many bytes, until that is mended. */
+  | 'waits-at'
+  /** It is killed after so many bytes. */
+  | 'dies-at'
+  /** With `-t` it only says these words. */
+  | 'refuses-tokens'
+  /** With `-t` a byte of the block at the point is another. */
+  | 'differs';
+
+const BLOCK = 131_072;
+
+/** Each dataset has an id, 1 to 9; its snapshots have the GUIDs `id * 100 + 1`, `+ 2`, and so on. */
+export class ZfsHost {
+  readonly folder = mkdtempSync(join(tmpdir(), 'zkeep-zfs-'));
+
+  /** @param datasets with their ids. */
+  constructor(datasets: Readonly<Record<string, number>>) {
+    const zfs = ZFS.replace('NODE', `'${process.execPath}'`).replace('SEND', `'${SEND}'`);
+    this.#program('zfs', zfs);
+    this.#program('zpool', ZPOOL);
+    this.version = 'zfs-2.3.9-1';
+    this.#write('points', '');
+    this.#write('txg', '1000\n');
+    const names = Object.keys(datasets);
+    this.#write('datasets', names.map((name) => `${name}\tfilesystem\toff\t-\n`).join(''));
+    this.#write('ids', names.map((name) => `${name}\t${datasets[name]}\n`).join(''));
+  }
+
+  get env(): Record<string, string> {
+    return { PATH: `${this.folder}${delimiter}/usr/bin${delimiter}/bin` };
+  }
+
+  set version(text: string) {
+    this.#write('version', `${text}\n${text.replace('zfs-', 'zfs-kmod-')}\n`);
+  }
+
+  /**
+   * Makes the stream that a snapshot is sent as: full, or from the one before it.
+   *
+   * @param megabytes incompressible data in it; the same for the same seed.
+   */
+  makeStream(
+    dataset: string,
+    guid: number,
+    kind: 'full' | 'incremental',
+    megabytes: number,
+    seed = guid,
+  ): Buffer {
+    const stream = Buffer.concat([
+      ...makeStream({
+        toGuid: BigInt(guid),
+        fromGuid: kind === 'full' ? 0n : BigInt(guid - 1),
+        toName: `${dataset}@made`,
+        features: 0x480004n, // SA_SPILL, LARGE_BLOCKS, COMPRESSED
+        blocks: noise(seed, Math.ceil((megabytes * 1024 * 1024) / BLOCK)),
+      }),
+    ]);
+    writeFileSync(join(this.folder, `stream-${guid}${kind === 'full' ? '' : '-i'}`), stream);
+    return stream;
+  }
+
+  fault(fault: SendFault, words: string | number = ''): void {
+    this.#write(fault, String(words));
+  }
+
+  mend(fault: SendFault): void {
+    rmSync(join(this.folder, fault), { force: true });
+  }
+
+  /** Waits until `zfs send` waits. */
+  async untilWaiting(): Promise<void> {
+    await until('zfs send to wait', () => existsSync(join(this.folder, 'waiting')));
+    rmSync(join(this.folder, 'waiting'));
+  }
+
+  rename(from: string, to: string): void {
+    for (const file of ['datasets', 'ids', 'points']) {
+      this.#write(file, this.#read(file).replaceAll(new RegExp(`^${from}(?=[\\t@#])`, 'gm'), to));
+    }
+  }
+
+  /** Takes snapshots and bookmarks away, whoever holds them, by a part of their names. */
+  lose(part: string): void {
+    const lines = this.#read('points').split('\n');
+    this.#write('points', lines.filter((line) => !line.includes(part)).join('\n'));
+  }
+
+  /** The snapshots and bookmarks that are there, those that are held with a `+`, without the time in their names. */
+  get points(): string[] {
+    const lines = this.#read('points').split('\n').slice(0, -1);
+    return lines.map((line) => {
+      const [name = '', , , , references] = line.split('\t');
+      return `${name.replace(/zkeep-\w+/, 'X')}${references === '1' ? '+' : ''}`;
+    });
+  }
+
+  /** The commands that send, in their order, without the tokens. */
+  get sends(): string[] {
+    const calls = this.#read('calls').split('\n');
+    return calls
+      .filter((call) => call.startsWith('zfs send') && !call.includes(' -n '))
+      .map((call) => call.replace(/zkeep-\w+/g, 'X').replace(/-t \S+/, '-t'));
+  }
+
+  forgetCalls(): void {
+    rmSync(join(this.folder, 'calls'), { force: true });
+  }
+
+  /** A bookmark or snapshot that was there before the test. */
+  add(name: string, guid: number): void {
+    appendFileSync(join(this.folder, 'points'), `${name}\t${guid}\t${guid}\t1795161023\t0\n`);
+  }
+
+  end(): void {
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  #program(name: string, text: string): void {
+    this.#write(name, text);
+    chmodSync(join(this.folder, name), 0o755);
+  }
+
+  #write(name: string, text: string): void {
+    writeFileSync(join(this.folder, name), text);
+  }
+
+  #read(name: string): string {
+    const file = join(this.folder, name);
+    return existsSync(file) ? readFileSync(file, 'utf8') : '';
+  }
+}
+
+/** Waits, in steps, until something is so. */
+export async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
+  for (let left = 3000; left > 0; left--) {
+    if (await isSo()) return;
+    await sleep(20);
+  }
+  throw new Error(`waited for ${what} in vain`);
+}
+
+/** The same blocks for the same seed, which nothing compresses. */
+function* noise(seed: number, count: number): Generator<Uint8Array> {
+  const words = new Uint32Array(BLOCK / 4);
+  let state = (seed * 2_654_435_761) >>> 0 || 1;
+  for (let block = 0; block < count; block++) {
+    for (let at = 0; at < words.length; at++) {
+      state ^= state << 13;
+      state ^= state >>> 17;
+      state ^= state << 5;
+      words[at] = state;
+    }
+    yield Buffer.from(words.buffer.slice(0));
+  }
+}
+
+/** @example guidText(101) // '0000000000000065' */
+export const guidText = (guid: number): string => guidOf(BigInt(guid));
