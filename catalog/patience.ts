@@ -44,9 +44,12 @@ export interface KeepOptions {
 export const DEFAULT_PATIENCE = 15 * 60_000;
 
 /** Between two tries of one request; how long it is tried, the patience says. */
-const PAUSES: Pick<RetryPolicy, 'firstPause' | 'longestPause'> = { firstPause: 200, longestPause: 30_000 };
+type Pauses = Pick<RetryPolicy, 'firstPause' | 'longestPause'>;
+const PAUSES: Pauses = { firstPause: 200, longestPause: 30_000 };
+/** Every try at a store without room sends a segment in vain, and nobody makes room in seconds. */
+const FULL_PAUSES: Pauses = { firstPause: 200, longestPause: 60_000 };
 /** Before anybody answered: an address that was wrong all along should cost seconds. */
-const FIRST_PAUSES = { firstPause: 200, longestPause: 2_000 };
+const FIRST_PAUSES: Pauses = { firstPause: 200, longestPause: 2_000 };
 const FIRST_LIMIT = 5_000;
 
 /** The patience of one command. */
@@ -117,7 +120,8 @@ export class Patience {
       throw failure;
     }
     this.#onWait?.({ party: blamed, failure, since, until });
-    const pause = pauseAfter(attempt, this.#heard ? PAUSES : FIRST_PAUSES, this.#clock);
+    const pauses = failure.kind === 'full' ? FULL_PAUSES : PAUSES;
+    const pause = pauseAfter(attempt, this.#heard ? pauses : FIRST_PAUSES, this.#clock);
     // The last try is at the end of the time, and not some chance before.
     await this.#clock.sleep(Math.min(pause, until - now), signal);
   }
