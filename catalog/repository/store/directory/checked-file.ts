@@ -79,7 +79,7 @@ export async function hasContent(path: string, content: Content): Promise<boolea
 
 /**
  * Writes the pieces, a mebibyte at a time: sockets give 64 KiB, and a write for
- * each costs more than hashing it.
+ * each costs more than hashing it. While one is written, it is hashed.
  */
 async function copy(
   file: FileHandle,
@@ -89,36 +89,70 @@ async function copy(
   signal: AbortSignal | undefined,
 ): Promise<{ size: number; sha256: string }> {
   const sum = createHash('sha256');
-  let [filling, spare] = [batch(limit), batch(limit)];
-  let [size, filled] = [0, 0];
-  let writing = Promise.resolve();
-  const flush = async () => {
+  let [written, writing] = [0, Promise.resolve()];
+  const write = async (bytes: Uint8Array) => {
     await writing;
-    const full = filling.subarray(0, filled);
-    writing = writeAt(file, full, size - filled);
+    writing = writeAt(file, bytes, written);
     writing.catch(() => undefined); // it is thrown where it is awaited
-    sum.update(full);
-    [filling, spare] = [spare, filling];
-    filled = 0;
+    sum.update(bytes);
+    written += bytes.byteLength;
   };
+  const batches = new Batches(limit);
+  let size = 0;
   for await (const piece of guarded(pieces, signal)) {
-    if (size + piece.byteLength > limit) throw bodyMismatch(what, { size: limit, got: 'more' });
+    size += piece.byteLength;
+    if (size > limit) throw bodyMismatch(what, { size: limit, got: 'more' });
+    let lent = false;
     for (let at = 0; at < piece.byteLength; ) {
-      const part = piece.subarray(at, at + filling.byteLength - filled);
-      filling.set(part, filled);
-      filled += part.byteLength;
-      size += part.byteLength;
+      const part = piece.subarray(at, at + batches.room);
       at += part.byteLength;
-      if (filled === filling.byteLength) await flush();
+      const full = batches.add(part);
+      if (full) await write(full);
+      lent ||= full === part;
     }
+    if (lent) await writing; // from where the piece lies, which its source may use again
   }
-  await flush();
+  await write(batches.rest);
   await writing;
   return { size, sha256: sum.digest('hex') };
 }
 
-function batch(limit: number): Buffer {
-  return Buffer.allocUnsafeSlow(Math.max(1, Math.min(BATCH, limit)));
+/** Gathers parts into batches; a part that is a whole batch by itself is not copied. Two take turns. */
+class Batches {
+  readonly #size: number;
+  #filling: Buffer | undefined;
+  #spare: Buffer | undefined;
+  #filled = 0;
+
+  /** @param limit bytes in all, at most. */
+  constructor(limit: number) {
+    this.#size = Math.max(1, Math.min(BATCH, limit));
+  }
+
+  /** Bytes that are wanted to make the batch full. */
+  get room(): number {
+    return this.#size - this.#filled;
+  }
+
+  /** The bytes that make no full batch. */
+  get rest(): Uint8Array {
+    return this.#filling?.subarray(0, this.#filled) ?? new Uint8Array();
+  }
+
+  /**
+   * @param part at most {@link room} bytes.
+   * @returns a batch that is full now; good until the next but one is.
+   */
+  add(part: Uint8Array): Uint8Array | undefined {
+    if (part.byteLength === this.#size) return part;
+    this.#filling ??= Buffer.allocUnsafeSlow(this.#size);
+    this.#filling.set(part, this.#filled);
+    this.#filled += part.byteLength;
+    if (this.#filled < this.#size) return undefined;
+    const full = this.#filling;
+    [this.#filling, this.#spare, this.#filled] = [this.#spare, full, 0];
+    return full;
+  }
 }
 
 /** The pieces, until the signal aborts, even where the source is silent. */

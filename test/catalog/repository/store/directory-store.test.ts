@@ -18,6 +18,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { promisify } from 'node:util';
+import fc from 'fast-check';
 import { systemClock } from '../../../../catalog/clock.ts';
 import { ZkeepError } from '../../../../catalog/errors.ts';
 import { digestOf } from '../../../../catalog/repository/store/body.ts';
@@ -35,6 +36,7 @@ storeConformance(
   { abilities: { conditionalPut: true, checksOnPut: true }, grants: false },
 );
 
+const MIB = 1024 * 1024;
 const DAY = 24 * 60 * 60 * 1000;
 
 describe('the directory store', () => {
@@ -150,6 +152,20 @@ describe('a put of a stream', () => {
       ifAbsent: true,
     });
     assert.ok((await store.get('s', { maxBytes: whole.length })).equals(whole));
+  });
+
+  it('is through with a piece before it asks for the next, whatever their sizes', async (t) => {
+    const { store } = await emptyStore(t);
+    const lengths = fc.array(fc.constantFrom(0, 1, MIB - 1, MIB, MIB + 1, 2 * MIB + 7), { maxLength: 6 });
+    await fc.assert(
+      fc.asyncProperty(lengths, async (sizes) => {
+        const pieces = sizes.map((size) => randomBytes(size));
+        const whole = Buffer.concat(pieces);
+        await store.putStream('s', throughOneBuffer(pieces), { size: whole.length, sha256: digestOf(whole) });
+        assert.ok((await store.get('s', { maxBytes: whole.length })).equals(whole));
+      }),
+      { numRuns: 20 },
+    );
   });
 
   it('takes what is larger than the memory it uses', async (t) => {
@@ -295,6 +311,12 @@ async function* slowly(pieces: readonly Buffer[]): AsyncGenerator<Buffer> {
     await new Promise(setImmediate);
     yield piece;
   }
+}
+
+/** As a source that uses its memory again for each piece. */
+async function* throughOneBuffer(pieces: readonly Buffer[]): AsyncGenerator<Buffer> {
+  const buffer = Buffer.alloc(Math.max(0, ...pieces.map(({ length }) => length)));
+  for (const piece of pieces) yield buffer.subarray(0, piece.copy(buffer));
 }
 
 async function* many(times: number, piece: Buffer): AsyncGenerator<Buffer> {
