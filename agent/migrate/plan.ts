@@ -21,8 +21,10 @@ export interface MigrationStep {
   readonly kind: 'full' | 'incremental' | 'rest';
   /** The snapshot that it leads to, the part after `@`. */
   readonly snapshot: string;
-  /** `null`: it is to be taken. */
+  /** `null`: it is taken by this run. */
   readonly guid: Guid | null;
+  /** Whether the new snapshot is taken before this step: first of all, so that what comes after it is newer. */
+  readonly takes: boolean;
   readonly before: readonly (readonly string[])[];
   readonly send: readonly string[];
   readonly receive: readonly string[];
@@ -109,7 +111,11 @@ export function passedCommands(source: string, { passed }: MigrationStep): strin
   return passed.map((name) => releaseCommand(snapshotOf(source, name), MIGRATION_TAG));
 }
 
-/** The history, then the new snapshot. What is passed on is held until the next one has come. */
+/**
+ * The history, then the new snapshot. That is taken before all: who takes snapshots while the
+ * history moves, which may be for hours, takes newer ones, and the next run moves them.
+ * What is passed on is held until the next one has come.
+ */
 function stepsOf(question: {
   readonly source: SourceFacts;
   readonly target: string;
@@ -121,20 +127,25 @@ function stepsOf(question: {
 }): MigrationStep[] {
   const { source, target, moved, name } = question;
   const holds = new Set(question.held);
+  const fresh = snapshotOf(source.dataset, name);
+  const taking = [snapshotCommand([fresh], false), holdCommand(fresh)];
   const steps: MigrationStep[] = [];
   let { base } = question;
-  for (const point of moved) {
+  for (const [at, point] of moved.entries()) {
     const snapshot = snapshotOf(source.dataset, point.name);
-    const before = holds.has(point.name) ? [] : [holdCommand(snapshot, MIGRATION_TAG)];
+    const before = [
+      ...(at === 0 ? taking : []),
+      ...(holds.has(point.name) ? [] : [holdCommand(snapshot, MIGRATION_TAG)]),
+    ];
     const passed = base && holds.delete(base.name) ? [base.name] : [];
-    steps.push({ ...stepFrom(source, target, point.name, base), guid: point.guid, before, passed });
+    const { guid } = point;
+    steps.push({ ...stepFrom(source, target, point.name, base), guid, takes: at === 0, before, passed });
     holds.add(point.name);
     base = point;
   }
-  const snapshot = snapshotOf(source.dataset, name);
-  const before = [snapshotCommand([snapshot], false), holdCommand(snapshot)];
-  steps.push({ ...stepFrom(source, target, name, base), guid: null, before, passed: [...holds] });
-  return steps;
+  const takes = moved.length === 0;
+  const last = { guid: null, takes, before: takes ? taking : [], passed: [...holds] };
+  return [...steps, { ...stepFrom(source, target, name, base), ...last }];
 }
 
 function stepFrom(source: SourceFacts, target: string, name: string, base: PointFacts | null) {
@@ -161,6 +172,7 @@ function restOf(
     kind: 'rest',
     snapshot: point.name,
     guid: point.guid,
+    takes: false,
     before: [],
     send: sendRestCommand(token),
     // What a new dataset must not do by itself was said when its receive began.

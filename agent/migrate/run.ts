@@ -13,7 +13,15 @@ import { writtenTo } from '../zfs/pools/pools.ts';
 import { receiveStream } from '../zfs/receive.ts';
 import { run } from '../zfs/run.ts';
 import { sendStream } from '../zfs/send.ts';
-import { destroyCommand, hold, MIGRATION_TAG, release, snapshotOf } from '../zfs/snapshot.ts';
+import {
+  destroyCommand,
+  hold,
+  holdCommand,
+  MIGRATION_TAG,
+  release,
+  snapshotCommand,
+  snapshotOf,
+} from '../zfs/snapshot.ts';
 import type { MigrationPlan, MigrationStep } from './plan.ts';
 import { checkedRest } from './rest.ts';
 import { checkedStream } from './stream.ts';
@@ -52,7 +60,11 @@ export interface MigrationResult {
 export async function runMigration(plan: MigrationPlan, tools: MigrationTools): Promise<MigrationResult> {
   const { source, release: held, final } = plan;
   const migrated: Migrated[] = [];
-  for (const step of plan.steps) migrated.push(await migrate(step, plan, tools));
+  let taken: Guid | null = null;
+  for (const step of plan.steps) {
+    if (step.takes) taken = await take(plan, tools);
+    migrated.push(await migrate(step, step.guid ?? taken, plan, tools));
+  }
   const refused = await applySettings(plan.properties.settings, tools.signal);
   for (const { property, message } of refused) tools.progress.note(`${property} is not set: ${message}`);
   const differences = await differencesAt(plan, refused, tools);
@@ -60,12 +72,16 @@ export async function runMigration(plan: MigrationPlan, tools: MigrationTools): 
   return { migrated, differences, written: final ? await writtenSince(source, tools.signal) : null };
 }
 
-async function migrate(step: MigrationStep, plan: MigrationPlan, tools: MigrationTools): Promise<Migrated> {
+async function migrate(
+  step: MigrationStep,
+  guid: Guid | null,
+  plan: MigrationPlan,
+  tools: MigrationTools,
+): Promise<Migrated> {
   const { target } = plan;
   const { progress, signal } = tools;
   const started = systemClock.now();
-  const guid = step.guid ?? (await take(step, plan, tools));
-  if (isHistory(step)) await hold([snapshotOf(plan.source, step.snapshot)], signal, MIGRATION_TAG);
+  if (guid === null) throw new Error(`@${step.snapshot} was not taken`);
   progress.begin(`${target} @${step.snapshot}`);
   let bytes = 0;
   const onTaken = (taken: number) => {
@@ -73,6 +89,7 @@ async function migrate(step: MigrationStep, plan: MigrationPlan, tools: Migratio
     progress.tell({ bytes });
   };
   try {
+    if (isHistory(step)) await hold([snapshotOf(plan.source, step.snapshot)], signal, MIGRATION_TAG);
     await receiveStream(step.receive, streamOf(step, guid, plan, signal), { signal, onTaken });
     await prove(target, guid, signal);
     for (const name of step.passed) await release(snapshotOf(plan.source, name), signal, MIGRATION_TAG);
@@ -90,11 +107,11 @@ function isHistory({ guid, kind }: MigrationStep): boolean {
 }
 
 /** Takes and holds the snapshot; half done, it is taken back. */
-async function take(step: MigrationStep, plan: MigrationPlan, tools: MigrationTools): Promise<Guid> {
-  const snapshot = snapshotOf(plan.source, step.snapshot);
+async function take({ source, steps }: MigrationPlan, tools: MigrationTools): Promise<Guid> {
+  const snapshot = snapshotOf(source, steps.at(-1)?.snapshot ?? '');
   try {
     // Not interrupted: half done, nobody would know whether the snapshot is there.
-    for (const command of step.before) await run(command);
+    for (const command of [snapshotCommand([snapshot], false), holdCommand(snapshot)]) await run(command);
     const [facts] = await listSnapshots([snapshot], tools.signal);
     if (facts) return facts.guid;
   } catch (thrown) {
@@ -125,14 +142,19 @@ function streamOf(
   });
 }
 
-/** With something of it at the target, the snapshot is needed to go on; without, it is good for nothing. */
+/**
+ * With something of it at the target, the snapshot is needed to go on; without, it is good for
+ * nothing. Neither is the new one, when one before it did not arrive: the next run takes another.
+ */
 async function settleFailure(
   step: MigrationStep,
-  { source, target }: MigrationPlan,
+  { source, target, steps }: MigrationPlan,
   { progress }: MigrationTools,
 ): Promise<void> {
-  if (step.kind === 'rest') return;
   const snapshot = snapshotOf(source, step.snapshot);
+  const fresh = steps.at(-1);
+  if (fresh && isHistory(step)) await undo(snapshotOf(source, fresh.snapshot), progress);
+  if (step.kind === 'rest') return;
   const { resumeToken, points } = await listSource(target, AbortSignal.timeout(60_000)).catch(() => NOTHING);
   if (resumeToken !== undefined || points.some(({ name }) => name === step.snapshot)) {
     progress.note(`${snapshot} stays, so that the same command goes on from what has arrived`);

@@ -195,7 +195,7 @@ describe('zkeep migrate', () => {
     const holds = changed().filter((call) => /^zfs (hold|release)/.test(call));
     assert.match(
       holds.join('\n'),
-      /^zfs hold zkeep-migrate \S+@s1\nzfs hold zkeep \S+@migrate-\S+\nzfs release zkeep-migrate \S+@s1$/,
+      /^zfs hold zkeep \S+@migrate-\S+\nzfs hold zkeep-migrate \S+@s1\nzfs release zkeep-migrate \S+@s1$/,
     );
   });
 
@@ -204,7 +204,9 @@ describe('zkeep migrate', () => {
     standIns.answer('zfs', undefined, { script });
     assert.equal((await house.document(words('--snapshots'), 9, { env })).error.code, 'zfs.full');
     assert.deepEqual(changed().slice(-1), [`zfs release zkeep-migrate ${DATASET}@s1`]);
-    assert.ok(!changed().some((call) => call.startsWith('zfs destroy')));
+    const destroyed = changed().filter((call) => call.startsWith('zfs destroy'));
+    assert.equal(destroyed.length, 1);
+    assert.match(destroyed[0] ?? '', /@migrate-\S+$/);
   });
 
   it('tells how many snapshots do not move', async () => {

@@ -157,12 +157,22 @@ describe('a migration of the history', () => {
     const lines = linesOf(withHistory(source(points.slice(0, 3)), place()));
     const holds = lines.filter((line) => /^zfs (hold|release)/.test(line));
     assert.deepEqual(holds, [
+      'zfs hold zkeep old/a@migrate-20261120T130000Z',
       'zfs hold zkeep-migrate old/a@daily-1',
       'zfs hold zkeep-migrate old/a@zkeep-20261119T000000Z',
       'zfs release zkeep-migrate old/a@daily-1',
-      'zfs hold zkeep old/a@migrate-20261120T130000Z',
       'zfs release zkeep-migrate old/a@zkeep-20261119T000000Z',
     ]);
+  });
+
+  it('takes the new snapshot before all, so that those taken meanwhile are newer', () => {
+    const { steps } = withHistory(source(points), place());
+    assert.deepEqual(
+      steps.map(({ takes }) => takes),
+      [true, false, false, false],
+    );
+    assert.deepEqual(steps[0]?.before[0]?.join(' '), 'zfs snapshot old/a@migrate-20261120T130000Z');
+    assert.equal(planned(source([]), place()).steps[0]?.takes, true);
   });
 
   it('goes on after what the target has, and lets go of what a run that was killed held', () => {
@@ -171,8 +181,8 @@ describe('a migration of the history', () => {
     assert.deepEqual(
       steps.map(({ snapshot, passed, before }) => [snapshot, passed, before.length]),
       [
-        ['daily-2', ['zkeep-20261119T000000Z'], 0],
-        ['migrate-20261120T130000Z', ['daily-2', 'daily-1'], 2],
+        ['daily-2', ['zkeep-20261119T000000Z'], 2],
+        ['migrate-20261120T130000Z', ['daily-2', 'daily-1'], 0],
       ],
     );
   });
