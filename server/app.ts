@@ -14,8 +14,10 @@ import type { App, Service } from './service.ts';
 import { Sets } from './sets/sets.ts';
 import { Candidates } from './state/candidates.ts';
 import { OpenBackups } from './state/open-backups.ts';
-import { grantKey } from './state/state.ts';
+import { grantKey, serviceId } from './state/state.ts';
 import { Tokens } from './state/tokens.ts';
+import { adoptUploads } from './uploads/adopting.ts';
+import { NOTE_EVERY } from './uploads/notes.ts';
 
 export interface ServiceOptions {
   readonly configuration: Configuration;
@@ -23,6 +25,8 @@ export interface ServiceOptions {
   readonly logger?: FastifyBaseLogger;
   /** Instead of the one that the configuration names; it is closed with the service. */
   readonly store?: ObjectStore;
+  /** Least time between two notes on an open backup in the bucket, milliseconds. */
+  readonly noteEvery?: number;
 }
 
 /** A service that is ready, and listens when it is told to. */
@@ -47,7 +51,7 @@ export async function buildService(options: ServiceOptions): Promise<RunningServ
   const log = options.logger ?? stderrLogger(configuration.logLevel);
   const foundation = await openFoundation({ configuration, clock, log, store: options.store });
   try {
-    return await buildOn(foundation, configuration, clock, log);
+    return await buildOn(foundation, { ...options, clock }, log);
   } catch (thrown) {
     await foundation.close();
     throw thrown;
@@ -56,8 +60,7 @@ export async function buildService(options: ServiceOptions): Promise<RunningServ
 
 async function buildOn(
   { state, repository, index, close }: Foundation,
-  configuration: Configuration,
-  clock: Clock,
+  { configuration, clock, noteEvery = NOTE_EVERY }: ServiceOptions & { readonly clock: Clock },
   log: FastifyBaseLogger,
 ): Promise<RunningService> {
   const { limits } = configuration;
@@ -72,7 +75,9 @@ async function buildOn(
   const open = new OpenBackups(state, clock);
   const candidates = new Candidates(state);
   const limit = limits.open_backups;
-  const backups = new Backups({ repository, index, granter, open, candidates, clock, log, limit });
+  const surroundings = { repository, index, granter, open, candidates, clock, log, limit };
+  await adoptUploads(surroundings, state);
+  const backups = new Backups(surroundings, { service: serviceId(state), every: noteEvery });
   const sets = new Sets(state, clock);
   sets.resume();
   await addRoutes(app, tokens, { repository, index, granter, backups, sets, clock, objects });

@@ -6,6 +6,7 @@ export const README_KEY = 'README.txt';
 export const BACKUPS_PREFIX = 'backups/';
 export const SEGMENTS_PREFIX = 'segments/';
 export const ATTRIBUTES_PREFIX = 'attributes/';
+export const UPLOADS_PREFIX = 'uploads/';
 
 /**
  * Where a segment lies.
@@ -50,4 +51,26 @@ export function readSegmentKey(
   const found = SEGMENT.exec(key);
   if (!found?.[1] || !found[2]) return undefined;
   return { backup: found[1] as BackupId, number: Number(found[2]), encrypted: found[3] !== undefined };
+}
+
+/** The folder of the notes on a backup that is open. */
+export function uploadsOf(backup: BackupId): string {
+  return `${UPLOADS_PREFIX}${backup}/`;
+}
+
+/**
+ * Where a note on an open backup lies.
+ *
+ * @param note a UUIDv7, so that notes lie in the order in which they were written.
+ */
+export function noteKey(backup: BackupId, note: string): string {
+  return `${uploadsOf(backup)}${note}.json`;
+}
+
+const NOTE =
+  /^uploads\/([0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})\/[0-9a-f-]{36}\.json$/;
+
+/** The backup that a note's key names, or `undefined` when the key is no note's. */
+export function readNoteKey(key: string): BackupId | undefined {
+  return NOTE.exec(key)?.[1] as BackupId | undefined;
 }

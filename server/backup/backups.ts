@@ -18,6 +18,7 @@ import type { Grant } from '../../catalog/repository/store/store.ts';
 import { type BackupId, type Digest, newUuid7, parseBackupId } from '../../catalog/words.ts';
 import type { OpenBackupState } from '../state/open-backups.ts';
 import type { TokenFacts } from '../state/tokens.ts';
+import { Notes, type NotesOptions } from '../uploads/notes.ts';
 import { commitAgain, commitOpen } from './committing.ts';
 import { grantParts } from './granting.ts';
 import { Leftovers } from './leftovers.ts';
@@ -41,11 +42,13 @@ export interface Caller {
 export class Backups {
   readonly #surroundings: Surroundings;
   readonly #leftovers: Leftovers;
+  readonly #notes: Notes;
   readonly #turns = new Turns<BackupId>();
   readonly #started: number;
 
-  constructor(surroundings: Surroundings) {
+  constructor(surroundings: Surroundings, notes: NotesOptions) {
     this.#surroundings = surroundings;
+    this.#notes = new Notes(surroundings, notes);
     this.#leftovers = new Leftovers(surroundings);
     this.#started = surroundings.clock.now();
   }
@@ -60,11 +63,12 @@ export class Backups {
       );
     }
     void this.#leftovers.sweep();
+    void this.#notes.sweep();
   }
 
   /** Ends what runs in the background. */
   async stop(): Promise<void> {
-    await this.#leftovers.stop();
+    await Promise.all([this.#leftovers.stop(), this.#notes.stop()]);
   }
 
   /** All that are open, of this host and dataset. */
@@ -145,11 +149,17 @@ export class Backups {
   async grant(backup: BackupId, parts: readonly Part[], caller: Caller): Promise<(Grant | StoredPart)[]> {
     return await this.#turns.take(backup, async () => {
       const check = () => {
-        if (this.#mine(backup, caller).committing) throw beingCommitted(backup);
+        const opened = this.#mine(backup, caller);
+        if (opened.committing) throw beingCommitted(backup);
+        return opened;
       };
       check();
       this.#surroundings.open.hear(backup);
-      return await grantParts(this.#surroundings, backup, parts, check);
+      const { answers, contested } = await grantParts(this.#surroundings, backup, parts, check);
+      // Whoever finds a part in the bucket's notes must find all that may be written to it.
+      if (contested) await this.#notes.write(backup);
+      else this.#notes.touch(backup);
+      return answers;
     });
   }
 
@@ -160,6 +170,7 @@ export class Backups {
     const digest = await this.#surroundings.repository.putAttributes(attributes);
     this.#mine(backup, caller);
     this.#surroundings.open.noteAttributes(backup, digest);
+    this.#notes.touch(backup);
     return digest;
   }
 
@@ -171,7 +182,7 @@ export class Backups {
       if (committed) return await commitAgain(this.#surroundings, committed, request);
       const opened = this.#mine(backup, caller);
       open.hear(backup);
-      return await commitOpen(this.#surroundings, opened, request);
+      return await this.#commit(opened, request);
     });
   }
 
@@ -199,12 +210,18 @@ export class Backups {
       const opened = this.#surroundings.open.get(backup);
       if (!opened?.committing) return;
       try {
-        await commitOpen(this.#surroundings, opened, opened.committing.request);
+        await this.#commit(opened, opened.committing.request);
       } catch (thrown) {
         if (!(thrown instanceof ZkeepError) || !thrown.code.startsWith('commit.')) throw thrown;
         this.#surroundings.open.endCommit(backup);
       }
     });
+  }
+
+  async #commit(opened: OpenBackupState, request: CommitRequest): Promise<BackupSummary> {
+    const summary = await commitOpen(this.#surroundings, opened, request);
+    this.#notes.remove(opened.backup);
+    return summary;
   }
 
   #mine(backup: BackupId, { token, session }: Caller): OpenBackupState {

@@ -118,7 +118,7 @@ async function choose(
   candidates: readonly Candidate[],
 ): Promise<Candidate | undefined> {
   const fitting = candidates.filter(({ segment }) => segment.stored === size);
-  if (fitting.length < 2) return fitting[0];
+  if (fitting.length === 0 || (fitting.length === 1 && fitting[0]?.sure)) return fitting[0];
   const before = fitting.find(({ durable }) => durable);
   if (before && (await keepsFirst(surroundings))) return before;
   const sha256 = hash('sha256', await surroundings.repository.store.get(key, { maxBytes: size }));

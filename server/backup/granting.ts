@@ -5,8 +5,9 @@ import { segmentKey } from '../../catalog/repository/names.ts';
 import { LARGEST_SEGMENT } from '../../catalog/repository/segment/sizes.ts';
 import type { Grant } from '../../catalog/repository/store/store.ts';
 import type { BackupId } from '../../catalog/words.ts';
+import type { OpenBackupState } from '../state/open-backups.ts';
 import { findPart, isSameRaw } from './durable.ts';
-import { isEncrypted, LATE_WRITES, type Surroundings } from './surroundings.ts';
+import { isEncrypted, LATE_WRITES, type Surroundings, UNKNOWN_WRITES } from './surroundings.ts';
 
 /** Most segments of a stream: 60 TiB, and a manifest that can still be read whole. */
 export const MAX_SEGMENTS = 1_000_000;
@@ -15,12 +16,19 @@ const MAX_STORED = LARGEST_SEGMENT + 4 * 1024 * 1024;
 /** Most contents of one part that may still be written: more tries than that in one life of a grant are a defect. */
 const MAX_CONTENTS = 64;
 
+/** What is answered for parts, in their order. */
+export interface Granted {
+  readonly answers: (Grant | StoredPart)[];
+  /** Some of them were granted with another content before. */
+  readonly contested: boolean;
+}
+
 /**
  * Gives grants for writing these parts, in their order; for one whose raw bytes
  * are in the store already, it says so instead. A part that is asked for the
  * first time costs no look at the store.
  *
- * @param check throws when the one who asks may not write any more.
+ * @param check gives the open backup, or throws when the one who asks may not write it any more.
  * @throws {ZkeepError} `refused` with code `grant.stored` when a part is in the
  *   store with other raw bytes, `usage` for parts that no stream has.
  */
@@ -28,10 +36,10 @@ export async function grantParts(
   surroundings: Surroundings,
   backup: BackupId,
   parts: readonly Part[],
-  check: () => void,
-): Promise<(Grant | StoredPart)[]> {
+  check: () => OpenBackupState,
+): Promise<Granted> {
   checkParts(parts);
-  const { candidates } = surroundings;
+  const { candidates, clock } = surroundings;
   const answers: (Grant | StoredPart)[] = [];
   const granted: Part[] = [];
   let expires = 0;
@@ -43,9 +51,11 @@ export async function grantParts(
     expires = Math.max(expires, answer.expires);
   }
   // It may have been abandoned, or resumed by another one, while the store was asked.
-  check();
-  candidates.record(backup, granted, expires);
-  return answers;
+  const { adopted } = check();
+  const unknown = adopted !== null && clock.now() < adopted + UNKNOWN_WRITES;
+  candidates.record(backup, granted, expires, { unknown });
+  const contested = granted.some(({ number }) => candidates.ofPart(backup, number).length > 1);
+  return { answers, contested };
 }
 
 function checkParts(parts: readonly Part[]): void {

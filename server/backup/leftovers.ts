@@ -1,6 +1,6 @@
 /** Removes the segments of abandoned backups: at once, and again when no grant for them can be alive. */
 import { messageOf } from '../../catalog/errors.ts';
-import { manifestKey, segmentsOf } from '../../catalog/repository/names.ts';
+import { manifestKey, segmentsOf, uploadsOf } from '../../catalog/repository/names.ts';
 import type { ObjectStore } from '../../catalog/repository/store/store.ts';
 import type { BackupId } from '../../catalog/words.ts';
 import type { AbandonedBackup } from '../state/open-backups.ts';
@@ -62,6 +62,8 @@ export class Leftovers {
       this.#forget(backup);
     } else {
       await removeAll(repository.store, segmentsOf(backup), signal);
+      // Last: as long as there are segments, the bucket tells to what they belong.
+      await removeAll(repository.store, uploadsOf(backup), signal);
     }
   }
 
@@ -71,7 +73,8 @@ export class Leftovers {
   }
 }
 
-async function removeAll(store: ObjectStore, prefix: string, signal: AbortSignal): Promise<void> {
+/** Removes all objects whose keys begin so, in the order of their keys. */
+export async function removeAll(store: ObjectStore, prefix: string, signal: AbortSignal): Promise<void> {
   let batch: string[] = [];
   const flush = async () => {
     await Promise.all(batch.map((key) => store.delete(key, signal)));

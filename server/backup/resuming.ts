@@ -1,16 +1,33 @@
 /** From where an open backup goes on: made from what is durable, and from nothing else. */
 import { isDeepStrictEqual } from 'node:util';
 import type { ResumeOffer } from '../../catalog/protocol/protocol.ts';
+import { segmentKey } from '../../catalog/repository/names.ts';
+import type { BackupId } from '../../catalog/words.ts';
 import type { Candidate } from '../state/candidates.ts';
 import type { OpenBackupState } from '../state/open-backups.ts';
 import { findAll } from './durable.ts';
-import type { Surroundings } from './surroundings.ts';
+import { isEncrypted, type Surroundings } from './surroundings.ts';
 
 /** Looks what is durable, and says from where its new writer goes on. */
 export async function offerResume(surroundings: Surroundings, given: OpenBackupState): Promise<ResumeOffer> {
   const granted = surroundings.candidates.of(given.backup);
-  const { durable } = await findAll(surroundings, given.backup, granted);
+  const { durable, sizes } = await findAll(surroundings, given.backup, granted);
+  if (given.adopted !== null) await removeUnknown(surroundings, given.backup, durable, sizes);
   return offerOf(given, durable);
+}
+
+/**
+ * Removes what a lost database granted and nobody knows any more: it cannot be
+ * told what it holds, and it would stand in the way of what is sent anew.
+ */
+async function removeUnknown(
+  surroundings: Surroundings,
+  backup: BackupId,
+  durable: readonly Candidate[],
+  sizes: ReadonlyMap<string, number>,
+): Promise<void> {
+  const known = new Set(durable.map(({ number }) => segmentKey(backup, number, isEncrypted(surroundings))));
+  for (const key of sizes.keys()) if (!known.has(key)) await surroundings.repository.store.delete(key);
 }
 
 /**

@@ -12,6 +12,9 @@ import type { OpenBackupState, OpenBackups } from '../state/open-backups.ts';
 /** A write that began in the last moment of its grant, and clocks that differ (milliseconds). */
 export const LATE_WRITES = 30 * 60_000;
 
+/** So long after a database was lost may a write arrive that only it knew of: a grant's life and a late write. */
+export const UNKNOWN_WRITES = 60 * 60_000;
+
 export interface Surroundings {
   readonly repository: Repository;
   readonly index: CatalogIndex;

@@ -1,5 +1,6 @@
 /** What was granted for the parts of open backups, in `service.db`: of each part every content, and the one that is durable. */
 import { type Part, PartSchema } from '../../catalog/protocol/protocol.ts';
+import type { NotedPart } from '../../catalog/protocol/upload-note.ts';
 import type { Segment } from '../../catalog/repository/manifest.ts';
 import { checker } from '../../catalog/schema.ts';
 import type { ReaderState, ResumePoint } from '../../catalog/stream/state.ts';
@@ -21,6 +22,8 @@ export interface Candidate {
   readonly expires: number;
   /** It was found in the store. */
   readonly durable: boolean;
+  /** No content of this part was ever granted that is not known here. */
+  readonly sure: boolean;
 }
 
 interface Row {
@@ -30,13 +33,14 @@ interface Row {
   point: string | null;
   expires: number;
   durable: number;
+  sure: number;
 }
 
 const parseSegment = checker(PartSchema.properties.segment, 'a segment in service.db');
 const parseAfter = checker(PartSchema.properties.after, 'a state in service.db');
 const parsePoint = checker(PartSchema.properties.point, 'a point in service.db');
 
-const SELECT = 'SELECT number, segment, after, point, expires, durable FROM candidate';
+const SELECT = 'SELECT number, segment, after, point, expires, durable, sure FROM candidate';
 
 /** The table `candidate`. Every method is one transaction. */
 export class Candidates {
@@ -81,25 +85,32 @@ export class Candidates {
       .get(backup, number);
   }
 
-  /** Writes down parts before their grants are given out. */
-  record(backup: BackupId, parts: readonly Part[], expires: number): void {
+  /**
+   * Writes down parts before their grants are given out.
+   *
+   * @param expires when the grants end.
+   * @param unknown others may have been granted before for parts of which nothing is known here.
+   */
+  record(backup: BackupId, parts: readonly Part[], expires: number, { unknown = false } = {}): void {
     const others = this.#state.prepare('UPDATE candidate SET latest = 0 WHERE backup = ? AND number = ?');
     const write = this.#state.prepare(
-      `INSERT INTO candidate (backup, number, sha256, size, segment, after, point, expires, durable, latest)
-       VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, 1)
+      `INSERT INTO candidate (backup, number, sha256, size, segment, after, point, expires, durable, sure, latest)
+       VALUES (?, ?, ?, ?, ?, ?, ?, ?, 0, ?, 1)
        ON CONFLICT DO UPDATE SET
          segment = excluded.segment,
          after = excluded.after,
          point = excluded.point,
          expires = max(expires, excluded.expires),
+         noted = 0,
          latest = 1`,
     );
     this.#state
       .transaction(() => {
         for (const { number, segment, after, point } of parts) {
-          others.run(backup, number);
+          const known = others.run(backup, number).changes > 0;
           const texts = [segment, after, point].map((value) => JSON.stringify(value));
-          write.run(backup, number, segment.sha256, segment.size, ...texts, expires);
+          const sure = known || !unknown ? 1 : 0;
+          write.run(backup, number, segment.sha256, segment.size, ...texts, expires, sure);
         }
       })
       .immediate();
@@ -118,6 +129,31 @@ export class Candidates {
       .immediate();
   }
 
+  /** Contents that are not written down in the bucket yet, the first of them. */
+  toNote(backup: BackupId, limit: number): NotedPart[] {
+    return this.#state
+      .prepare<[string, number], Row>(
+        `${SELECT} WHERE backup = ? AND noted = 0 AND after IS NOT NULL ORDER BY number, sha256 LIMIT ?`,
+      )
+      .all(backup, limit)
+      .map(candidateOf)
+      .flatMap(({ number, segment, after, point, expires }) =>
+        after ? [{ number, segment, after, point, expires }] : [],
+      );
+  }
+
+  /** They are written down there; those that were granted again meanwhile, not for so long as they now live. */
+  noteNoted(backup: BackupId, parts: readonly NotedPart[]): void {
+    const note = this.#state.prepare(
+      'UPDATE candidate SET noted = 1 WHERE backup = ? AND number = ? AND sha256 = ? AND expires = ?',
+    );
+    this.#state
+      .transaction(() => {
+        for (const { number, segment, expires } of parts) note.run(backup, number, segment.sha256, expires);
+      })
+      .immediate();
+  }
+
   /** Forgets contents of a part that is not in the store, and that nobody can write any more. */
   forgetLapsed(backup: BackupId, number: number, before: number): void {
     this.#state
@@ -126,7 +162,7 @@ export class Candidates {
   }
 }
 
-function candidateOf({ number, segment, after, point, expires, durable }: Row): Candidate {
+function candidateOf({ number, segment, after, point, expires, durable, sure }: Row): Candidate {
   return {
     number,
     segment: parseSegment(JSON.parse(segment)),
@@ -134,5 +170,6 @@ function candidateOf({ number, segment, after, point, expires, durable }: Row): 
     point: point === null ? null : parsePoint(JSON.parse(point)),
     expires,
     durable: durable === 1,
+    sure: sure === 1,
   };
 }

@@ -36,6 +36,8 @@ export interface OpenBackupState {
   readonly session: string;
   /** Digest of its attribute manifest, once that is stored. */
   readonly attributes: Digest | null;
+  /** When it was found in the bucket, after the database in which it was opened was lost. */
+  readonly adopted: number | null;
   /** Set once its manifest may have been written: from then on it only goes forward. */
   readonly committing: Committing | undefined;
 }
@@ -59,6 +61,7 @@ interface Row {
   session: string;
   writer: string | null;
   attributes: Digest | null;
+  adopted: number | null;
 }
 
 const parseRequest = checker(OpenRequestSchema, 'a request in service.db');
@@ -135,8 +138,36 @@ export class OpenBackups {
           );
       })
       .immediate();
-    const known = { request, writer, session, attributes: null, committing: undefined };
+    const known = { request, writer, session, attributes: null, adopted: null, committing: undefined };
     return { backup, token, opened: now, heard: now, ...known };
+  }
+
+  /** Opens a backup that another database knew, unless one of its dataset or snapshot is open here. */
+  adopt({
+    backup,
+    token,
+    opened,
+    request,
+  }: Pick<OpenBackupState, 'backup' | 'token' | 'opened' | 'request'>): void {
+    const { source, to } = request;
+    const now = this.#clock.now();
+    this.#state
+      .prepare(
+        `INSERT OR IGNORE INTO open_backup (backup, token, host, dataset, to_guid, opened, heard, adopted, request, session)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+      )
+      .run(
+        backup,
+        token,
+        source.host,
+        source.dataset,
+        to.guid,
+        opened,
+        now,
+        now,
+        JSON.stringify(request),
+        randomUUID(),
+      );
   }
 
   /** Gives it to a writer, in a session of its own; `undefined` when it is not open any more. */
@@ -145,6 +176,17 @@ export class OpenBackups {
       .prepare('UPDATE open_backup SET heard = ?, writer = ?, session = ? WHERE backup = ?')
       .run(this.#clock.now(), JSON.stringify(writer), randomUUID(), backup);
     return this.get(backup);
+  }
+
+  /** Whether its attributes are known and not written down in the bucket yet. */
+  hasAttributesToNote(backup: BackupId): boolean {
+    const differs =
+      'SELECT 1 FROM open_backup WHERE backup = ? AND attributes IS NOT NULL AND attributes IS NOT noted_attributes';
+    return this.#state.prepare(differs).get(backup) !== undefined;
+  }
+
+  noteNotedAttributes(backup: BackupId, digest: Digest | null): void {
+    this.#state.prepare('UPDATE open_backup SET noted_attributes = ? WHERE backup = ?').run(digest, backup);
   }
 
   /** Notes where its attributes lie. */
@@ -211,9 +253,9 @@ export class OpenBackups {
 }
 
 function openOf(row: Row): OpenBackupState {
-  const { backup, token, opened, heard, session, attributes } = row;
+  const { backup, token, opened, heard, session, attributes, adopted } = row;
   const committing = row.committing === null ? undefined : parseCommitting(JSON.parse(row.committing));
   const request = parseRequest(JSON.parse(row.request));
   const writer = row.writer === null ? request.writer : parseWriter(JSON.parse(row.writer));
-  return { backup, token, opened, heard, request, writer, session, attributes, committing };
+  return { backup, token, opened, heard, request, writer, session, attributes, adopted, committing };
 }

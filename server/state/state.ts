@@ -1,9 +1,10 @@
 /**
  * The service's own database, `service.db`: tokens, the key that signs grants,
- * the backups that are open, and the sets that several hosts take together. Unlike the index it cannot be rebuilt from the
- * bucket; losing it ends open backups and tokens, never a stored backup.
+ * the backups that are open, and the sets that several hosts take together. Losing
+ * it ends tokens and sets, never a stored backup; open backups are written down in
+ * the bucket as well (`uploads/`), and a new database takes them from there.
  */
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { closeSync, mkdirSync, openSync } from 'node:fs';
 import { join } from 'node:path';
 import Database from 'better-sqlite3';
@@ -105,6 +106,18 @@ const MIGRATIONS: readonly string[] = [
    INSERT INTO candidate
      SELECT backup, number, sha256, json_extract(segment, '$.size'), segment, NULL, NULL, expires, 0, 1 FROM part;
    DROP TABLE part;`,
+
+  `-- 1: it is written down in the bucket as well.
+   ALTER TABLE candidate ADD COLUMN noted INTEGER NOT NULL DEFAULT 0;
+   CREATE INDEX candidate_to_note ON candidate (backup, number) WHERE noted = 0 AND after IS NOT NULL;
+   -- 0: a lost database may have granted other contents of the part, of which nobody knows.
+   ALTER TABLE candidate ADD COLUMN sure INTEGER NOT NULL DEFAULT 1;
+   -- When it was found in the bucket, milliseconds since 1970; NULL: it was opened here.
+   ALTER TABLE open_backup ADD COLUMN adopted INTEGER;
+   -- The attributes that are written down there.
+   ALTER TABLE open_backup ADD COLUMN noted_attributes TEXT;
+   -- A service that knows its repository knows its open backups: it takes none from the bucket.
+   INSERT INTO kept SELECT 'uploads', x'01' WHERE EXISTS (SELECT 1 FROM kept WHERE name = 'repository');`,
 ];
 
 /**
@@ -156,6 +169,21 @@ export function keepRepository(state: State, id: string, location: string): void
 /** The id of the repository that the service knows, `undefined` before its first start. */
 export function knownRepository(state: State): string | undefined {
   return kept(state, 'repository')?.toString();
+}
+
+/** What this database is called in the bucket, made at first use. */
+export function serviceId(state: State): string {
+  return keep(state, 'service', Buffer.from(randomUUID())).toString();
+}
+
+/** Whether the open backups in the bucket were taken over, or need not be. */
+export function hasUploads(state: State): boolean {
+  return kept(state, 'uploads') !== undefined;
+}
+
+/** Notes that they were. */
+export function keepUploads(state: State): void {
+  keep(state, 'uploads', Buffer.from([1]));
 }
 
 function keep(state: State, name: string, value: Buffer): Buffer {

@@ -11,7 +11,7 @@ const opened = openRequest({ to: 1n });
 
 /** A backup of so many parts that is whole. */
 function facts(count: number, changes: Partial<CompletenessFacts> = {}): CompletenessFacts {
-  const parts = partsOf(count).map((part): Candidate => ({ ...part, expires: 0, durable: true }));
+  const parts = partsOf(count).map((part): Candidate => ({ ...part, expires: 0, durable: true, sure: true }));
   const stored = new Map(parts.map((part) => [keyOf(part), part.segment.stored]));
   const commit = commitRequest(opened, count);
   return { backup, opened, granted: parts, durable: parts, commit, encrypted: false, stored, ...changes };

@@ -31,6 +31,7 @@ function rival(changes: Partial<Rival> = {}): Rival {
     writer: request.writer,
     session: randomUUID(),
     attributes: null,
+    adopted: null,
     committing: undefined,
     parts: 3,
     ...changes,

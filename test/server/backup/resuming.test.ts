@@ -17,11 +17,12 @@ const open: OpenBackupState = {
   writer: request.writer,
   session: randomUUID(),
   attributes: null,
+  adopted: null,
   committing: undefined,
 };
 
 function durable(count: number): Candidate[] {
-  return partsOf(count).map((part) => ({ ...part, expires: 0, durable: true }));
+  return partsOf(count).map((part) => ({ ...part, expires: 0, durable: true, sure: true }));
 }
 
 describe('from where a backup goes on', () => {

@@ -38,6 +38,9 @@ describe('a service.db of version 2', () => {
       ALTER TABLE open_backup DROP COLUMN session;
       ALTER TABLE open_backup DROP COLUMN writer;
       ALTER TABLE open_backup DROP COLUMN attributes;
+      ALTER TABLE open_backup DROP COLUMN noted_attributes;
+      ALTER TABLE open_backup DROP COLUMN adopted;
+      DELETE FROM kept WHERE name IN ('uploads', 'service');
       PRAGMA user_version = 2;`);
     state.prepare('UPDATE open_backup SET committing = ?').run(committing);
     state.close();

@@ -1,0 +1,61 @@
+/** A new database takes over the open backups that the bucket tells of. */
+import { ZkeepError } from '../../catalog/errors.ts';
+import type { UploadNote } from '../../catalog/protocol/upload-note.ts';
+import { readNoteKey, UPLOADS_PREFIX, uploadsOf } from '../../catalog/repository/names.ts';
+import type { BackupId } from '../../catalog/words.ts';
+import type { Surroundings } from '../backup/surroundings.ts';
+import { hasUploads, keepUploads, type State } from '../state/state.ts';
+import { readNote } from './reading.ts';
+
+/**
+ * Opens what is written down in the bucket as open, once in the life of a
+ * database: one that knows its repository knows its open backups as well, and
+ * what it does not know was ended. Cut off in between, it is done again.
+ *
+ * @throws what the store throws; a note that cannot be read is logged and left.
+ */
+export async function adoptUploads(surroundings: Surroundings, state: State): Promise<void> {
+  if (hasUploads(state)) return;
+  const { repository, index, log } = surroundings;
+  const found = new Set<BackupId>();
+  for await (const { key } of repository.store.list(UPLOADS_PREFIX)) {
+    const backup = readNoteKey(key);
+    if (backup && !index.backup(backup)) found.add(backup);
+  }
+  // The newest first: of two for one dataset the other one was replaced, and only its notes were left.
+  for (const backup of [...found].sort().reverse()) {
+    const parts = await adopt(surroundings, backup);
+    if (parts === undefined) log.warn({ backup }, 'an open backup is told of that cannot be gone on with');
+    else log.info({ backup, parts }, 'an open backup was found in the bucket: it can be resumed');
+  }
+  keepUploads(state);
+}
+
+/** Gives how many contents of parts were found; `undefined` when the backup cannot be opened. */
+async function adopt(surroundings: Surroundings, backup: BackupId): Promise<number | undefined> {
+  const { repository, open, candidates } = surroundings;
+  let parts = 0;
+  for await (const { key } of repository.store.list(uploadsOf(backup))) {
+    const note = await readable(surroundings, key);
+    if (note?.backup !== backup) continue;
+    const { token, request, writer, attributes } = note;
+    open.adopt({ backup, token, opened: Date.parse(note.opened), request });
+    if (!open.get(backup)) return undefined;
+    open.give(backup, writer);
+    if (attributes) open.noteAttributes(backup, attributes);
+    for (const { expires, ...part } of note.parts) candidates.record(backup, [part], expires);
+    parts += note.parts.length;
+  }
+  return open.get(backup) ? parts : undefined;
+}
+
+/** A note, unless it is none: a damaged one costs what it told, not the start of the service. */
+async function readable({ repository, log }: Surroundings, key: string): Promise<UploadNote | undefined> {
+  try {
+    return await readNote(repository.store, key);
+  } catch (thrown) {
+    if (!(thrown instanceof ZkeepError) || !['damaged', 'refused'].includes(thrown.kind)) throw thrown;
+    log.error({ err: thrown, key }, 'a note on an open backup cannot be used');
+    return undefined;
+  }
+}
