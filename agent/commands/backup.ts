@@ -63,9 +63,10 @@ async function backup(
     withoutLustre(options);
     if (datasets.length === 0) throw nothingNamed();
     if (options.abandon) return await abandonOpen(datasets, doing);
+    const snapshot = await namedSnapshot(options);
     const asked = { datasets, recursive: options.recursive === true, isOneMoment: false };
     const before = await earlier(asked, doing);
-    return await backUp({ datasets, now: systemClock.now() }, before, doing);
+    return await backUp({ datasets, snapshot, now: systemClock.now() }, before, doing);
   });
 }
 
@@ -88,7 +89,7 @@ async function lustreSet(datasets: readonly string[], doing: Doing): Promise<Out
     doing.progress.note('no new set is taken before the one that was interrupted is whole');
     return await results(before, doing);
   }
-  return await backUp(await prepareSet(asked, doing), before, doing);
+  return await backUp({ ...(await prepareSet(asked, doing)), snapshot: undefined }, before, doing);
 }
 
 /** What was found of earlier runs, and what became of it. */
@@ -105,20 +106,21 @@ async function earlier(asked: Asked, doing: Doing): Promise<Before> {
 /** What is to be backed up. */
 interface Wanted {
   readonly datasets: readonly string[];
-  /** Names the snapshot, milliseconds since 1970. */
+  /** The part after `@` of a snapshot that is there; `undefined`: a new one is taken. */
+  readonly snapshot: string | undefined;
+  /** Names the new snapshot, milliseconds since 1970. */
   readonly now: number;
   /** Of a Lustre file system: what makes one moment of the snapshots. */
   readonly lustre?: PreparedSet['lustre'];
 }
 
-async function backUp({ datasets, now, lustre }: Wanted, before: Before, doing: Doing): Promise<Outcome> {
+async function backUp(wanted: Wanted, before: Before, doing: Doing): Promise<Outcome> {
+  const { datasets, snapshot, now, lustre } = wanted;
   const { options, client, progress, signal } = doing;
   if (signal.aborted) return await results(before, doing);
   const { lookAtSources, knownOf } = await import('../backup/sources.ts');
   const { planBackup } = await import('../backup/plan.ts');
   const { knownThen } = await import('../backup/resume/earlier.ts');
-  const { parseSnapshotName } = await import('../zfs/names.ts');
-  const snapshot = options.snapshot === undefined ? undefined : parseSnapshotName(options.snapshot);
   const recursive = options.recursive === true;
   // What was finished has other bookmarks and holds than when it was looked at.
   const again = lustre !== undefined || before.results.length > 0 || before.givenUp.length > 0;
@@ -140,6 +142,12 @@ async function backUp({ datasets, now, lustre }: Wanted, before: Before, doing: 
   const tools = { client, repository, host: looked.host, progress, signal, moment: lustre?.moment };
   const fresh = await runBackup(plan, tools);
   return await results({ ...before, fresh, leftOut: plan.leftOut }, doing);
+}
+
+/** Checked before anything is done. */
+async function namedSnapshot({ snapshot }: BackupOptions): Promise<string | undefined> {
+  const { parseSnapshotName } = await import('../zfs/names.ts');
+  return snapshot === undefined ? undefined : parseSnapshotName(snapshot);
 }
 
 /** Datasets whose interrupted backup is still not finished: a new one would take its place. */

@@ -119,7 +119,7 @@ async function finishSet(
 ): Promise<DatasetResult[]> {
   const roots = sources.map(({ dataset }) => dataset);
   const names = roots.map((dataset) => snapshotOf(dataset, snapshot)).join(', ');
-  tools.progress.note(`${names} belong to the same set, and are stored too`);
+  tools.progress.note(`of the same set, and stored now: ${names}`);
   const request = { snapshot, full: false, now: 0 };
   const plan = planBackup({ sources, roots, recursive: false, known, request });
   return await runBackup(plan, { ...tools, moment: async () => set });

@@ -2,11 +2,16 @@
  * A host with Lustre targets: stand-ins for `zfs`, `zpool` and `lctl` that note
  * how they were called, keep their snapshots in files, and fail when told to.
  */
+import { randomBytes } from 'node:crypto';
 import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { delimiter, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
 import { makeStream } from '../../made-stream.ts';
+
+/** Sends large streams, and the rest of one by its token. */
+const ZFS_SEND = fileURLToPath(new URL('../backup/resume/zfs-send.ts', import.meta.url));
 
 const ZFS = `#!/bin/sh
 here=$(dirname "$0"); printf 'zfs %s\\n' "$*" >>"$here/calls"
@@ -44,7 +49,9 @@ snapshot)
 hold|release) true;;
 bookmark) g=$(grep "^$2	" "$here/points" | cut -f2-); printf '%s\\t%s\\n' "$3" "$g" >>"$here/points";;
 destroy) grep -v "^$2	" "$here/points" >"$here/points.new"; mv "$here/points.new" "$here/points";;
-send) case "$*" in
+send)
+  if [ "$2" = -t ] || [ -e "$here/waits-at" ]; then exec NODE SEND "$here" "$@"; fi
+  case "$*" in
   *-nvP*|*' -n '*) echo "size	2048";;
   *) g=$(grep "^$last	" "$here/points" | cut -f2)
      case "$*" in *' -i '*) cat "$here/stream-$g-i";; *) cat "$here/stream-$g";; esac;;
@@ -80,7 +87,14 @@ esac
 `;
 
 /** How the next command fails. */
-export type Fault = 'freeze-fails' | 'thaw-fails' | 'snapshot-fails' | 'snapshot-waits' | 'expires';
+export type Fault =
+  | 'freeze-fails'
+  | 'thaw-fails'
+  | 'snapshot-fails'
+  | 'snapshot-waits'
+  | 'expires'
+  /** `zfs send` stops after so many bytes, until that is mended. */
+  | 'waits-at';
 
 /** A target: its dataset, and its own `lustre:*` properties beside the version. */
 export interface MadeTarget {
@@ -119,7 +133,7 @@ export class LustreHost {
 
   /** @param registered the MDTs that the MGS of this host knows; `undefined`: it has no MGS, and no `lctl`. */
   constructor(targets: readonly MadeTarget[], registered?: readonly string[]) {
-    this.#program('zfs', ZFS);
+    this.#program('zfs', ZFS.replace('NODE', `'${process.execPath}'`).replace('SEND', `'${ZFS_SEND}'`));
     this.#program('zpool', ZPOOL);
     if (registered) this.#program('lctl', LCTL);
     this.#write('live', ['fsname: lustrefs', 'flags: 0x20', ...(registered ?? []), ''].join('\n'));
@@ -170,10 +184,10 @@ export class LustreHost {
     return [...acts].map(([line]) => line.replace(/@zkeep-\d{8}T\d{6}Z/g, '@X'));
   }
 
-  /** Waits until a snapshot command has begun and waits in its turn. */
+  /** Waits until a command that was told to wait has begun. */
   async untilWaiting(): Promise<void> {
     for (let left = 600; left > 0 && !existsSync(join(this.folder, 'waiting')); left--) await sleep(20);
-    if (!existsSync(join(this.folder, 'waiting'))) throw new Error('no snapshot was begun');
+    if (!existsSync(join(this.folder, 'waiting'))) throw new Error('nothing that waits was begun');
   }
 
   /** Waits until a dataset has a snapshot. */
@@ -185,6 +199,14 @@ export class LustreHost {
 
   end(): void {
     rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  /** Makes the first full stream of a target large: so many blocks of 128 KiB. */
+  makeLarge(target: MadeTarget, count: number): void {
+    const guid = BigInt(this.#idOf(target) * 100 + 1);
+    const blocks = Array.from({ length: count }, () => randomBytes(131_072));
+    const made = { toGuid: guid, toName: `${target.dataset}@made`, blocks };
+    writeFileSync(join(this.folder, `stream-${guid}`), Buffer.concat([...makeStream(made)]));
   }
 
   #idOf({ id }: MadeTarget): number {

@@ -1,7 +1,7 @@
 /** A real service in this process, on a folder of its own, and the command `zkeep` as real child processes. */
 import assert from 'node:assert/strict';
 import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { buffer } from 'node:stream/consumers';
@@ -146,6 +146,17 @@ export class AgentHouse {
 
   async openBackups(): Promise<number> {
     return (await this.#open()).length;
+  }
+
+  /** Waits until so many raw bytes of the backup that is open are granted, and all of them are in the store. */
+  async untilStored(bytes: number): Promise<void> {
+    for (let left = 1500; left > 0; left--) {
+      const [open] = await this.#open();
+      const folder = join(this.repository, 'segments', open?.backup ?? '');
+      if (open?.bytes === bytes && existsSync(folder) && readdirSync(folder).length === open.segments) return;
+      await sleep(20);
+    }
+    assert.fail(`${bytes} bytes are not stored`);
   }
 
   /** Takes the backup that is open away from its writer, as another process of its host would that saw it dead. */

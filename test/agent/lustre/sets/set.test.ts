@@ -129,6 +129,44 @@ describe('zkeep backup --lustre', () => {
     assert.ok(ran.stderr.includes(`${left} is not stored: a run that was killed left it`), ran.stderr);
   });
 
+  it('whose run was killed while it stored an MDT is whole before the next one is taken', async () => {
+    fresh();
+    host.makeLarge(MDT0, 160);
+    host.fault('waits-at', String(17 * 1024 * 1024));
+    const { child, ended } = house.begin(['backup', '--lustre', 'lustrefs'], host.env);
+    await host.untilWaiting();
+    await house.untilStored(16 * 1024 * 1024);
+    child.kill('SIGKILL');
+    await ended;
+    host.mend('waits-at');
+    const plan = documentOf(await backUp('--dry-run'));
+    assert.equal(plan.interrupted[0].decision, 'resume');
+    const ran = await backUp();
+    assert.equal(ran.code, 0, ran.stderr);
+    const { backups, set } = documentOf(ran);
+    assert.deepEqual(
+      backups.map((one: { dataset: string; kind: string; resumed: unknown }) => [
+        one.dataset,
+        one.kind,
+        one.resumed !== null,
+      ]),
+      [
+        [MDT0.dataset, 'full', true],
+        [MDT1.dataset, 'full', false],
+        [MGT.dataset, 'incremental', false],
+        [MDT0.dataset, 'incremental', false],
+        [MDT1.dataset, 'incremental', false],
+      ],
+    );
+    const [resumed, rest, ...news] = backups.map((one: { set: string }) => one.set);
+    assert.equal(resumed, rest);
+    assert.notEqual(resumed, set);
+    assert.deepEqual(news, [set, set, set]);
+    assert.doesNotMatch(ran.stderr, /is not stored/);
+    const stored = await house.document(['list', MGT.dataset], 0);
+    assert.ok(stored.snapshots.some((one) => one.set === resumed));
+  });
+
   it('says when it cannot thaw, and how long the barrier stays; the set is whole all the same', async () => {
     fresh();
     host.fault('thaw-fails');
