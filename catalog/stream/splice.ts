@@ -134,9 +134,7 @@ class Splicer {
         return object > this.#object && object / OBJECTS_TOGETHER !== this.#object / OBJECTS_TOGETHER;
       case 'WRITE':
       case 'WRITE_EMBEDDED':
-        // At 2^63 and above lies no data, but a misplaced spill block: it comes before the data.
-        if (object !== this.#object) return object > this.#object;
-        return offset > this.#offset && offset < 1n << 63n;
+        return object > this.#object || (object === this.#object && offset > this.#offset);
       default:
         return false;
     }

@@ -299,6 +299,8 @@ test('a rest that ends before what is stored does is refused', async () => {
     point: SHORT_STORED.point,
   });
   assert.equal(shorter.code, 'resume.differs');
+  const muchShorter = putTogether([...SHORT_REST.slice(0, 3), END]);
+  assert.equal((await refusal(muchShorter, { ...stored, point: SHORT_STORED.point })).code, 'resume.differs');
   const whole = partOf(SHORT_STREAM, SHORT_STREAM.length);
   assert.deepEqual(await spliced(rest, whole), { bytes: Buffer.alloc(0), thrown: undefined });
 });
