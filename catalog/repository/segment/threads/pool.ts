@@ -1,22 +1,26 @@
 /** The worker threads that compress, encrypt, hash and decode, so that the main thread only moves bytes. */
 import { availableParallelism } from 'node:os';
 import { Worker } from 'node:worker_threads';
-import { type ErrorKind, type Facts, ZkeepError } from '../../../errors.ts';
-import type { Job, ResultOf } from './worker-jobs.ts';
+import { ZkeepError } from '../../../errors.ts';
+import type { Answer, Job, NumberedJob, ResultOf } from './worker-jobs.ts';
 
 /** More threads than this only wait for the main one. */
 const MOST_WORKERS = 8;
 
-interface Waiting {
+/** Jobs that a thread holds: one that it does, and one that it goes on with without asking. */
+const HELD = 2;
+
+interface Asked {
   readonly job: Job;
   readonly transfer: ArrayBuffer[];
   readonly resolve: (result: never) => void;
   readonly reject: (reason: unknown) => void;
 }
 
-interface Answer {
-  readonly result?: never;
-  readonly error?: { kind: ErrorKind; code: string; message: string; advice: string | null; facts: Facts };
+/** A thread, and the jobs that it holds, by number. */
+interface Thread {
+  readonly worker: Worker;
+  readonly jobs: Map<number, Asked>;
 }
 
 /**
@@ -26,9 +30,9 @@ interface Answer {
  */
 export class WorkerPool {
   readonly size: number;
-  readonly #idle: Worker[] = [];
-  readonly #busy = new Map<Worker, Waiting>();
-  readonly #queue: Waiting[] = [];
+  readonly #threads = new Set<Thread>();
+  readonly #queue: Asked[] = [];
+  #numbers = 0;
   #closed = false;
 
   constructor(size: number = Math.min(MOST_WORKERS, Math.max(2, availableParallelism()))) {
@@ -44,62 +48,72 @@ export class WorkerPool {
   run<J extends Job>(job: J, transfer: ArrayBuffer[] = []): Promise<ResultOf<J>> {
     return new Promise<ResultOf<J>>((resolve, reject) => {
       if (this.#closed) reject(new ZkeepError('failed', 'worker.closed', 'the worker pool is closed'));
-      else this.#give({ job, transfer, resolve, reject });
+      else this.#queue.push({ job, transfer, resolve, reject });
+      this.#handOut();
     });
   }
 
   /** Ends all threads; jobs that were not done are rejected. */
   async close(): Promise<void> {
     this.#closed = true;
+    const threads = [...this.#threads];
+    const asked = [...threads.flatMap(({ jobs }) => [...jobs.values()]), ...this.#queue.splice(0)];
+    this.#threads.clear();
     const reason = new ZkeepError('failed', 'worker.closed', 'the worker pool was closed');
-    for (const waiting of [...this.#queue.splice(0), ...this.#busy.values()]) waiting.reject(reason);
-    const workers = [...this.#idle.splice(0), ...this.#busy.keys()];
-    this.#busy.clear();
-    await Promise.all(workers.map((worker) => worker.terminate()));
+    for (const { reject } of asked) reject(reason);
+    await Promise.all(threads.map(({ worker }) => worker.terminate()));
   }
 
-  #give(waiting: Waiting): void {
-    const worker = this.#idle.pop() ?? (this.#busy.size < this.size ? this.#start() : undefined);
-    if (!worker) {
-      this.#queue.push(waiting);
-      return;
+  #handOut(): void {
+    for (let asked = this.#queue[0]; asked; asked = this.#queue[0]) {
+      const thread = this.#threadFor();
+      if (!thread) return;
+      this.#queue.shift();
+      const number = this.#numbers++;
+      thread.jobs.set(number, asked);
+      thread.worker.ref();
+      const message: NumberedJob = { number, job: asked.job };
+      thread.worker.postMessage(message, asked.transfer);
     }
-    this.#busy.set(worker, waiting);
-    worker.ref();
-    worker.postMessage(waiting.job, waiting.transfer);
   }
 
-  #start(): Worker {
+  /** Who takes the next job: one that is idle, else a new one, else the one that holds the fewest. */
+  #threadFor(): Thread | undefined {
+    const [first] = [...this.#threads].sort((one, other) => one.jobs.size - other.jobs.size);
+    if (first?.jobs.size === 0) return first;
+    if (this.#threads.size < this.size) return this.#start();
+    return first && first.jobs.size < HELD ? first : undefined;
+  }
+
+  #start(): Thread {
     const worker = new Worker(new URL('./worker.ts', import.meta.url));
-    worker.on('message', (answer: Answer) => this.#answered(worker, answer));
-    worker.on('error', (cause) => this.#died(worker, cause));
-    worker.on('exit', () => this.#died(worker, undefined));
-    return worker;
+    const thread: Thread = { worker, jobs: new Map() };
+    worker.on('message', (answer: Answer) => this.#answered(thread, answer));
+    worker.on('error', (cause) => this.#died(thread, cause));
+    worker.on('exit', () => this.#died(thread, undefined));
+    this.#threads.add(thread);
+    return thread;
   }
 
-  #answered(worker: Worker, answer: Answer): void {
-    const waiting = this.#busy.get(worker);
-    if (!waiting) return;
-    this.#busy.delete(worker);
-    this.#idle.push(worker);
-    worker.unref(); // an idle thread keeps no process alive
-    const next = this.#queue.shift();
-    if (next) this.#give(next);
-    if (answer.error) {
-      const { kind, code, message, advice, facts } = answer.error;
-      waiting.reject(new ZkeepError(kind, code, message, advice === null ? { facts } : { advice, facts }));
+  #answered({ worker, jobs }: Thread, { number, result, error }: Answer): void {
+    const asked = jobs.get(number);
+    if (!asked) return;
+    jobs.delete(number);
+    if (jobs.size === 0) worker.unref(); // an idle thread keeps no process alive
+    this.#handOut();
+    if (error) {
+      const { kind, code, message, advice, facts } = error;
+      asked.reject(new ZkeepError(kind, code, message, advice === null ? { facts } : { advice, facts }));
     } else {
-      waiting.resolve(answer.result as never);
+      asked.resolve(result as never);
     }
   }
 
-  #died(worker: Worker, cause: unknown): void {
-    const waiting = this.#busy.get(worker);
-    this.#busy.delete(worker);
-    const idle = this.#idle.indexOf(worker);
-    if (idle >= 0) this.#idle.splice(idle, 1);
-    waiting?.reject(new ZkeepError('failed', 'worker.died', 'a worker thread died', { cause }));
-    const next = this.#closed ? undefined : this.#queue.shift();
-    if (next) this.#give(next);
+  #died(thread: Thread, cause: unknown): void {
+    this.#threads.delete(thread);
+    for (const { reject } of thread.jobs.values())
+      reject(new ZkeepError('failed', 'worker.died', 'a worker thread died', { cause }));
+    thread.jobs.clear();
+    if (!this.#closed) this.#handOut();
   }
 }

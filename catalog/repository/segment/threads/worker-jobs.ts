@@ -1,4 +1,5 @@
 /** What is asked of a worker thread and what it answers: plain messages. */
+import type { ErrorKind, Facts } from '../../../errors.ts';
 import type { FrameSizes } from '../frames.ts';
 
 /** Compress one frame that lies in shared memory into its place in an arena. */
@@ -59,3 +60,16 @@ export type ResultOf<J extends Job> = J extends CompressJob
   : J extends SealJob
     ? SealResult
     : OpenResult;
+
+/** A job on its way to a worker. */
+export interface NumberedJob {
+  readonly number: number;
+  readonly job: Job;
+}
+
+/** What a worker says of a job: its result, or the fields of its error. */
+export interface Answer {
+  readonly number: number;
+  readonly result?: CompressResult | SealResult | OpenResult;
+  readonly error?: { kind: ErrorKind; code: string; message: string; advice: string | null; facts: Facts };
+}

@@ -6,9 +6,11 @@ import { FRAME_STRIDE } from '../arenas.ts';
 import { decodeSeekTable, encodeSeekTable, malformed } from '../frames.ts';
 import { FrameCompressor, FrameDecompressor } from '../zstd.ts';
 import type {
+  Answer,
   CompressJob,
   CompressResult,
   Job,
+  NumberedJob,
   OpenJob,
   OpenResult,
   SealJob,
@@ -18,19 +20,26 @@ import type {
 const port = parentPort;
 if (!port) throw new Error('worker.ts runs in a worker thread only');
 
-port.on('message', async (job: Job) => {
+port.on('message', async ({ number, job }: NumberedJob) => port.postMessage(await answerTo(number, job)));
+
+async function answerTo(number: number, job: Job): Promise<Answer> {
   try {
-    port.postMessage({ result: await perform(job) });
+    return { number, result: await perform(job) };
   } catch (thrown) {
     // Class instances do not survive the way between threads: send the fields.
-    port.postMessage({
-      error:
-        thrown instanceof ZkeepError
-          ? thrown.toJSON()
-          : { kind: 'failed', code: 'worker.failed', message: messageOf(thrown), advice: null, facts: {} },
-    });
+    const error =
+      thrown instanceof ZkeepError
+        ? thrown.toJSON()
+        : ({
+            kind: 'failed',
+            code: 'worker.failed',
+            message: messageOf(thrown),
+            advice: null,
+            facts: {},
+          } as const);
+    return { number, error };
   }
-});
+}
 
 async function perform(job: Job): Promise<CompressResult | SealResult | OpenResult> {
   switch (job.do) {
