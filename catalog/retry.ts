@@ -29,10 +29,6 @@ export interface RetryOptions {
   readonly policy?: RetryPolicy;
   readonly clock?: Clock;
   readonly signal?: AbortSignal;
-  /** Whether another try may help; by default, errors of kind `unavailable`. */
-  readonly isPassing?: (thrown: unknown) => boolean;
-  /** Told before each pause. */
-  readonly onRetry?: (thrown: unknown, attempt: number, pause: number) => void;
 }
 
 /** True for errors of kind `unavailable`: the part may answer the next time. */
@@ -41,7 +37,7 @@ export function isUnavailable(thrown: unknown): boolean {
 }
 
 /**
- * Does `work`, again while it fails in a passing way.
+ * Does `work`, again while it fails with errors of kind `unavailable`.
  *
  * @throws what the last try threw, or the signal's reason.
  * @example await retry((attempt) => put(key, body), { signal })
@@ -50,17 +46,16 @@ export async function retry<T>(
   work: (attempt: number) => Promise<T>,
   options: RetryOptions = {},
 ): Promise<T> {
-  const { policy = REQUEST_RETRIES, clock = systemClock, signal, isPassing = isUnavailable } = options;
+  const { policy = REQUEST_RETRIES, clock = systemClock, signal } = options;
   const deadline = clock.now() + policy.budget;
   for (let attempt = 1; ; attempt++) {
     signal?.throwIfAborted();
     try {
       return await work(attempt);
     } catch (thrown) {
-      if (signal?.aborted || attempt >= policy.tries || !isPassing(thrown)) throw thrown;
+      if (signal?.aborted || attempt >= policy.tries || !isUnavailable(thrown)) throw thrown;
       const pause = pauseAfter(attempt, policy, clock);
       if (clock.now() + pause >= deadline) throw thrown;
-      options.onRetry?.(thrown, attempt, pause);
       await clock.sleep(pause, signal);
     }
   }
