@@ -1,10 +1,15 @@
 /** Segments on their way into the store, each by grants of the service, and how far they are there. */
 import { ZkeepError } from '../../catalog/errors.ts';
 import type { Part, Writing } from '../../catalog/protocol/protocol.ts';
+import type { Segment } from '../../catalog/repository/manifest.ts';
+import { ByteGate } from '../../catalog/repository/segment/bounds.ts';
 import type { PackedSegment } from '../../catalog/repository/segment/pack.ts';
 import { putByGrant } from '../../catalog/repository/store/transfer.ts';
 import type { ServiceClient } from '../service/client.ts';
 import { untilTaken } from '../service/grants.ts';
+
+/** What is needed of the service. */
+type Granting = Pick<ServiceClient, 'writeGrants' | 'patience'>;
 
 /** What an interrupted run had done of it. */
 export interface Earlier {
@@ -16,10 +21,17 @@ export interface Earlier {
   readonly begun: number;
 }
 
+/**
+ * Segments on their way at once: so many are sent again at most when it is cut off. One goes into the
+ * store while the next is on its way, which keeps a line and a disk busy.
+ */
+const AT_ONCE = 2;
+
 /** The segments of one upload. */
 export class Segments {
-  readonly #client: ServiceClient;
+  readonly #client: Granting;
   readonly #earlier: Earlier;
+  readonly #gate = new ByteGate(Number.POSITIVE_INFINITY, AT_ONCE);
   /** Ends of segments that are durable behind a gap, by their offsets. */
   readonly #beyond = new Map<number, number>();
   #granted = 0;
@@ -28,7 +40,7 @@ export class Segments {
   #durable = 0;
 
   /** @param from the raw byte at which this upload begins: everything before it is durable. */
-  constructor(client: ServiceClient, earlier: Earlier, from: number) {
+  constructor(client: Granting, earlier: Earlier, from: number) {
     this.#client = client;
     this.#earlier = earlier;
     this.#durable = from;
@@ -60,11 +72,18 @@ export class Segments {
    * @throws {ZkeepError} `refused` with code `grant.stored` when another content of it is stored.
    */
   async send(writing: Writing, { body, ...part }: PackedSegment, signal: AbortSignal): Promise<void> {
-    const sent = await untilTaken(async () => await this.#try(writing, part, body, signal), {
-      patience: this.#client.patience,
-      signal,
-    });
-    const { offset, size } = part.segment;
+    const leave = await this.#gate.enter(part.segment.stored);
+    try {
+      signal.throwIfAborted();
+      const { patience } = this.#client;
+      const sent = await untilTaken(() => this.#try(writing, part, body, signal), { patience, signal });
+      this.#note(part.segment, sent);
+    } finally {
+      leave();
+    }
+  }
+
+  #note({ offset, size }: Segment, sent: boolean): void {
     if (sent) {
       this.#put += size;
       this.#again += Math.max(0, Math.min(offset + size, this.#earlier.begun) - offset);
