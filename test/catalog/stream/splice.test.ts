@@ -1,6 +1,7 @@
 /** The rest of a stream, spliced on, gives the very stream that was never cut; anything else is refused. */
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import fc from 'fast-check';
 import type { ByteOrder } from '../../../catalog/stream/fletcher4.ts';
 import { StreamReader } from '../../../catalog/stream/reader.ts';
 import { SUM_AT } from '../../../catalog/stream/record.ts';
@@ -140,6 +141,35 @@ test('a stream of all record types, cut at any byte, is the same again, whatever
       assert.equal(thrown, undefined);
       assert.ok(bytes.equals(stream.subarray(at)), `cut at ${at}`);
     }
+  }
+});
+
+test('cut off again and again, each time from where the time before got, it is the same stream in the end', async () => {
+  for (const name of ['lustre-mdt0-incr-s1-s2', 'raw-spill', 'zvol-incr', 'embedded-Lec']) {
+    const stream = recordedStream(name);
+    const parts = takeApart(stream);
+    await fc.assert(
+      fc.asyncProperty(fc.array(fc.integer({ min: 0, max: 60_000 }), { maxLength: 10 }), async (steps) => {
+        const first = parts.find(({ record }) => record.name === 'OBJECT');
+        let stored = partOf(stream, endOf(first ?? assert.fail()) + 1);
+        for (const step of [...steps, stream.length]) {
+          // As when segments are packed: a reader that begins behind what is stored.
+          const reader = StreamReader.resume(stored.after, stored.begin);
+          const rest = joined(sentAgain(parts, stored.point));
+          let left = step;
+          for await (const bytes of spliceStream(piped(rest, 30_011), stored)) {
+            reader.write(bytes.subarray(0, left));
+            left -= Math.min(left, bytes.length);
+            if (left === 0) break;
+          }
+          stored = { begin: stored.begin, point: reader.point ?? stored.point, after: reader.save() };
+        }
+        const whole = partOf(stream, stream.length);
+        assert.deepEqual(stored, whole);
+        assert.deepEqual(StreamReader.resume(stored.after, stored.begin).end().bytes, stream.length);
+      }),
+      { numRuns: 8 },
+    );
   }
 });
 
