@@ -63,7 +63,7 @@ export class Backups {
       );
     }
     void this.#leftovers.sweep();
-    void this.#notes.sweep();
+    this.#notes.sweep();
   }
 
   /** Ends what runs in the background. */
@@ -107,6 +107,7 @@ export class Backups {
       request,
       opening.replaces.map((replaced) => replaced.backup),
     );
+    for (const replaced of opening.replaces) this.#notes.forget(replaced.backup);
     void this.#leftovers.sweep();
     return this.#toOpener(added);
   }
@@ -135,6 +136,8 @@ export class Backups {
       const offer = await offerResume(this.#surroundings, given);
       this.#mine(backup, { token, session: given.session });
       open.hear(backup);
+      this.#notes.forget(backup);
+      this.#notes.touch(backup);
       return offer;
     });
   }
@@ -196,6 +199,7 @@ export class Backups {
     open.abandon(backup);
     if (open.get(backup)) throw beingCommitted(backup);
     if (!open.isAbandoned(backup)) throw this.#over(backup);
+    this.#notes.forget(backup);
     await this.#leftovers.sweep();
   }
 
@@ -260,7 +264,7 @@ export class Backups {
       'backup.too-many',
       `${limit} backups are open, no more are taken now`,
       {
-        advice: 'try again later, or raise limits.open_backups',
+        advice: 'abandon those that nobody goes on with, or raise limits.open_backups',
         facts: { limit },
       },
     );

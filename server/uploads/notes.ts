@@ -11,8 +11,16 @@ import { readNote } from './reading.ts';
 
 /** Least time between two notes on one backup, milliseconds. */
 export const NOTE_EVERY = 5_000;
-/** It grows with the backup's age, so that a day of it is some thousand notes: a lost one costs half a percent. */
+/** It grows with the time since it was begun or resumed: a day is some thousand notes, and a lost one half a percent. */
 const SHARE_OF_AGE = 1 / 200;
+
+/** When a backup is noted; moments are {@link performance}'s. */
+interface Pace {
+  readonly since: number;
+  /** No note before. */
+  next: number;
+  timer: NodeJS.Timeout | undefined;
+}
 
 export interface NotesOptions {
   /** What this service's database is called in the notes. */
@@ -29,10 +37,9 @@ export class Notes {
   readonly #surroundings: Surroundings;
   readonly #options: NotesOptions;
   readonly #stopping = new AbortController();
-  readonly #timers = new Map<BackupId, NodeJS.Timeout>();
-  /** When the next note on a backup may be written, by {@link performance}. */
-  readonly #next = new Map<BackupId, number>();
+  readonly #paces = new Map<BackupId, Pace>();
   #running: Promise<void> = Promise.resolve();
+  #sweeping: Promise<void> = Promise.resolve();
 
   constructor(surroundings: Surroundings, options: NotesOptions) {
     this.#surroundings = surroundings;
@@ -41,50 +48,61 @@ export class Notes {
 
   /** Has what is new of an open backup written down soon; waits for nothing. */
   touch(backup: BackupId): void {
-    if (this.#stopping.signal.aborted || this.#timers.has(backup)) return;
-    const wait = Math.max(0, (this.#next.get(backup) ?? 0) - performance.now());
-    const timer = setTimeout(() => this.#enqueue(backup, () => this.#write(backup)), wait).unref();
-    this.#timers.set(backup, timer);
+    const pace = this.#paceOf(backup);
+    if (this.#stopping.signal.aborted || pace.timer) return;
+    const wait = Math.max(0, pace.next - performance.now());
+    pace.timer = setTimeout(() => {
+      pace.timer = undefined;
+      this.#enqueue(backup, () => this.#write(backup));
+    }, wait).unref();
   }
 
   /** Writes down at once what is new of an open backup. */
   async write(backup: BackupId): Promise<void> {
-    clearTimeout(this.#timers.get(backup));
-    this.#timers.delete(backup);
     const written = this.#running.then(() => this.#write(backup));
     this.#running = written.catch(() => this.touch(backup));
     await written;
   }
 
+  /** Its pace begins anew, because its writer does; or it is not open any more. */
+  forget(backup: BackupId): void {
+    clearTimeout(this.#paces.get(backup)?.timer);
+    this.#paces.delete(backup);
+  }
+
   /** Removes all notes on a backup that is not open any more; what fails is done at the next start. */
   remove(backup: BackupId): void {
-    clearTimeout(this.#timers.get(backup));
-    this.#next.delete(backup);
+    this.forget(backup);
     this.#enqueue(backup, () =>
       removeAll(this.#surroundings.repository.store, uploadsOf(backup), this.#stopping.signal),
     );
   }
 
-  /** Writes what a former run did not, and removes its notes on backups that are not open any more. */
-  async sweep(): Promise<void> {
-    const { open, log } = this.#surroundings;
+  /** Begins to write what a former run did not, and to remove its notes on backups that are not open any more. */
+  sweep(): void {
+    const { open } = this.#surroundings;
     for (const { backup } of open.all()) this.touch(backup);
-    try {
-      for (const backup of await this.#orphans()) this.remove(backup);
-    } catch (thrown) {
-      if (!this.#stopping.signal.aborted) log.warn({ err: thrown }, 'cannot look for notes to remove');
-    }
+    this.#sweeping = this.#removeOrphans();
   }
 
   /** Ends after the object that it is at. */
   async stop(): Promise<void> {
     this.#stopping.abort();
-    for (const timer of this.#timers.values()) clearTimeout(timer);
+    for (const { timer } of this.#paces.values()) clearTimeout(timer);
+    await this.#sweeping;
     await this.#running;
   }
 
+  async #removeOrphans(): Promise<void> {
+    try {
+      for (const backup of await this.#orphans()) this.remove(backup);
+    } catch (thrown) {
+      if (this.#stopping.signal.aborted) return;
+      this.#surroundings.log.warn({ err: thrown }, 'cannot look for notes to remove');
+    }
+  }
+
   #enqueue(backup: BackupId, work: () => Promise<void>): void {
-    this.#timers.delete(backup);
     this.#running = this.#running.then(async () => {
       if (this.#stopping.signal.aborted) return;
       try {
@@ -93,17 +111,26 @@ export class Notes {
         if (this.#stopping.signal.aborted) return;
         const { log } = this.#surroundings;
         log.warn({ err: thrown, backup }, `the notes on an open backup: ${messageOf(thrown)}`);
-        this.touch(backup);
+        if (this.#surroundings.open.get(backup)) this.touch(backup);
       }
     });
+  }
+
+  #paceOf(backup: BackupId): Pace {
+    const known = this.#paces.get(backup);
+    if (known) return known;
+    const pace: Pace = { since: performance.now(), next: 0, timer: undefined };
+    this.#paces.set(backup, pace);
+    return pace;
   }
 
   async #write(backup: BackupId): Promise<void> {
     const { open, candidates, repository, clock } = this.#surroundings;
     const opened = open.get(backup);
-    if (!opened) return void this.#next.delete(backup);
-    const age = clock.now() - opened.opened;
-    this.#next.set(backup, performance.now() + Math.max(this.#options.every, age * SHARE_OF_AGE));
+    if (!opened) return this.forget(backup);
+    const pace = this.#paceOf(backup);
+    const now = performance.now();
+    pace.next = now + Math.max(this.#options.every, (now - pace.since) * SHARE_OF_AGE);
     for (let more = true; more; ) {
       const { token, writer, request, attributes } = opened;
       const parts = candidates.toNote(backup, MAX_NOTED);
