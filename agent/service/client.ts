@@ -1,5 +1,6 @@
 /** The calls of PROTOCOL.md as functions: what is asked and what is answered, both checked by the schemas. */
 
+import { randomUUID } from 'node:crypto';
 import { type Attributes, parseAttributes } from '../../catalog/attributes/attributes.ts';
 import { ZkeepError } from '../../catalog/errors.ts';
 import type { Patience } from '../../catalog/patience.ts';
@@ -127,7 +128,8 @@ export class ServiceClient {
 
   /** @throws {ZkeepError} `busy` with code `backup.busy` when another writer is at the dataset or snapshot. */
   async open(body: OpenRequest, signal?: AbortSignal): Promise<OpenBackup> {
-    return await this.#ask(readOpen, { method: 'POST', path: '/v1/backups', body, signal });
+    const question = { method: 'POST' as const, path: '/v1/backups', headers: newSession(), body, signal };
+    return await this.#ask(readOpen, question);
   }
 
   /** The backups that are open, being written or left by an interrupted run; filtered as asked. */
@@ -146,7 +148,8 @@ export class ServiceClient {
    */
   async resume(backup: BackupId, body: ResumeRequest, signal?: AbortSignal): Promise<ResumeOffer> {
     const path = `/v1/backups/${backup}/resume`;
-    return await this.#ask(readOffer, { method: 'POST', path, body, signal, timeout: COMMIT_TIMEOUT });
+    const question = { method: 'POST' as const, path, headers: newSession(), body, signal };
+    return await this.#ask(readOffer, { ...question, timeout: COMMIT_TIMEOUT });
   }
 
   /** Renews the lease, in one try: it is done again soon. This and the next three throw `busy` with code `backup.taken-over` once another one resumed it. */
@@ -301,4 +304,9 @@ function pageOf<T extends { after?: string }>(query: T, after: string | undefine
 /** Where a writer's calls go, and the session that they carry. */
 function placeOf({ backup, session }: Writing, what: string) {
   return { path: `/v1/backups/${backup}/${what}`, headers: { [SESSION_HEADER]: session } };
+}
+
+/** The same in every try of a question: one that arrives late does not end the session of the one that was answered. */
+function newSession() {
+  return { [SESSION_HEADER]: randomUUID() };
 }

@@ -127,7 +127,7 @@ export const SessionSchema = Type.String({
 /** An open backup as the one who opened it sees it. */
 export const OpenBackupSchema = Type.Object({
   ...OpenBackupRowSchema.properties,
-  /** New at each answer: who held the one before cannot write any more. */
+  /** New whenever it is given to a writer: who held the one before cannot write any more. */
   session: SessionSchema,
 });
 export type OpenBackup = Static<typeof OpenBackupSchema>;

@@ -1,5 +1,6 @@
 /** The way of a backup through the service: open, grant, commit, or abandon. */
 
+import { randomUUID } from 'node:crypto';
 import type { Attributes } from '../../catalog/attributes/attributes.ts';
 import { ZkeepError } from '../../catalog/errors.ts';
 import type { OpenBackupsQuery } from '../../catalog/protocol/pages.ts';
@@ -30,7 +31,7 @@ import { Turns } from './turns.ts';
 /** Who asks for something about an open backup. */
 export interface Caller {
   readonly token: TokenFacts;
-  /** The session that it names; a call that is no writer's may name none. */
+  /** The session that it names, or wants for its own; a call that is no writer's may name none. */
   readonly session: string | undefined;
 }
 
@@ -82,7 +83,7 @@ export class Backups {
    * @throws {ZkeepError} `busy` when another agent is at it; `refused` when the same stream is stored
    *   (`backup.already`), or its base is not, or it would change the flags of its chain.
    */
-  async open(request: OpenRequest, token: TokenFacts): Promise<OpenBackup> {
+  async open(request: OpenRequest, { token, session = randomUUID() }: Caller): Promise<OpenBackup> {
     const { open, candidates, index, clock } = this.#surroundings;
     checkRequest(request);
     const moment = () => ({ request, token, now: clock.now(), started: this.#started });
@@ -97,13 +98,13 @@ export class Backups {
     };
     const opening = decideOpening({ ...moment(), rivals: open.rivals(request).map(withParts) });
     if (opening.kind === 'again') {
-      return this.#toOpener(open.give(opening.open.backup, request.writer) ?? opening.open);
+      return this.#toOpener(open.give(opening.open.backup, request.writer, session) ?? opening.open);
     }
     this.#refuseTooMany(opening.replaces.length);
     const backup = parseBackupId(newUuid7(clock.now()));
     const added = open.add(
       backup,
-      token.name,
+      { token: token.name, session },
       request,
       opening.replaces.map((replaced) => replaced.backup),
     );
@@ -119,7 +120,8 @@ export class Backups {
    * @throws {ZkeepError} `busy` with code `backup.busy` while its writer lives; `refused` with code
    *   `backup.committed` when it is a backup by now; `missing` when it is not open.
    */
-  async resume(backup: BackupId, request: ResumeRequest, token: TokenFacts): Promise<ResumeOffer> {
+  async resume(backup: BackupId, request: ResumeRequest, caller: Caller): Promise<ResumeOffer> {
+    const { token, session = randomUUID() } = caller;
     const { open, clock } = this.#surroundings;
     const find = () => {
       const opened = open.get(backup);
@@ -131,10 +133,10 @@ export class Backups {
     return await this.#turns.take(backup, async () => {
       // While this waited for its turn, another one may have been faster, or its writer back.
       if (find().committing) throw beingCommitted(backup);
-      const given = open.give(backup, request.writer);
+      const given = open.give(backup, request.writer, session);
       if (!given) throw this.#over(backup);
       const offer = await offerResume(this.#surroundings, given);
-      this.#mine(backup, { token, session: given.session });
+      this.#mine(backup, { token, session });
       open.hear(backup);
       this.#notes.forget(backup);
       this.#notes.touch(backup);

@@ -28,6 +28,8 @@ import type { App, Service } from '../service.ts';
 const params = Type.Object({ id: BackupIdSchema });
 /** What every call of a backup's writer carries. */
 const headers = Type.Object({ [SESSION_HEADER]: SessionSchema });
+/** The session that is to be given, the same in every try, so that a try that comes late changes nothing. */
+const wanted = Type.Partial(headers);
 const tags = ['open backups'];
 const config = { access: 'agent' } as const;
 
@@ -53,12 +55,13 @@ export function openBackupRoutes(app: App, { backups }: Service): void {
       schema: {
         summary: 'open a backup',
         tags,
+        headers: wanted,
         body: OpenRequestSchema,
         response: { 201: OpenBackupSchema },
       },
     },
     async (request, reply) => {
-      const open = await backups.open(request.body, tokenOf(request));
+      const open = await backups.open(request.body, callerOf(request));
       return reply.code(201).send(open);
     },
   );
@@ -71,6 +74,7 @@ export function openBackupRoutes(app: App, { backups }: Service): void {
         summary: 'take over an open backup whose writer is dead',
         tags,
         params,
+        headers: wanted,
         body: ResumeRequestSchema,
         response: { 200: ResumeOfferSchema },
       },
@@ -78,7 +82,7 @@ export function openBackupRoutes(app: App, { backups }: Service): void {
     async (request) => {
       // It looks at every segment: the line may be silent for longer than others may.
       request.socket.setTimeout(0);
-      return await backups.resume(request.params.id, request.body, tokenOf(request));
+      return await backups.resume(request.params.id, request.body, callerOf(request));
     },
   );
 
@@ -161,7 +165,7 @@ export function openBackupRoutes(app: App, { backups }: Service): void {
         summary: 'abandon an open backup',
         tags,
         params,
-        headers: Type.Partial(headers),
+        headers: wanted,
         response: { 204: Type.Null() },
       },
     },

@@ -113,10 +113,14 @@ export class OpenBackups {
   }
 
   /** Opens a backup and, in the same step, abandons the ones that it replaces. */
-  add(backup: BackupId, token: string, request: OpenRequest, replaced: readonly BackupId[]): OpenBackupState {
+  add(
+    backup: BackupId,
+    { token, session }: Pick<OpenBackupState, 'token' | 'session'>,
+    request: OpenRequest,
+    replaced: readonly BackupId[],
+  ): OpenBackupState {
     const now = this.#clock.now();
     const { source, to, writer } = request;
-    const session = randomUUID();
     this.#state
       .transaction(() => {
         for (const old of replaced) this.#abandon(old);
@@ -170,11 +174,11 @@ export class OpenBackups {
       );
   }
 
-  /** Gives it to a writer, in a session of its own; `undefined` when it is not open any more. */
-  give(backup: BackupId, writer: Writer): OpenBackupState | undefined {
+  /** Gives it to a writer, for this session; `undefined` when it is not open any more. */
+  give(backup: BackupId, writer: Writer, session: string): OpenBackupState | undefined {
     this.#state
       .prepare('UPDATE open_backup SET heard = ?, writer = ?, session = ? WHERE backup = ?')
-      .run(this.#clock.now(), JSON.stringify(writer), randomUUID(), backup);
+      .run(this.#clock.now(), JSON.stringify(writer), session, backup);
     return this.get(backup);
   }
 

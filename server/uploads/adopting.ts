@@ -1,4 +1,5 @@
 /** A new database takes over the open backups that the bucket tells of. */
+import { randomUUID } from 'node:crypto';
 import { ZkeepError } from '../../catalog/errors.ts';
 import type { UploadNote } from '../../catalog/protocol/upload-note.ts';
 import { readNoteKey, UPLOADS_PREFIX, uploadsOf } from '../../catalog/repository/names.ts';
@@ -41,7 +42,7 @@ async function adopt(surroundings: Surroundings, backup: BackupId): Promise<numb
     const { token, request, writer, attributes } = note;
     open.adopt({ backup, token, opened: Date.parse(note.opened), request });
     if (!open.get(backup)) return undefined;
-    open.give(backup, writer);
+    open.give(backup, writer, randomUUID());
     if (attributes) open.noteAttributes(backup, attributes);
     for (const { expires, ...part } of note.parts) candidates.record(backup, [part], expires);
     parts += note.parts.length;

@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { rmSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { AttributesAnswerSchema, OpenBackupsAnswerSchema } from '../../../catalog/protocol/pages.ts';
-import { LEASE_MILLISECONDS } from '../../../catalog/protocol/protocol.ts';
+import {
+  LEASE_MILLISECONDS,
+  OpenBackupSchema,
+  ResumeOfferSchema,
+} from '../../../catalog/protocol/protocol.ts';
 import type { BackupId } from '../../../catalog/words.ts';
 import { full, gone } from '../fixture/faulty-store.ts';
 import { TestService } from '../fixture/running-service.ts';
@@ -131,6 +136,25 @@ describe('resuming a backup', () => {
     const second = await service.resume(backup);
     assert.deepEqual({ ...second, session: first.session }, first);
     assert.notEqual(second.session, first.session);
+  });
+
+  it('that wants a session of its own gets that one, also in a try that arrives late', async () => {
+    const body = { writer: SECOND_WRITER, takeover: FIRST_WRITER };
+    const wanted = randomUUID();
+    const path = `/v1/backups/${backup}/resume`;
+    for (let time = 0; time < 2; time++) {
+      const offer = await service.ask(ResumeOfferSchema, 'POST', path, { body, session: wanted });
+      assert.equal(offer.session, wanted);
+    }
+    await service.answers(backup, [part(0)], wanted);
+    const other = openRequest({ to: 2n, dataset: 'pool/mdt1' });
+    for (let time = 0; time < 2; time++) {
+      const opened = await service.ask(OpenBackupSchema, 'POST', '/v1/backups', {
+        body: other,
+        session: wanted,
+      });
+      assert.equal(opened.session, wanted);
+    }
   });
 
   it('offers nothing when nothing is durable, and the whole stream when it is', async () => {
