@@ -20,27 +20,35 @@ export interface Running {
 }
 
 /** What a command may be given: a folder, more environment, bytes for its standard input. */
-export type CommandOptions = Pick<Options, 'cwd' | 'env' | 'input' | 'inputFile'>;
+export type CommandOptions = Pick<Options, 'cwd' | 'env' | 'input' | 'inputFile'> & {
+  /** Longest that it may take, milliseconds; by default {@link LONGEST}. */
+  readonly longest?: number;
+};
 
 /** Longest that any command of a test may take, milliseconds. */
 const LONGEST = 240_000;
 
 /** Starts a command and does not wait for it. */
 export function start(command: readonly string[], options: CommandOptions = {}): Running {
+  const { longest = LONGEST, ...others } = options;
   const [file = '', ...args] = command;
   const child = execa(file, args, {
-    ...options,
+    ...others,
     stdin: options.input === undefined && options.inputFile === undefined ? 'ignore' : 'pipe',
     encoding: 'buffer',
     stripFinalNewline: false,
     reject: false,
-    timeout: LONGEST,
+    timeout: longest,
     killSignal: 'SIGKILL',
     maxBuffer: 256 * 1024 * 1024,
   });
   const pid = child.pid;
   if (pid === undefined) throw new Error(`could not start ${command.join(' ')}`);
-  return { pid, ended: child.then((result) => endOf(command, result)), kill: (signal) => child.kill(signal) };
+  return {
+    pid,
+    ended: child.then((result) => endOf(command, result, longest)),
+    kill: (signal) => child.kill(signal),
+  };
 }
 
 /** Runs a command, whatever its exit code. */
@@ -102,8 +110,8 @@ interface Result {
   readonly stderr: Uint8Array;
 }
 
-function endOf(command: readonly string[], result: Result): Ended {
-  if (result.timedOut) throw new Error(`${command.join(' ')} did not end in ${LONGEST / 1000} s`);
+function endOf(command: readonly string[], result: Result, longest: number): Ended {
+  if (result.timedOut) throw new Error(`${command.join(' ')} did not end in ${longest / 1000} s`);
   return {
     exit: result.exitCode,
     signal: result.signal,

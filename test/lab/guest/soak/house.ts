@@ -12,6 +12,8 @@ const SERVICE_PORT = 18_470;
 const CALLS_PORT = 18_471;
 const OBJECTS_PORT = 18_472;
 const POOLS = ['tank', 'fresh'];
+/** Longest that a start of zkeep may take, milliseconds: it waits for a service or a store that is away. */
+const LONGEST = 1_200_000;
 const ZKEEP = join(CLONE, 'bin/zkeep');
 
 export class House {
@@ -80,7 +82,7 @@ export class House {
       ZKEEP_TOKEN: this.service.token,
       ZKEEP_STATE: join(this.folder, 'state'),
     };
-    return start([ZKEEP, ...args, '--json'], inputFile ? { env, inputFile } : { env });
+    return start([ZKEEP, ...args, '--json'], { env, longest: LONGEST, ...(inputFile ? { inputFile } : {}) });
   }
 
   async zkeep(args: readonly string[], inputFile?: string): Promise<Ended> {

@@ -20,19 +20,25 @@ export class Watch {
   readonly #verb: 'send' | 'receive';
   readonly #counter: Counter;
   #before: number | undefined;
+  #isOver = false;
 
   constructor(agent: Running, verb: 'send' | 'receive') {
     this.#agent = agent;
     this.#verb = verb;
     this.#counter = verb === 'send' ? 'rchar' : 'wchar';
-    void agent.ended.then((end) => {
-      this.end = end;
-    });
+    agent.ended.then(
+      (end) => {
+        this.end = end;
+      },
+      () => {
+        this.#isOver = true; // it is thrown where it is awaited
+      },
+    );
   }
 
   /** Waits until a look finds `reached`; false when zkeep ended before. */
   async until(reached: () => boolean): Promise<boolean> {
-    while (!this.end) {
+    while (!this.end && !this.#isOver) {
       await this.#look();
       if (reached()) return true;
       await sleep(LOOK);
