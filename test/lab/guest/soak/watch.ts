@@ -1,7 +1,7 @@
 /** How far a running zkeep has come: its child that sends or receives, and the bytes that went through it. */
 import { readFile } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Ended, Running } from '../parts/command.ts';
+import type { Running } from '../parts/command.ts';
 
 /** Milliseconds between two looks. */
 const LOOK = 50;
@@ -15,7 +15,6 @@ export class Watch {
   readonly children: { readonly pid: number; readonly words: string[] }[] = [];
   /** Bytes that were moved since the first of them was seen. */
   moved = 0;
-  end: Ended | undefined;
   readonly #agent: Running;
   readonly #verb: 'send' | 'receive';
   readonly #counter: Counter;
@@ -26,19 +25,15 @@ export class Watch {
     this.#agent = agent;
     this.#verb = verb;
     this.#counter = verb === 'send' ? 'rchar' : 'wchar';
-    agent.ended.then(
-      (end) => {
-        this.end = end;
-      },
-      () => {
-        this.#isOver = true; // it is thrown where it is awaited
-      },
-    );
+    const over = () => {
+      this.#isOver = true;
+    };
+    agent.ended.then(over, over); // what it throws is thrown where it is awaited
   }
 
   /** Waits until a look finds `reached`; false when zkeep ended before. */
   async until(reached: () => boolean): Promise<boolean> {
-    while (!this.end && !this.#isOver) {
+    while (!this.#isOver) {
       await this.#look();
       if (reached()) return true;
       await sleep(LOOK);
