@@ -186,17 +186,14 @@ export class DirectoryStore implements ObjectStore {
     }
   }
 
-  /** Every folder up to the store's own, because each may be new. */
+  /** Every folder up to the store's own, because each may be new; at once: they share one commit of the journal. */
   async #syncFolders(path: string): Promise<void> {
+    const folders: string[] = [];
     for (let folder = dirname(path); folder.startsWith(this.location); folder = dirname(folder)) {
-      const handle = await open(folder, 'r');
-      try {
-        await handle.sync();
-      } finally {
-        await handle.close();
-      }
-      if (folder === this.location) return;
+      folders.push(folder);
+      if (folder === this.location) break;
     }
+    await Promise.all(folders.map(syncFolder));
   }
 
   async #removeEmpty(folder: string): Promise<void> {
@@ -208,6 +205,15 @@ export class DirectoryStore implements ObjectStore {
         return;
       }
     }
+  }
+}
+
+async function syncFolder(folder: string): Promise<void> {
+  const handle = await open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
   }
 }
 
