@@ -1,10 +1,13 @@
 /** The right to write an open backup, renewed until it ends. */
-import { isWorthWaiting } from '../../catalog/patience.ts';
+import { type ErrorKind, ZkeepError } from '../../catalog/errors.ts';
 import { LEASE_MILLISECONDS, type Writing } from '../../catalog/protocol/protocol.ts';
 import type { ServiceClient } from '../service/client.ts';
 
 /** How long an abandoned backup's end may take, milliseconds; the service ends it by itself later. */
 const ABANDON_TIMEOUT = 10_000;
+
+/** Kinds of the answers that say that somebody else has it, or nobody. */
+const TAKEN: ReadonlySet<ErrorKind> = new Set(['busy', 'missing', 'refused', 'denied']);
 
 /**
  * Keeps a backup open from {@link keep} to {@link end}.
@@ -61,8 +64,8 @@ export class Lease {
     try {
       await this.#client.alive(writing, this.#lost.signal);
     } catch (thrown) {
-      // While the service is away, or has no room, the next grant decides.
-      if (!isWorthWaiting(thrown)) this.#lost.abort(thrown);
+      // While the service is away, or what answers is not it, the next grant decides.
+      if (thrown instanceof ZkeepError && TAKEN.has(thrown.kind)) this.#lost.abort(thrown);
     }
   }
 }

@@ -109,6 +109,7 @@ export async function uploadRest(
 class UploadRun {
   readonly #options: UploadOptions;
   readonly #lease: Lease;
+  readonly #stop = new AbortController();
   readonly #signal: AbortSignal;
   #segments: Segments;
   #digest: Promise<Digest | null> = Promise.resolve(null);
@@ -116,7 +117,7 @@ class UploadRun {
   constructor(options: UploadOptions) {
     this.#options = options;
     this.#lease = new Lease(options.client);
-    this.#signal = AbortSignal.any([options.signal, this.#lease.lost]);
+    this.#signal = AbortSignal.any([options.signal, this.#lease.lost, this.#stop.signal]);
     this.#segments = new Segments(options.client, NOTHING_EARLIER, 0);
   }
 
@@ -158,7 +159,8 @@ class UploadRun {
   #keep(writing: Writing, digest: Digest | null): void {
     this.#lease.keep(writing);
     this.#digest = digest === null ? this.#putAttributes() : Promise.resolve(digest);
-    this.#digest.catch(() => undefined); // it is thrown before the commit, unless something else fails before
+    // Without attributes it will be no backup: that is not found out after hours of sending.
+    this.#digest.catch((thrown: unknown) => this.#stop.abort(thrown));
   }
 
   async #putAttributes(): Promise<Digest | null> {

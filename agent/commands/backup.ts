@@ -59,6 +59,7 @@ async function backup(
   const { options } = surroundings;
   return await withClient(surroundings, async (client) => {
     const doing = { ...surroundings, client };
+    withoutMore(options);
     if (options.lustre !== undefined) return await lustreSet(datasets, doing);
     withoutLustre(options);
     if (datasets.length === 0) throw nothingNamed();
@@ -181,6 +182,18 @@ function withoutLustre({ barrier, barrierTimeout, join, wait }: BackupOptions): 
   throw new ZkeepError('usage', 'lustre.usage', 'barriers, --join and --wait are for --lustre FSNAME', {
     advice: 'zkeep lustre targets shows the file systems of this host',
   });
+}
+
+function withoutMore({ abandon, lustre, snapshot, full }: BackupOptions): void {
+  if (!abandon || (lustre ?? snapshot ?? full) === undefined) return;
+  throw new ZkeepError(
+    'usage',
+    'backup.abandon-only',
+    '--abandon goes with datasets, ids, -r and --dry-run',
+    {
+      advice: 'it ends what was interrupted, and takes no new backup',
+    },
+  );
 }
 
 function nothingNamed(): ZkeepError {
