@@ -30,7 +30,7 @@ export interface Resumed {
   /** Bytes of the stored stream that were not sent again. */
   readonly kept: number;
   /** Bytes that were sent again. */
-  readonly again: number;
+  readonly sent_again: number;
 }
 
 /**
@@ -98,7 +98,7 @@ async function receive(
     await ledger.end();
   }
   checkAccounted(ledger.intervals, bytes, key);
-  return resume ? { kept: source.from, again: sentBefore(before, resume, bytes) - source.from } : null;
+  return resume ? { kept: source.from, sent_again: sentBefore(before, resume, bytes) - source.from } : null;
 }
 
 /** Where nobody counted, the token tells about how much; the kernel leaves BEGIN out. */

@@ -143,7 +143,7 @@ function failureOfProof({ item, differences }: RestoredItem): { what: string; fa
 /** What going on with an interrupted receive has spared. */
 function resumedLine({ bytes, resumed }: Received): string[] {
   if (!resumed) return [];
-  const { kept, again } = resumed;
+  const { kept, sent_again: again } = resumed;
   return [
     `  gone on with after ${sizeInWords(kept)} of ${sizeInWords(bytes)}; ${sizeInWords(again)} were sent again`,
   ];

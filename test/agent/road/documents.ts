@@ -227,7 +227,7 @@ export interface Document {
   readonly guid: string;
   readonly proof: Static<typeof ProofSchema>;
   readonly received: readonly {
-    readonly resumed: { readonly kept: number; readonly again: number } | null;
+    readonly resumed: { readonly kept: number; readonly sent_again: number } | null;
   }[];
   readonly resumes: { readonly object: string; readonly offset: string } | null;
   readonly skipped: readonly Static<typeof SkippedSchema>[];

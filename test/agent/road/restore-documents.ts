@@ -59,7 +59,7 @@ const resumes = Nullable(
 );
 const again = Nullable(Type.String());
 const previewed = { ...planned, skipped: Type.Array(SkippedSchema), runbook, resumes, again };
-const resumed = Nullable(Type.Object({ kept: BytesSchema, again: BytesSchema }, exact));
+const resumed = Nullable(Type.Object({ kept: BytesSchema, sent_again: BytesSchema }, exact));
 const restored = {
   ...planned,
   received: Type.Array(

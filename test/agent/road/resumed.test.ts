@@ -138,7 +138,7 @@ describe('a restore that broke off', () => {
     );
     const [received] = (await restore(0)).received;
     assertWhole(came);
-    const { kept = 0, again = 0 } = received?.resumed ?? {};
+    const { kept = 0, sent_again: again = 0 } = received?.resumed ?? {};
     assert.ok(kept >= 16 * MIB && kept <= 30 * MIB, `${kept} bytes were kept`);
     assert.ok(again > 0 && again < 17 * MIB, `${again} bytes were sent again`);
     assert.equal(readFileSync(at('received')).length < stream.length - kept + 2000, true);
@@ -175,7 +175,7 @@ describe('a restore that broke off', () => {
     rmSync(join(house.folder, 'state'), { recursive: true });
     const [received] = (await restore(0)).received;
     assert.equal(received?.resumed?.kept, 0);
-    assert.ok((received?.resumed?.again ?? 0) > 29 * MIB);
+    assert.ok((received?.resumed?.sent_again ?? 0) > 29 * MIB);
     assertWhole(came);
     assert.ok(!standIns.calls.some((call) => call.startsWith('zfs receive -A')));
   });
