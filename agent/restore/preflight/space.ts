@@ -47,14 +47,25 @@ function findTight(where: string, room: number, datasets: readonly DatasetRestor
   return [warn('tight-space', message, `${advice}, if it does not suffice`, facts)];
 }
 
+/** What a dataset will take, bytes, besides what an interrupted receive of one of its streams has there already. */
+export function spaceOf(dataset: DatasetRestore): number {
+  return Math.max(0, wholeOf(dataset) - receivedOf(dataset));
+}
+
 /**
- * What a dataset will take, bytes. One stream takes what its snapshot referenced
- * where it was; of several each keeps what it brings, in the snapshots.
+ * One stream takes what its snapshot referenced where it was; of several each keeps
+ * what it brings, in the snapshots.
  */
-export function spaceOf({ streams, referenced, base }: DatasetRestore): number {
+function wholeOf({ streams, referenced, base }: DatasetRestore): number {
   const bytes = streams.reduce((sum, stream) => sum + stream.bytes, 0);
   if (base !== null || referenced === null || streams.length === 0) return bytes;
   return streams.length === 1 ? referenced : Math.max(referenced, bytes);
+}
+
+/** It is gone on with, or makes room again by being thrown away. What was sent twice counts once. */
+function receivedOf({ place: { partial }, streams }: DatasetRestore): number {
+  const stream = streams.find(({ to }) => to === partial?.to);
+  return Math.min(stream?.bytes ?? 0, Number(partial?.token?.bytes ?? 0n));
 }
 
 /** Blocks that travel as they are stored take as much as they have; others may compress on arrival. */

@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import type { PlaceFacts } from '../../../../agent/restore/preflight/facts.ts';
 import { roomOf, spaceOf } from '../../../../agent/restore/preflight/space.ts';
 import { parseLayout } from '../../../../catalog/attributes/pool/layout.ts';
+import type { ResumeToken } from '../../../../catalog/stream/token.ts';
 import {
   begin,
   codes,
@@ -182,5 +183,17 @@ describe('the room for a restore', () => {
     assert.equal(spaceOf(dataset({ streams: chain, referenced: 3 })), 11);
     assert.equal(spaceOf(dataset({ streams: [stream(1, { bytes: 5 })], referenced: 3 })), 3);
     assert.equal(spaceOf(dataset({ streams: chain, referenced: 20, base: guid(9) })), 11);
+  });
+
+  it('is less by what an interrupted receive of a stream holds already', () => {
+    const chain = [stream(1, { bytes: 100 }), stream(2, { bytes: 10 })];
+    const left = (to: number, bytes: bigint) => {
+      const token = { bytes, toguid: guid(to) } as ResumeToken;
+      return spaceOf(dataset({ place: place({ partial: { to: guid(to), token } }), streams: chain }));
+    };
+    assert.equal(left(1, 70n), 40);
+    assert.equal(left(1, 10_000n), 10, 'what was sent twice counts once');
+    assert.equal(left(7, 70n), 110, 'of something else');
+    assert.equal(spaceOf(dataset({ place: place({ partial: { to: guid(1) } }), streams: chain })), 110);
   });
 });
