@@ -1,73 +1,26 @@
-/** Backups that are interrupted, and gone on with: agent and service killed, ZFS gone, and all of it seen in the repository. */
+/** Backups whose agent was killed, and that are gone on with: what is stored in the end is the stream that was never cut. */
 import assert from 'node:assert/strict';
-import { existsSync, readdirSync, statSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterEach, beforeEach, describe, it } from 'node:test';
+import { describe, it } from 'node:test';
+import { generateIdentity, identityToRecipient } from 'age-encryption';
 import { FIRST_SEGMENT } from '../../../../catalog/repository/segment/sizes.ts';
-import { AgentHouse, type Running } from '../../road/agent-house.ts';
-import type { BackupDocument } from '../../road/backup-documents.ts';
-import { guidText, until, ZfsHost } from './zfs-host.ts';
+import {
+  backUp,
+  eachAnew,
+  halfway,
+  host,
+  house,
+  houseAs,
+  isStored,
+  kill,
+  MIB,
+  segments,
+  TWO_SEGMENTS,
+} from './halfway.ts';
+import { guidText, until } from './zfs-host.ts';
 
-const MIB = 1024 * 1024;
-/** `sent_again` at most: what was on its way when it broke. */
-const TWO_SEGMENTS = 2 * FIRST_SEGMENT;
-
-let house: AgentHouse;
-let host: ZfsHost;
-beforeEach(async () => {
-  house = await AgentHouse.open();
-  host = new ZfsHost({ 'tank/a': 1, 'tank/b': 2 });
-});
-afterEach(async () => {
-  await house.end();
-  host.end();
-});
-
-async function backUp(words: readonly string[], code = 0): Promise<BackupDocument> {
-  const document: unknown = await house.document(['backup', ...words], code, { env: host.env });
-  return document as BackupDocument;
-}
-
-/** Segments in the store, of all backups. */
-function segments(): number {
-  const folder = join(house.repository, 'segments');
-  if (!existsSync(folder)) return 0;
-  return readdirSync(folder).reduce((sum, backup) => sum + readdirSync(join(folder, backup)).length, 0);
-}
-
-/** The segments of the one backup that is there, each with the time at which it was written. */
-function written(): string[] {
-  const folder = join(house.repository, 'segments');
-  const [backup = '', ...others] = readdirSync(folder);
-  assert.deepEqual(others, []);
-  const names = readdirSync(join(folder, backup)).toSorted();
-  return names.map((name) => `${backup} ${name} ${statSync(join(folder, backup, name)).mtimeMs}`);
-}
-
-/** Starts a backup and lets it wait when all whole segments of the first so many bytes are stored. */
-async function halfway(words: readonly string[], bytes: number): Promise<Running> {
-  const before = segments();
-  host.fault('waits-at', bytes);
-  const running = house.begin(['backup', ...words, '--json'], host.env);
-  await host.untilWaiting();
-  const whole = Math.floor(bytes / FIRST_SEGMENT);
-  await until(`${whole} segments`, () => segments() === before + whole);
-  return running;
-}
-
-/** Kills it, as a power cut would, and lets ZFS go on. */
-async function kill({ child, ended }: Running, signal: NodeJS.Signals = 'SIGKILL') {
-  child.kill(signal);
-  host.mend('waits-at');
-  return await ended;
-}
-
-async function isStored(dataset: string, guid: number, stream: Buffer): Promise<void> {
-  const words = ['export', dataset, '--guid', guidText(guid), '--quiet'];
-  const { code, stdout, stderr } = await house.zkeep(words);
-  assert.equal(code, 0, stderr);
-  assert.ok(stdout.equals(stream), 'the stored stream is the one that was never cut');
-}
+eachAnew();
 
 describe('a backup whose agent was killed', () => {
   it('goes on behind the last segment, wherever that was, and the next one is made on it', async () => {
@@ -92,6 +45,8 @@ describe('a backup whose agent was killed', () => {
     assert.deepEqual(host.sends, ['zfs send -t', 'zfs send -L -c -i tank/a@X tank/a@X']);
     assert.deepEqual(host.points, ['tank/a@X', 'tank/a#X', 'tank/a@X+', 'tank/a#X']);
     await isStored('tank/a', 101, stream);
+    const { manifest } = await house.document(['show', String(first.backup)], 0);
+    assert.notEqual(manifest.attributes, null);
     assert.equal(await house.isClean(), 2);
   });
 
@@ -236,181 +191,25 @@ describe('a backup whose agent was killed', () => {
   });
 });
 
-describe('a backup that is interrupted in another way', () => {
-  it('keeps what is stored at SIGTERM, and says what goes on with it', async () => {
-    const stream = host.makeStream('tank/a', 101, 'full', 20);
-    host.makeStream('tank/a', 102, 'incremental', 0.1);
-    const { code, stdout } = await kill(await halfway(['tank/a'], 17 * MIB), 'SIGTERM');
-    assert.equal(code, 130, stdout.toString());
-    const { error } = JSON.parse(stdout.toString());
-    assert.equal(error.code, 'agent.interrupted');
-    // The answer to the last write may have been cut off: then it is not known to be stored.
-    assert.ok([0, FIRST_SEGMENT].includes(error.facts.resumes_at), error.facts.resumes_at);
-    assert.match(error.advice, /zkeep backup tank\/a goes on.*; zkeep backup --abandon \S+ ends it/);
-    assert.deepEqual(host.points, ['tank/a@X+']);
-    const { backups } = await backUp(['tank/a']);
-    assert.equal(backups[0]?.resumed?.kept, FIRST_SEGMENT);
-    await isStored('tank/a', 101, stream);
-  });
-
-  it('leaves nothing when nothing was stored yet', async () => {
-    host.makeStream('tank/a', 101, 'full', 20);
-    const { code } = await kill(await halfway(['tank/a'], 8 * MIB), 'SIGTERM');
-    assert.equal(code, 130);
-    assert.deepEqual(host.points, []);
-    assert.equal(await house.isClean(), 0);
-  });
-
-  it('goes on when zfs send died', async () => {
-    const stream = host.makeStream('tank/a', 101, 'full', 20);
-    host.makeStream('tank/a', 102, 'incremental', 0.1);
-    host.fault('dies-at', 18 * MIB);
-    const { ended } = await halfway(['tank/a'], 17 * MIB);
-    host.mend('waits-at');
-    const { error } = JSON.parse((await ended).stdout.toString());
-    assert.match(error.advice ?? '', /zkeep backup tank\/a goes on from/);
-    host.mend('dies-at');
-    const { backups } = await backUp(['tank/a']);
-    assert.equal(backups[0]?.resumed?.how, 'resumed');
-    await isStored('tank/a', 101, stream);
-  });
-
-  it('waits for a service that is away, and when its patience is over, the next run goes on', async () => {
-    const stream = host.makeStream('tank/a', 101, 'full', 36);
-    host.makeStream('tank/a', 102, 'incremental', 0.1);
-    const { ended } = await halfway(['tank/a', '--patience', '1s'], 17 * MIB);
-    await house.stop();
-    host.mend('waits-at');
-    const { code, stdout } = await ended;
-    assert.equal(code, 10, stdout.toString());
-    assert.match(JSON.parse(stdout.toString()).error.advice, /zkeep backup tank\/a goes on from/);
-    await house.start();
-    const { backups } = await backUp(['tank/a']);
-    assert.equal(backups[0]?.resumed?.kept, FIRST_SEGMENT);
-    await isStored('tank/a', 101, stream);
-    assert.equal(await house.isClean(), 2);
-  });
-});
-
-describe('an import that was killed', () => {
-  it('is gone on with by the same import, and no segment is written twice', async () => {
-    const stream = host.makeStream('tank/a', 101, 'full', 36);
-    const words = ['import', '--dataset', 'tank/a', '--json'];
-    const running = house.begin(words);
-    running.child.stdin.write(stream.subarray(0, 33 * MIB));
-    await until('two segments', () => segments() === 2);
-    await kill(running);
-    const before = written();
-    const { code, stdout } = await house.zkeep(words, { stdin: stream });
-    assert.equal(code, 0, stdout.toString());
-    assert.deepEqual(written().slice(0, 2), before);
-    await isStored('tank/a', 101, stream);
-    assert.equal(await house.isClean(), 1);
-  });
-});
-
-describe('zkeep backup --abandon', () => {
-  it('ends what was interrupted, by its dataset, with the snapshot that was taken for it', async () => {
-    host.makeStream('tank/a', 101, 'full', 20);
-    await kill(await halfway(['tank/a'], 17 * MIB));
-    const { abandon } = await backUp(['--abandon', 'tank/a', '--dry-run']);
-    assert.deepEqual(
-      abandon[0]?.commands.map(([, verb]) => verb),
-      ['release', 'destroy'],
-    );
-    assert.equal(await house.openBackups(), 1);
-    const { abandoned } = await backUp(['--abandon', 'tank/a']);
-    assert.deepEqual([abandoned[0]?.dataset, abandoned[0]?.bytes], ['tank/a', FIRST_SEGMENT]);
-    assert.deepEqual(host.points, []);
-    assert.equal(await house.isClean(), 0);
-    const { error } = await backUp(['--abandon', 'tank/a'], 3);
-    assert.equal(error.code, 'backup.none-open');
-  });
-
-  it('leaves a snapshot that somebody else made, and only lets go of it', async () => {
-    host.add('tank/a@daily', 101);
-    host.makeStream('tank/a', 101, 'full', 20);
-    await kill(await halfway(['tank/a', '--snapshot', 'daily'], 17 * MIB));
-    assert.deepEqual(host.points, ['tank/a@daily+']);
-    await backUp(['--abandon', 'tank/a']);
-    assert.deepEqual(host.points, ['tank/a@daily']);
-    assert.equal(await house.isClean(), 0);
-  });
-
-  it('does not take a backup from a process that lives, unless its id is named', async () => {
-    host.makeStream('tank/a', 101, 'full', 20);
-    const { child, ended } = await halfway(['tank/a'], 17 * MIB);
-    const { error } = await backUp(['--abandon', 'tank/a'], 6);
-    assert.equal(error.facts['process'], child.pid);
-    const { abandoned } = await backUp(['--abandon', String(error.facts['backup'])]);
-    assert.deepEqual(abandoned[0]?.commands, []);
-    host.mend('waits-at');
-    const { code, stdout } = await ended;
-    assert.equal(code, 3, stdout.toString());
-    assert.deepEqual(host.points, []);
-    assert.equal(await house.isClean(), 0);
-  });
-});
-
-describe('a set that was interrupted', () => {
-  it('is whole in the end: what was interrupted, and what had not begun', async () => {
-    const stream = host.makeStream('tank/a', 101, 'full', 20);
-    host.makeStream('tank/b', 201, 'full', 1);
-    host.makeStream('tank/a', 102, 'incremental', 0.1);
-    host.makeStream('tank/b', 202, 'incremental', 0.1);
-    await kill(await halfway(['tank/a', 'tank/b'], 17 * MIB));
-    const { backups, set } = await backUp(['tank/a', 'tank/b']);
-    assert.deepEqual(
-      backups.map(({ dataset, kind, resumed }) => [dataset, kind, resumed?.how]),
-      [
-        ['tank/a', 'full', 'resumed'],
-        ['tank/b', 'full', undefined],
-        ['tank/a', 'incremental', undefined],
-        ['tank/b', 'incremental', undefined],
-      ],
-    );
-    assert.deepEqual(
-      backups.map((row) => row.set === backups[0]?.set),
-      [true, true, false, false],
-    );
-    assert.equal(set, backups[2]?.set);
-    await isStored('tank/a', 101, stream);
-    assert.equal(await house.isClean(), 4);
-  });
-
-  it('keeps the snapshots of all its members at SIGTERM', async () => {
-    host.makeStream('tank/a', 101, 'full', 20);
-    host.makeStream('tank/b', 201, 'full', 1);
-    await kill(await halfway(['tank/a', 'tank/b'], 17 * MIB), 'SIGTERM');
-    assert.deepEqual(host.points, ['tank/a@X+', 'tank/b@X+']);
-  });
-
-  it('does not keep the datasets from being backed up that are not in its way', async () => {
-    host.makeStream('tank/a', 101, 'full', 20);
-    host.makeStream('tank/b', 201, 'full', 1);
-    const running = await halfway(['tank/a'], 17 * MIB);
-    const { backups } = await backUp(['tank/a', 'tank/b'], 7);
-    assert.deepEqual(
-      backups.map(({ dataset, outcome, error }) => [dataset, outcome, error?.code]),
-      [
-        ['tank/a', 'failed', 'backup.busy'],
-        ['tank/b', 'stored', undefined],
-      ],
-    );
-    await kill(running);
-  });
-});
-
-describe('a backup that was taken over', () => {
-  it('ends, and leaves everything to whoever goes on with it', async () => {
-    host.makeStream('tank/a', 101, 'full', 20);
-    const { ended } = await halfway(['tank/a'], 17 * MIB);
-    await house.takeOver();
-    host.mend('waits-at');
-    const { code, stdout } = await ended;
-    assert.equal(code, 6, stdout.toString());
-    assert.equal(JSON.parse(stdout.toString()).error.code, 'backup.taken-over');
-    assert.deepEqual(host.points, ['tank/a@X+']);
-    assert.equal(await house.openBackups(), 1);
-  });
+describe('an interrupted backup in an encrypted repository', () => {
+  for (const [what, how, version] of [
+    ['goes on behind the last segment', 'resumed', 'zfs-2.3.9-1'],
+    ['is sent from its start and keeps what is stored', 'again', 'zfs-2.4.0-1'],
+  ] as const) {
+    it(`${what}, although no segment is encrypted to the same bytes twice`, async () => {
+      const secret = await generateIdentity();
+      await houseAs(`recipients = ["${await identityToRecipient(secret)}"]`);
+      const identity = join(house.folder, 'identity');
+      writeFileSync(identity, secret);
+      const stream = host.makeStream('tank/a', 101, 'full', 36);
+      host.makeStream('tank/a', 102, 'incremental', 0.1);
+      await kill(await halfway(['tank/a'], 33 * MIB));
+      host.version = version;
+      const { backups } = await backUp(['tank/a']);
+      assert.deepEqual([backups[0]?.resumed?.how, backups[0]?.resumed?.kept], [how, 2 * FIRST_SEGMENT]);
+      const words = ['export', 'tank/a', '--guid', guidText(101), '--identity', identity, '--quiet'];
+      const { stdout } = await house.zkeep(words);
+      assert.ok(stdout.equals(stream));
+    });
+  }
 });
