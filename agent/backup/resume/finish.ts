@@ -94,17 +94,30 @@ class Finishing {
     this.#givenUp = givenUp;
   }
 
-  /** @returns `undefined` when there is nothing to tell of: it was ended. */
+  /** @returns `undefined` when there is no result to tell of: it was ended, or is not ours. */
   async finish(): Promise<DatasetResult | undefined> {
+    try {
+      const offer = await this.#takeOver();
+      return offer instanceof ZkeepError ? await this.#committed(offer) : await this.#goOn(offer);
+    } catch (thrown) {
+      if (hasCode(thrown, 'backup.not-open')) return undefined;
+      if (!hasCode(thrown, 'backup.other')) return this.notTried(thrown);
+      // As long as its lease lasts, the new one will find the dataset busy.
+      this.#note('was begun with another token, and is left alone');
+      return undefined;
+    }
+  }
+
+  /** @returns what goes on, or the refusal that says that it is a backup by now. */
+  async #takeOver(): Promise<ResumeOffer | ZkeepError> {
     const { row } = this.#match;
     const { client, signal } = this.#tools;
+    const request = { writer: thisWriter(), takeover: deadWriter(row.writer) };
     try {
-      const takeover = deadWriter(row.writer);
-      const offer = await client.resume(row.backup, { writer: thisWriter(), takeover }, signal);
-      return await this.#goOn(offer);
+      return await client.resume(row.backup, request, signal);
     } catch (thrown) {
-      if (hasCode(thrown, 'backup.committed')) return await this.#committed(thrown);
-      return hasCode(thrown, 'backup.not-open') ? undefined : this.notTried(thrown);
+      if (hasCode(thrown, 'backup.committed')) return thrown;
+      throw thrown;
     }
   }
 

@@ -7,12 +7,9 @@ import { sendRestCommand, sendStream } from '../../zfs/send.ts';
 
 /** What comes is not the rest of what is stored, or nothing comes: the stream has to be sent from its start. */
 export class NotTheRest extends Error {
-  readonly why: ZkeepError;
-
-  constructor(why: ZkeepError) {
-    super(why.message, { cause: why });
+  constructor(cause: ZkeepError) {
+    super(cause.message, { cause });
     this.name = new.target.name;
-    this.why = why;
   }
 }
 

@@ -80,6 +80,21 @@ describe('an import that was killed', () => {
   });
 });
 
+describe('a backup that was begun with another token', () => {
+  it('is left alone, and stands in the way of a new one only as long as its lease lasts', async () => {
+    host.makeStream('tank/a', 101, 'full', 20);
+    host.makeStream('tank/a', 102, 'full', 0.1);
+    host.makeStream('tank/a', 103, 'incremental', 0.1, 103, 101);
+    await kill(await halfway(['tank/a'], 17 * MIB));
+    const other = { ...host.env, ZKEEP_TOKEN: house.service.tokens.add('other', 'agent') };
+    const { stdout, stderr } = await house.zkeep(['backup', 'tank/a', '--json'], { env: other });
+    assert.equal(JSON.parse(stdout.toString()).error.code, 'backup.busy');
+    assert.match(stderr, /tank\/a@zkeep-\w+ was begun with another token, and is left alone/);
+    const { backups } = await backUp(['tank/a']);
+    assert.equal(backups[0]?.resumed?.how, 'resumed');
+  });
+});
+
 describe('a backup that was taken over', () => {
   it('ends, and leaves everything to whoever goes on with it', async () => {
     host.makeStream('tank/a', 101, 'full', 20);

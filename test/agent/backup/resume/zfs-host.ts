@@ -111,7 +111,7 @@ export class ZfsHost {
   }
 
   /**
-   * Makes the stream that a snapshot is sent as: full, or from the one before it.
+   * Makes the stream that a snapshot is sent as: full, or from a base, by default the one before it.
    *
    * @param megabytes incompressible data in it; the same for the same seed.
    */
@@ -121,11 +121,12 @@ export class ZfsHost {
     kind: 'full' | 'incremental',
     megabytes: number,
     seed = guid,
+    base = guid - 1,
   ): Buffer {
     const stream = Buffer.concat([
       ...makeStream({
         toGuid: BigInt(guid),
-        fromGuid: kind === 'full' ? 0n : BigInt(guid - 1),
+        fromGuid: kind === 'full' ? 0n : BigInt(base),
         toName: `${dataset}@made`,
         features: 0x480004n, // SA_SPILL, LARGE_BLOCKS, COMPRESSED
         blocks: noise(seed, Math.ceil((megabytes * 1024 * 1024) / BLOCK)),

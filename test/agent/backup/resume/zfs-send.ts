@@ -56,9 +56,9 @@ function sendRest(text: string): void {
   const type = has('WRITE') ? 'WRITE' : 'OBJECT';
   const rest = sentAgain(parts, { type, ...at });
   if (existsSync(join(here, 'differs'))) {
-    const at_ = rest.findIndex(({ record }) => record.name === 'WRITE');
-    const part = rest[at_];
-    if (part) rest[at_] = { ...part, payload: Buffer.from(part.payload).fill(1, 0, 4) };
+    const first = rest.findIndex(({ record }) => record.name === 'WRITE');
+    const part = rest[first];
+    if (part) rest[first] = { ...part, payload: Buffer.from(part.payload).fill(1, 0, 4) };
   }
   write(joined(rest));
 }
