@@ -2,7 +2,7 @@
 import type { ObjectAttributes } from '../../catalog/attributes/attributes.ts';
 import { ZkeepError } from '../../catalog/errors.ts';
 import type { BackupSummary, RestorePlan, Wanted } from '../../catalog/protocol/protocol.ts';
-import type { BackupId } from '../../catalog/words.ts';
+import type { BackupId, Guid } from '../../catalog/words.ts';
 import type { CatalogView } from '../view/view.ts';
 import { captureObjects } from './captured.ts';
 import { haveOf } from './plan.ts';
@@ -73,7 +73,8 @@ async function planAt(
 ): Promise<Pick<Looked, 'plan' | 'refusal'>> {
   const have = haveOf(place);
   try {
-    return { plan: await view.plan({ wanted, have, rollback: force }), refusal: null };
+    const plan = await view.plan({ wanted, have, rollback: force });
+    return { plan: (await throughPartial(view, { wanted, place }, plan)) ?? plan, refusal: null };
   } catch (thrown) {
     if (!(thrown instanceof ZkeepError) || !IN_THE_WAY.has(thrown.code)) throw thrown;
     for (const other of [
@@ -85,6 +86,39 @@ async function planAt(
     }
     throw thrown;
   }
+}
+
+/**
+ * The plan that goes on with what an interrupted receive left, where the cheapest one
+ * begins otherwise by now; `undefined` where there is none, or it does already.
+ */
+async function throughPartial(
+  view: CatalogView,
+  { wanted, place }: Wish,
+  plan: RestorePlan,
+): Promise<RestorePlan | undefined> {
+  const { toguid: to, fromguid: from } = place.partial?.token ?? { toguid: undefined, fromguid: null };
+  const [first] = plan.steps;
+  const have = haveOf(place);
+  if (to === undefined || !first || plan.rollback || from !== (have[0] ?? null)) return undefined;
+  if (first.to === to && first.from === from) return undefined;
+  const stored = await bringing(view, to, from);
+  if (!stored) return undefined;
+  const rest = await view.plan({ wanted, have: [to, ...have], rollback: false }).catch(() => undefined);
+  if (rest?.base !== to) return undefined;
+  const steps = [stored, ...rest.steps];
+  return {
+    ...rest,
+    base: from,
+    steps,
+    bytes: rest.bytes + stored.bytes,
+    stored: rest.stored + stored.stored,
+  };
+}
+
+async function bringing(view: CatalogView, to: Guid, from: Guid | null): Promise<BackupSummary | undefined> {
+  for await (const backup of view.backups({ to })) if (backup.from === from) return backup;
+  return undefined;
 }
 
 /** Codes of the planner for a target that holds something else (`catalog/chain/reason.ts`). */

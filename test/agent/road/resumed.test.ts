@@ -231,4 +231,24 @@ describe('a restore that broke off', () => {
     assert.equal(await code(3, '--resume-token', other({ raw: true })), 'export.no-stream');
     assert.equal(await code(3, 'tank/other', '--resume-token', token), 'export.no-stream');
   });
+
+  it('goes on with what is there also where a shorter way has been stored since', async () => {
+    breakAfter(30 * MIB);
+    await restore(5);
+    const made = { toName: 'tank/fs@b', created: 1_800_000_000, blocks: [Buffer.alloc(4096)] };
+    for (const fromGuid of [0n, GUID]) {
+      const newer = Buffer.concat([...makeStream({ ...made, toGuid: GUID + 1n, fromGuid })]);
+      await house.document(['import', '--dataset', 'tank/fs'], 0, { stdin: newer });
+    }
+    const { plan, resumes, commands } = await restore(0, '--dry-run');
+    assert.deepEqual(
+      plan.steps.map(({ from, to }) => [from, to]),
+      [
+        [null, guidOf(GUID)],
+        [guidOf(GUID), guidOf(GUID + 1n)],
+      ],
+    );
+    assert.ok(resumes);
+    assert.ok(!commands.some((command) => command.includes('-A')));
+  });
 });
