@@ -125,14 +125,21 @@ async function choosingRest(
   const token = decodeToken(text);
   return async (view) => {
     const { findStreamOf } = await import('../restore/export.ts');
-    const { restOf } = await import('../restore/stream.ts');
+    const { restOf, restPosition } = await import('../restore/stream.ts');
     const meant = { ...(dataset === undefined ? {} : { dataset }), ...(host === undefined ? {} : { host }) };
     const { backup, manifest } = await findStreamOf(view, token, meant);
     const { name, bytes } = backup;
-    const rest = restOf(manifest, token);
+    const kept = restPosition(manifest, token);
     const words = `the rest of ${backup.dataset}@${name} from object ${token.object}, offset ${token.offset}`;
-    const more = { resumes: { object: `${token.object}`, offset: `${token.offset}`, kept: rest.from } };
-    return { backup, stream: rest.bytes, bytes: bytes - rest.from, words, note: undefined, more };
+    const more = { resumes: { object: `${token.object}`, offset: `${token.offset}`, kept } };
+    return {
+      backup,
+      stream: (reading: Reading) => restOf(manifest, token, reading),
+      bytes: bytes - kept,
+      words,
+      note: undefined,
+      more,
+    };
   };
 }
 

@@ -1,6 +1,7 @@
 /** One step of a restore: a stored stream, whole or its rest, fed to `zfs receive`, with every byte accounted for. */
 import { systemClock } from '../../catalog/clock.ts';
 import { messageOf, ZkeepError } from '../../catalog/errors.ts';
+import type { Manifest } from '../../catalog/repository/manifest.ts';
 import { RECORD_SIZE } from '../../catalog/stream/record.ts';
 import type { Sent } from '../../catalog/stream/resuming/stream.ts';
 import type { ResumeToken } from '../../catalog/stream/token.ts';
@@ -10,10 +11,10 @@ import type { CatalogView } from '../view/view.ts';
 import { abortReceiveCommand, receiveStream } from '../zfs/receive.ts';
 import { run } from '../zfs/run.ts';
 import type { RestoreStep } from './plan.ts';
-import { coveredEnd, type Interval } from './resume/coverage.ts';
+import { coveredEnd } from './resume/coverage.ts';
 import { checkAccounted, LedgerEntry, type Ledgers } from './resume/ledger.ts';
 import type { Wrap } from './settings.ts';
-import { resumingOf, wholeOf } from './stream.ts';
+import { restPosition, resumingOf, wholeOf } from './stream.ts';
 
 /** What the run works with. */
 export interface RestoreTools {
@@ -98,12 +99,22 @@ async function receive(
     await ledger.end();
   }
   checkAccounted(ledger.intervals, bytes, key);
-  return resume ? { kept: source.from, sent_again: sentBefore(before, resume, bytes) - source.from } : null;
+  if (!resume) return null;
+  const reached = Math.max(coveredEnd(before), receivedBefore(manifest, resume));
+  return { kept: source.from, sent_again: reached - source.from };
 }
 
-/** Where nobody counted, the token tells about how much; the kernel leaves BEGIN out. */
-function sentBefore(before: readonly Interval[], token: ResumeToken, bytes: number): number {
-  return coveredEnd(before) || Math.min(bytes, Number(token.bytes) + RECORD_SIZE);
+/**
+ * Bytes of the stored stream that the target had, about: between two entry points, and there
+ * by the bytes that the token counts, which are too many where some were sent twice.
+ */
+function receivedBefore(
+  { stream, segments }: Pick<Manifest, 'stream' | 'segments'>,
+  token: ResumeToken,
+): number {
+  const from = restPosition({ stream, segments }, token);
+  const next = segments.find(({ entry }) => entry && entry.position > from)?.entry?.position;
+  return Math.min(next ?? stream.bytes, Math.max(from, Number(token.bytes) + RECORD_SIZE));
 }
 
 /** The bytes; told of each piece once it was taken. */

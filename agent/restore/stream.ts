@@ -62,18 +62,23 @@ export function resumingOf(
   return { from: plan.from, sent: sent() };
 }
 
-/**
- * The same to be received by hand: nobody counted what was sent, so the token alone says what is there.
- *
- * @returns the position from which all of the stored stream is sent, and how to read it.
- */
-export function restOf(manifest: Manifest, token: ResumeToken) {
+/** The same to be received by hand: nobody counted what was sent, so the token alone says what is there. */
+export async function* restOf(
+  manifest: Manifest,
+  token: ResumeToken,
+  reading: Reading,
+): AsyncGenerator<Uint8Array> {
+  const { sent } = resumingOf(manifest, token, Number.POSITIVE_INFINITY, reading);
+  for await (const { bytes } of sent) yield bytes;
+}
+
+/** The position in the stored stream from which {@link restOf} sends all of it. */
+export function restPosition(
+  { stream, segments }: Pick<Manifest, 'stream' | 'segments'>,
+  token: ResumeToken,
+): number {
   const covered = Number.POSITIVE_INFINITY;
-  const { from } = planResuming({ begin: manifest.stream.begin, pieces: manifest.segments, token, covered });
-  async function* bytes(reading: Reading): AsyncGenerator<Uint8Array> {
-    for await (const sent of resumingOf(manifest, token, covered, reading).sent) yield sent.bytes;
-  }
-  return { from, bytes };
+  return planResuming({ begin: stream.begin, pieces: segments, token, covered }).from;
 }
 
 async function* counted(stream: AsyncIterable<Uint8Array>): AsyncGenerator<Sent> {

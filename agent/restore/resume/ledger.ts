@@ -97,7 +97,8 @@ export class Ledgers {
 
 /**
  * What one try adds to a ledger. It is on disk before the first byte is sent, and
- * brought up to date about once a second.
+ * brought up to date about every {@link STEP} bytes, and every second: what is not
+ * noted is sent again. One write at a time, so a slow disk holds nothing up.
  *
  * @example
  * const entry = await LedgerEntry.begin(ledgers, key, { before: [[0, 900]], from: 800 }, note);
@@ -113,6 +114,8 @@ export class LedgerEntry {
   #reached: number;
   #writing: Promise<void> | undefined;
   #next = 0;
+  /** What the last write noted. */
+  #noted: number;
   #broken = false;
 
   private constructor(ledgers: Ledgers, key: LedgerKey, { before, from }: Begun, onTrouble: OnTrouble) {
@@ -121,6 +124,7 @@ export class LedgerEntry {
     this.#before = before;
     this.#from = from;
     this.#reached = from;
+    this.#noted = from;
     this.#onTrouble = onTrouble;
   }
 
@@ -146,8 +150,9 @@ export class LedgerEntry {
   /** All bytes from where this try began were sent up to this position; `now` is the clock's time. */
   sent(reached: number, now: number): void {
     this.#reached = reached;
-    if (now < this.#next || this.#writing) return;
+    if (this.#writing || (now < this.#next && reached < this.#noted + STEP)) return;
     this.#next = now + PAUSE;
+    this.#noted = reached;
     this.#writing = this.#write().finally(() => {
       this.#writing = undefined;
     });
@@ -170,8 +175,10 @@ export class LedgerEntry {
   }
 }
 
-/** Between two writes, milliseconds. */
+/** Between two writes at most, milliseconds. */
 const PAUSE = 1000;
+/** Bytes after which it is written before that: half of the smallest segment. */
+const STEP = 8 * 1024 * 1024;
 
 type OnTrouble = (thrown: unknown) => void;
 

@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, beforeEach, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { checkAccounted, LedgerEntry, Ledgers } from '../../../../agent/restore/resume/ledger.ts';
 import type { BackupId } from '../../../../catalog/words.ts';
 
@@ -74,6 +75,26 @@ test('a try is on disk before it sends, and what it sent after it', async () => 
   assert.deepEqual(await ledgers.read(key), [[0, 1800]]);
   assert.deepEqual(entry.intervals, [[0, 1800]]);
 });
+
+test('what was sent is noted by its amount too, not only by the clock', async () => {
+  const entry = await LedgerEntry.begin(ledgers, key, { before: [], from: 0 }, never);
+  const mebibyte = 1024 * 1024;
+  entry.sent(mebibyte, 0); // the first one of a second
+  await until(async () => (await ledgers.read(key))[0]?.[1] === mebibyte);
+  await until(async () => {
+    entry.sent(20 * mebibyte, 1); // left out while the one before is being written
+    return (await ledgers.read(key))[0]?.[1] === 20 * mebibyte;
+  });
+  await entry.end();
+});
+
+async function until(look: () => Promise<boolean>): Promise<void> {
+  for (let left = 1000; left > 0; left--) {
+    if (await look()) return;
+    await sleep(5);
+  }
+  assert.fail('waited in vain');
+}
 
 test('a try that begins behind what was sent leaves a gap', async () => {
   const entry = await LedgerEntry.begin(ledgers, key, { before: [[0, 900]], from: 1000 }, never);
