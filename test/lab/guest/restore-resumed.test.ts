@@ -54,6 +54,7 @@ before(async () => {
   const large = await makeFilesystem('tank/tree/large', '-o', 'recordsize=1M');
   await fillRandom(join(large, 'random'), 36);
   await must('zfs', 'create', '-V', '40M', 'tank/tree/vol');
+  await eventually('the volume', async () => existsSync('/dev/zvol/tank/tree/vol'));
   await shell('head -c 36M /dev/urandom | dd of=/dev/zvol/tank/tree/vol bs=1M status=none conv=fsync');
   rounds.push(await lab.json(BackupDocument, 'backup', '-r', 'tank/tree'));
   for (const [number, folder] of folders.entries()) {

@@ -57,9 +57,8 @@ export async function makePool(folder: string, name: string, options: PoolOption
 /** The features of pools that this ZFS knows. */
 export async function knownFeatures(): Promise<ReadonlySet<string>> {
   const printed = await must('zpool', 'upgrade', '-v');
-  return new Set(
-    [...printed.matchAll(/^([a-z0-9_]+)(?: +\(read-only compatible\))?$/gm)].map(([, name = '']) => name),
-  );
+  const names = printed.matchAll(/^([a-z0-9_]+) *(?:\(read-only compatible\))?$/gm);
+  return new Set([...names].map(([, name = '']) => name));
 }
 
 /**
