@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { ZkeepError } from '../../catalog/errors.ts';
 import type { BackupSummary } from '../../catalog/protocol/protocol.ts';
-import type { Reading } from '../restore/stream.ts';
+import type { Reading } from '../restore/resume/stream.ts';
 import { type CommonOptions, readIdentities } from '../settings.ts';
 import type { CatalogView } from '../view/view.ts';
 import type { WantedOptions } from '../view/wanted.ts';
@@ -101,7 +101,7 @@ async function choosing(
   return async (view) => {
     const { backups, names } = await findWanted(view, wanted);
     const { baseInWords, chooseStream } = await import('../restore/export.ts');
-    const { streamOf } = await import('../restore/stream.ts');
+    const { streamOf } = await import('../restore/resume/stream.ts');
     const backup = chooseStream(backups, names, options.from);
     const manifest = await view.manifest(backup);
     const { from, name, bytes } = backup;
@@ -125,7 +125,7 @@ async function choosingRest(
   const token = decodeToken(text);
   return async (view) => {
     const { findStreamOf } = await import('../restore/export.ts');
-    const { restOf, restPosition } = await import('../restore/stream.ts');
+    const { restOf, restPosition } = await import('../restore/resume/stream.ts');
     const meant = { ...(dataset === undefined ? {} : { dataset }), ...(host === undefined ? {} : { host }) };
     const { backup, manifest } = await findStreamOf(view, token, meant);
     const { name, bytes } = backup;

@@ -6,7 +6,7 @@ import { run } from '../zfs/run.ts';
 import { snapshotOf } from '../zfs/snapshot.ts';
 import { captureObjects } from './captured.ts';
 import { type ProofDifference, proofOf } from './proof.ts';
-import type { RestoreTools } from './receiving.ts';
+import type { RestoreTools } from './resume/receiving.ts';
 import { prove, type Received, runRestore } from './run.ts';
 import { applySettings, type RefusedSetting } from './settings.ts';
 import type { RestoreItem, WholeRestore } from './whole.ts';

@@ -12,7 +12,7 @@ import { devicesOf, isOfEarlierTry, lookAtPool } from './places/pool.ts';
 import { parentsToMake } from './places/tree.ts';
 import { gatherPreflight, lookAtPlace } from './preflight/gather.ts';
 import { type Finding, neededFeatures, preflight, refuseFindings } from './preflight/preflight.ts';
-import type { RestoreTools } from './receiving.ts';
+import type { RestoreTools } from './resume/receiving.ts';
 import { checkIdentities } from './run.ts';
 import { lookAtTarget } from './target.ts';
 import { decideWhole, type WholeRestore } from './whole.ts';

@@ -6,7 +6,7 @@ import type { BackupId, Guid } from '../../catalog/words.ts';
 import { listSource } from '../zfs/list.ts';
 import { run } from '../zfs/run.ts';
 import type { RestoreActions } from './plan.ts';
-import { type RestoreTools, type Resumed, receiveStep } from './receiving.ts';
+import { type RestoreTools, type Resumed, receiveStep } from './resume/receiving.ts';
 import type { Wrap } from './settings.ts';
 
 /** One stream that was received. */

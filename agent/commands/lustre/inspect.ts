@@ -77,7 +77,7 @@ async function inspectStored(
   const identities = options.identity === undefined ? [] : readIdentities(options.identity);
   const [{ checkIdentities }, { streamOf }] = await Promise.all([
     import('../../restore/run.ts'),
-    import('../../restore/stream.ts'),
+    import('../../restore/resume/stream.ts'),
   ]);
   const { inspectTarget } = await import('../../../catalog/lustre/inspect/inspect.ts');
   return await withView(surroundings, async (view) => {

@@ -1,19 +1,19 @@
 /** One step of a restore: a stored stream, whole or its rest, fed to `zfs receive`, with every byte accounted for. */
-import { systemClock } from '../../catalog/clock.ts';
-import { messageOf, ZkeepError } from '../../catalog/errors.ts';
-import type { Manifest } from '../../catalog/repository/manifest.ts';
-import { RECORD_SIZE } from '../../catalog/stream/record.ts';
-import type { Sent } from '../../catalog/stream/resuming/stream.ts';
-import type { ResumeToken } from '../../catalog/stream/token.ts';
-import { wrapStream } from '../../catalog/stream/wrap.ts';
-import type { Progress } from '../output/progress.ts';
-import type { CatalogView } from '../view/view.ts';
-import { abortReceiveCommand, receiveStream } from '../zfs/receive.ts';
-import { run } from '../zfs/run.ts';
-import type { RestoreStep } from './plan.ts';
-import { coveredEnd } from './resume/coverage.ts';
-import { checkAccounted, LedgerEntry, type Ledgers } from './resume/ledger.ts';
-import type { Wrap } from './settings.ts';
+import { systemClock } from '../../../catalog/clock.ts';
+import { messageOf, ZkeepError } from '../../../catalog/errors.ts';
+import type { Manifest } from '../../../catalog/repository/manifest.ts';
+import { RECORD_SIZE } from '../../../catalog/stream/record.ts';
+import type { Sent } from '../../../catalog/stream/resuming/stream.ts';
+import type { ResumeToken } from '../../../catalog/stream/token.ts';
+import { wrapStream } from '../../../catalog/stream/wrap.ts';
+import type { Progress } from '../../output/progress.ts';
+import type { CatalogView } from '../../view/view.ts';
+import { abortReceiveCommand, receiveStream } from '../../zfs/receive.ts';
+import { run } from '../../zfs/run.ts';
+import type { RestoreStep } from '../plan.ts';
+import type { Wrap } from '../settings.ts';
+import { coveredEnd } from './coverage.ts';
+import { checkAccounted, LedgerEntry, type Ledgers } from './ledger.ts';
 import { restPosition, resumingOf, wholeOf } from './stream.ts';
 
 /** What the run works with. */

@@ -1,12 +1,12 @@
 /** A stored stream as bytes: whole, or from where a receive of it broke off. */
-import { ZkeepError } from '../../catalog/errors.ts';
-import type { Manifest } from '../../catalog/repository/manifest.ts';
-import { WorkerPool } from '../../catalog/repository/segment/threads/pool.ts';
-import { unpackPart, unpackStream } from '../../catalog/repository/segment/unpack.ts';
-import { planResuming } from '../../catalog/stream/resuming/plan.ts';
-import { resumingStream, type Sent } from '../../catalog/stream/resuming/stream.ts';
-import type { ResumeToken } from '../../catalog/stream/token.ts';
-import type { CatalogView } from '../view/view.ts';
+import { ZkeepError } from '../../../catalog/errors.ts';
+import type { Manifest } from '../../../catalog/repository/manifest.ts';
+import { WorkerPool } from '../../../catalog/repository/segment/threads/pool.ts';
+import { unpackPart, unpackStream } from '../../../catalog/repository/segment/unpack.ts';
+import { planResuming } from '../../../catalog/stream/resuming/plan.ts';
+import { resumingStream, type Sent } from '../../../catalog/stream/resuming/stream.ts';
+import type { ResumeToken } from '../../../catalog/stream/token.ts';
+import type { CatalogView } from '../../view/view.ts';
 
 /** What reading takes. */
 export interface Reading {
