@@ -8,8 +8,9 @@ export interface Ending {
   readonly code: string | undefined;
   /** In the words of the results, figures and names left out, so that they can be counted. */
   readonly reasons: readonly string[];
-  /** Raw bytes that it says it sent once more. */
+  /** Raw bytes that it says it sent once more, and those that it needed not send. */
   readonly sentAgain: number;
+  readonly kept: number;
   /** An error that no interruption excuses. */
   readonly isFault: boolean;
   readonly printed: string;
@@ -26,8 +27,9 @@ export function endingOf({ exit, signal, stdout, stderr }: Ended): Ending {
     exit,
     signal,
     code: error?.code ?? (exit === 0 || exit === undefined ? undefined : `exit ${exit}`),
-    reasons: [...valuesOf(document, 'reason')].map((reason) => withoutFigures(String(reason))),
-    sentAgain: [...valuesOf(document, 'sent_again')].reduce((sum: number, bytes) => sum + Number(bytes), 0),
+    reasons: [...new Set([...valuesOf(document, 'reason')].map((reason) => withoutFigures(String(reason))))],
+    sentAgain: sumOf(valuesOf(document, 'sent_again')),
+    kept: sumOf(valuesOf(document, 'kept')),
     isFault: exit !== 0 && exit !== undefined && (error === undefined || FAULTS.test(error.kind)),
     printed: `exit ${exit} ${signal ?? ''}\n${printed}\n${stderr}`,
   };
@@ -56,6 +58,10 @@ function* valuesOf(value: unknown, name: string): Generator<unknown> {
     if (key === name && (typeof held === 'string' || typeof held === 'number')) yield held;
     else yield* valuesOf(held, name);
   }
+}
+
+function sumOf(values: Iterable<unknown>): number {
+  return [...values].reduce((sum: number, value) => sum + Number(value), 0);
 }
 
 function withoutFigures(words: string): string {

@@ -227,7 +227,7 @@ export class Soak {
     const ending = endingOf(await agent.ended);
     round.moved += await this.#house.calm();
     round.spent += Date.now() - started;
-    if (!first) this.#countTry(round, watch);
+    if (!first) this.#countTry(round, watch, ending);
     row.said += ending.sentAgain;
     for (const reason of ending.reasons) row.reasons[reason] = (row.reasons[reason] ?? 0) + 1;
     if (ending.exit !== 0 && ending.code) row.errors[ending.code] = (row.errors[ending.code] ?? 0) + 1;
@@ -260,13 +260,14 @@ export class Soak {
     return row;
   }
 
-  /** How the first stream of a try that is not the first one was begun. */
-  #countTry(round: Round, watch: Watch): void {
+  /** How the first stream of a try that is not the first one was begun: of a send its words tell, of a restore its document. */
+  #countTry(round: Round, watch: Watch, { exit, kept }: Ending): void {
     const row = this.#row(round);
     row.tries++;
     const [child] = watch.children;
-    if (!child || round.phase !== 'backup') return;
-    if (child.words.includes('-t')) row.resumed++;
+    if (!child || (round.phase === 'restore' && exit !== 0)) return;
+    const goesOn = round.phase === 'backup' ? child.words.includes('-t') : kept > 0;
+    if (goesOn) row.resumed++;
     else row.again++;
   }
 
