@@ -98,7 +98,7 @@ export class Ledgers {
 /**
  * What one try adds to a ledger. It is on disk before the first byte is sent, and
  * brought up to date about every {@link STEP} bytes, and every second: what is not
- * noted is sent again. One write at a time, so a slow disk holds nothing up.
+ * noted is sent again. Where the disk is slow, sending waits for it.
  *
  * @example
  * const entry = await LedgerEntry.begin(ledgers, key, { before: [[0, 900]], from: 800 }, note);
@@ -114,8 +114,9 @@ export class LedgerEntry {
   #reached: number;
   #writing: Promise<void> | undefined;
   #next = 0;
-  /** What the last write noted. */
+  /** What the last write notes, and what is on disk. */
   #noted: number;
+  #durable: number;
   #broken = false;
 
   private constructor(ledgers: Ledgers, key: LedgerKey, { before, from }: Begun, onTrouble: OnTrouble) {
@@ -125,6 +126,7 @@ export class LedgerEntry {
     this.#from = from;
     this.#reached = from;
     this.#noted = from;
+    this.#durable = from;
     this.#onTrouble = onTrouble;
   }
 
@@ -147,15 +149,21 @@ export class LedgerEntry {
     return withSent(this.#before, [this.#from, this.#reached]);
   }
 
-  /** All bytes from where this try began were sent up to this position; `now` is the clock's time. */
-  sent(reached: number, now: number): void {
+  /**
+   * All bytes from where this try began were sent up to this position; `now` is the clock's time.
+   *
+   * @returns what to wait for before more is sent: too much is not on disk yet.
+   */
+  sent(reached: number, now: number): Promise<void> | undefined {
     this.#reached = reached;
-    if (this.#writing || (now < this.#next && reached < this.#noted + STEP)) return;
-    this.#next = now + PAUSE;
-    this.#noted = reached;
-    this.#writing = this.#write().finally(() => {
-      this.#writing = undefined;
-    });
+    if (!this.#writing && (now >= this.#next || reached >= this.#noted + STEP)) {
+      this.#next = now + PAUSE;
+      this.#noted = reached;
+      this.#writing = this.#write().finally(() => {
+        this.#writing = undefined;
+      });
+    }
+    return reached >= this.#durable + 2 * STEP && !this.#broken ? this.#writing : undefined;
   }
 
   /** Writes what is known; when it resolves, nothing is written any more. */
@@ -166,8 +174,10 @@ export class LedgerEntry {
 
   async #write(): Promise<void> {
     if (this.#broken) return;
+    const reached = this.#reached;
     try {
       await this.#ledgers.write(this.#key, this.intervals);
+      this.#durable = reached;
     } catch (thrown) {
       this.#broken = true;
       this.#onTrouble(thrown);

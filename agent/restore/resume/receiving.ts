@@ -89,8 +89,8 @@ async function receive(
     ),
   );
   const stream = taken(source.sent, (reached) => {
-    ledger.sent(reached, systemClock.now());
     progress.tell({ bytes: reached, total: bytes });
+    return ledger.sent(reached, systemClock.now());
   });
   const [name, guid] = [begin.toName, BigInt(`0x${begin.toGuid}`)];
   try {
@@ -117,13 +117,13 @@ function receivedBefore(
   return Math.min(next ?? stream.bytes, Math.max(from, Number(token.bytes) + RECORD_SIZE));
 }
 
-/** The bytes; told of each piece once it was taken. */
+/** The bytes; told of each piece once it was taken, and waited for before the next. */
 async function* taken(
   sent: AsyncIterable<Sent>,
-  onTaken: (reached: number) => void,
+  onTaken: (reached: number) => Promise<void> | undefined,
 ): AsyncGenerator<Uint8Array> {
   for await (const { bytes, reached } of sent) {
     yield bytes;
-    onTaken(reached);
+    await onTaken(reached);
   }
 }
