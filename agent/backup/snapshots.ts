@@ -5,8 +5,8 @@ import { newUuid7, type SetId } from '../../catalog/words.ts';
 import type { Progress } from '../output/progress.ts';
 import { listSnapshots, type PointFacts } from '../zfs/list.ts';
 import { poolOf } from '../zfs/names.ts';
-import { run } from '../zfs/run.ts';
 import { destroyCommand, hold, release, snapshotOf } from '../zfs/snapshot.ts';
+import { runOnPool } from '../zfs/stall.ts';
 import type { BackupPlan, DatasetPlan } from './plan.ts';
 
 /** A snapshot that is there and held. */
@@ -48,7 +48,7 @@ export async function takeSnapshots(
     for (const { pool, command } of plan.take) {
       signal.throwIfAborted();
       // Not interrupted: half done, nobody would know whether the snapshots are there.
-      await run(command);
+      await runOnPool(command);
       done.add(pool);
     }
   };
@@ -76,7 +76,7 @@ export async function undoSnapshot(item: DatasetPlan, progress: Progress): Promi
   try {
     await release(snapshot);
     if (item.undo === 'release') return;
-    await run(destroyCommand(snapshot));
+    await runOnPool(destroyCommand(snapshot));
     progress.note(`${snapshot} is destroyed again`);
   } catch (thrown) {
     progress.note(`${snapshot} stays, because: ${messageOf(thrown)}`);

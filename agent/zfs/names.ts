@@ -56,7 +56,7 @@ export function parsePoint(text: string): Point {
 
 /** The pool of a dataset. */
 export function poolOf(dataset: string): string {
-  return dataset.split('/')[0] ?? dataset;
+  return dataset.split(/[/@#]/, 1)[0] ?? dataset;
 }
 
 /** The dataset above, or `undefined` for a pool's own. */

@@ -1,6 +1,6 @@
 /** Snapshots, holds and bookmarks: the commands as data, and the few that may fail in a harmless way. */
 import { ZkeepError } from '../../catalog/errors.ts';
-import { run } from './run.ts';
+import { runOnPool } from './stall.ts';
 
 /** The tag of zkeep's holds. */
 export const HOLD_TAG = 'zkeep';
@@ -61,22 +61,25 @@ export async function hold(
   for (let at = 0; at < snapshots.length; at += AT_ONCE) {
     const some = snapshots.slice(at, at + AT_ONCE);
     try {
-      await run(['zfs', 'hold', tag, ...some], { signal });
+      await runOnPool(['zfs', 'hold', tag, ...some], { signal });
     } catch (thrown) {
       if (!hasCode(thrown, 'zfs.already-held')) throw thrown;
-      for (const one of some) await unless('zfs.already-held', run(holdCommand(one, tag), { signal }));
+      for (const one of some) await unless('zfs.already-held', runOnPool(holdCommand(one, tag), { signal }));
     }
   }
 }
 
 /** Releases our hold on a snapshot; none there is as good, and so is a snapshot that is gone. */
 export async function release(snapshot: string, signal?: AbortSignal, tag: string = HOLD_TAG): Promise<void> {
-  await unless('zfs.not-held', unless('zfs.no-dataset', run(releaseCommand(snapshot, tag), { signal })));
+  await unless(
+    'zfs.not-held',
+    unless('zfs.no-dataset', runOnPool(releaseCommand(snapshot, tag), { signal })),
+  );
 }
 
 /** Runs a {@link bookmarkCommand}; a bookmark that is there already is as good. */
 export async function bookmark(command: readonly string[], signal?: AbortSignal): Promise<void> {
-  await unless('zfs.bookmark-exists', run(command, { signal }));
+  await unless('zfs.bookmark-exists', runOnPool(command, { signal }));
 }
 
 async function unless(code: string, work: Promise<unknown>): Promise<void> {

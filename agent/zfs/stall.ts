@@ -1,6 +1,7 @@
 /** A stream that stops flowing: whether its pool is to blame, and waiting would be for nothing. */
 import { ZkeepError } from '../../catalog/errors.ts';
-import { outputOf, within } from './run.ts';
+import { poolOf } from './names.ts';
+import { outputOf, type RunOptions, run, within } from './run.ts';
 
 /** A stream that gave nothing for so long, milliseconds, has its pool looked at. */
 export const SILENCE = 60_000;
@@ -32,6 +33,27 @@ export async function* watchStream<T>(
     }
     if (got.done) return;
     yield got.value;
+  }
+}
+
+/**
+ * Runs a command that changes a dataset, which its last word names. When it takes long its pool is
+ * looked at: on a suspended one it ends when the device is back, and nobody waits for that here.
+ *
+ * @throws {ZkeepError} `unavailable` with code `zfs.suspended`; what the command itself ended with.
+ * @example await runOnPool(['zfs', 'hold', 'zkeep', 'tank/a@one'])
+ */
+export async function runOnPool(
+  command: readonly string[],
+  options: RunOptions = {},
+  { silence = SILENCE, look = checkPool }: { silence?: number; look?: (pool: string) => Promise<void> } = {},
+): Promise<string> {
+  const running = run(command, options);
+  running.catch(() => undefined); // it is thrown where it is awaited
+  for (;;) {
+    const printed = await within(silence, running);
+    if (printed !== undefined) return printed;
+    await look(poolOf(command.at(-1) ?? ''));
   }
 }
 

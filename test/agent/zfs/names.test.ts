@@ -52,6 +52,7 @@ describe('names in ZFS', () => {
 
   it('knows the pool and the parent', () => {
     assert.equal(poolOf('tank/a/b'), 'tank');
+    assert.deepEqual(['tank', 'tank@one', 'tank#one', 'tank/a@one'].map(poolOf), Array(4).fill('tank'));
     assert.equal(parentOf('tank/a/b'), 'tank/a');
     assert.equal(parentOf('tank'), undefined);
   });

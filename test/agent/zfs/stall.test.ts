@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { sendStream } from '../../../agent/zfs/send.ts';
-import { checkPool, watchStream } from '../../../agent/zfs/stall.ts';
+import { checkPool, runOnPool, watchStream } from '../../../agent/zfs/stall.ts';
 import { ZkeepError } from '../../../catalog/errors.ts';
 
 const suspended = (thrown: unknown) =>
@@ -67,5 +67,30 @@ describe('a pool that is looked at', () => {
   it('is not called so where it cannot be asked', async () => {
     await checkPool('tank', answering('', 1));
     await checkPool('tank', () => Promise.reject(new Error('no zpool')));
+  });
+});
+
+describe('a command that changes a dataset', () => {
+  it('is waited for while its pool is well, and gives what it printed', async () => {
+    const pools: string[] = [];
+    const look = async (pool: string) => void pools.push(pool);
+    const printed = await runOnPool(
+      ['/bin/sh', '-c', 'sleep 0.3; echo done', 'tank@one'],
+      {},
+      { silence: 50, look },
+    );
+    assert.equal(printed, 'done\n');
+    assert.ok(pools.length > 0 && pools.every((pool) => pool === 'tank'), pools.join());
+  });
+
+  it('ends with what is found out about its pool, or with its own failure', async () => {
+    const found = new Error('found');
+    const sleeper = ['/bin/sh', '-c', 'sleep 2', 'tank/a@one'];
+    await assert.rejects(runOnPool(sleeper, {}, { silence: 20, look: () => Promise.reject(found) }), found);
+    const failing = ['/bin/sh', '-c', 'echo no such tag >&2; exit 1', 'tank/a@one'];
+    await assert.rejects(
+      runOnPool(failing),
+      (thrown) => thrown instanceof ZkeepError && thrown.code === 'zfs.not-held',
+    );
   });
 });

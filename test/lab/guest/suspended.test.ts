@@ -9,11 +9,13 @@ import { startToTheMiddle } from './parts/midway.ts';
 import { makeFilesystem, property } from './parts/pool.ts';
 import { fillText, treeOf } from './parts/tree.ts';
 
-/** Four segments, MiB. */
-const LARGE = 64;
+/** Twelve segments, MiB: more than zfs send and zkeep read ahead. */
+const LARGE = 192;
+/** What is restored, MiB. */
+const SMALL = 64;
 
 const lab = await Lab.open();
-const device = await FrailDevice.make(lab.folder, 'frail', 512);
+const device = await FrailDevice.make(lab.folder, 'frail', 1024);
 after(async () => {
   await device.giveBack();
   await run(['zpool', 'clear', 'frail']);
@@ -22,7 +24,7 @@ after(async () => {
   await lab.close();
 });
 before(async () => {
-  await lab.pool('tank');
+  await lab.pool('tank', { size: 1024 });
   const usual = ['-o', 'cachefile=none', '-o', 'failmode=wait', '-O', 'compression=off'];
   await must('zpool', 'create', ...usual, '-m', join(lab.folder, 'frail'), 'frail', device.path);
 });
@@ -56,13 +58,14 @@ test('a backup of a pool that lost its device ends and says so; with the device 
   assert.deepEqual(await lab.service.snapshots('frail/fs'), []);
 
   await healed();
-  const { snapshot } = await lab.backup('frail/fs');
+  await lab.backup('frail/fs');
+  const snapshot = (await lab.service.snapshots('frail/fs')).at(-1);
   await lab.restore('frail/fs', '--to', 'tank/back');
   assert.deepEqual(await treeOf(`tank/back@${snapshot}`), await treeOf(`frail/fs@${snapshot}`));
 });
 
 test('a restore onto a pool that lost its device ends and says so; with the device back the next one finishes it', async () => {
-  await fillText(join(await makeFilesystem('tank/fs', '-o', 'compression=off'), 'file'), LARGE);
+  await fillText(join(await makeFilesystem('tank/fs', '-o', 'compression=off'), 'file'), SMALL);
   const { snapshot } = await lab.backup('tank/fs');
   const agent = lab.start(['restore', 'tank/fs', '--to', 'frail/back', '--json']);
   await eventually('a part of it', async () => {
