@@ -83,7 +83,7 @@ async function breakOff(
     throw new Error(`the restore ended with ${exit} before it was killed: ${stdout} ${stderr}`);
   });
   ended.catch(() => undefined); // later ends are the test's
-  const receive = eventually('its zfs receive', () => childOf(agent.pid, 'zfs', 'receive'));
+  const receive = eventually('its zfs receive', () => receiveInto(agent.pid, target));
   const pid = await Promise.race([ended, receive]);
   const far = eventually('that it has read so much', async () => (await bytesRead(pid)) >= bytes);
   await Promise.race([ended, far]);
@@ -96,6 +96,13 @@ async function breakOff(
     assert.ok(exit === 0 && token !== '-', 'it was killed before it was done');
     return token;
   });
+}
+
+/** The `zfs receive` of an agent, once it is at this target: of a set it has one after the other. */
+async function receiveInto(agent: number, target: string): Promise<number | undefined> {
+  const pid = await childOf(agent, 'zfs', 'receive');
+  const line = pid && (await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => ''));
+  return line && line.split('\0').at(-2) === target ? pid : undefined;
 }
 
 /** What a process has read so far, its stream above all. */
