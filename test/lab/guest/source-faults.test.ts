@@ -117,7 +117,10 @@ async function goesOn(dataset: string): Promise<void> {
   const segments = (await lab.service.keys(`segments/${backups[0]?.backup}/`)).map((key) =>
     join(lab.service.repository, key),
   );
-  await shell(`cat ${segments.join(' ')} | zstd -dcq | cmp - <(zfs send -L -c ${dataset}@${first})`);
+  const sent = join(lab.folder, 'sent.zfs');
+  await shell(
+    `zfs send -L -c ${dataset}@${first} >${sent}; cat ${segments.join(' ')} | zstd -dcq | cmp - ${sent}; rm ${sent}`,
+  );
   const target = `fresh/${dataset.split('/')[1]}`;
   await lab.restore(dataset, '--to', target);
   for (const name of [first, second])
