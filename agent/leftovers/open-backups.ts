@@ -11,7 +11,8 @@ export function leftOpen({ host, now, here, kept }: LeftoverFacts): Leftover[] {
     const { backup, opened, bytes, source } = open;
     const running = isRunning(open, { host, now, living: kept?.living ?? new Set() });
     const dataset = here ? datasetOf(open, here, host) : source.dataset;
-    const ours = dataset !== undefined && (here !== null || source.host === host);
+    // Without ZFS it is only known where it came from; a file is at nobody's hand here.
+    const ours = dataset !== undefined && (here !== null || (source.host === host && source.zfs !== null));
     return {
       kind: 'open-backup',
       dataset: dataset ?? source.dataset,
@@ -58,7 +59,10 @@ function wordsFor({ source, to, from }: OpenBackupRow, here: HereFacts | null): 
   const point = points.find((each) => isSnapshot(each, to));
   const kind = from === null ? 'full' : 'incremental';
   if (point) return `an open ${kind} backup of ${source.dataset}@${point.name}`;
-  const gone = here === null ? '' : ', which is not on this host: it was an import, or its snapshot is gone';
+  if (source.zfs === null) {
+    return `an open ${kind} backup of ${source.dataset}, snapshot ${to}, which the same zkeep import goes on with`;
+  }
+  const gone = here === null ? '' : ', which is not on this host: its snapshot is gone';
   return `an open ${kind} backup of ${source.dataset}, snapshot ${to}${gone}`;
 }
 

@@ -58,7 +58,7 @@ function open(to: number, changes: Partial<OpenBackupRow> = {}): OpenBackupRow {
   const heard = new Date(NOW - 1000).toISOString();
   return {
     ...{ backup: BACKUP, opened: '2026-11-20T12:00:00.000Z', heard, to: guid(to), from: null, set: null },
-    source: { host: HOST, dataset: 'tank/a', pool_guid: POOL, zfs: null },
+    source: { host: HOST, dataset: 'tank/a', pool_guid: POOL, zfs: 'zfs-2.3.9-1' },
     writer: { host: HOST, process: 42 },
     segments: 3,
     bytes: 48 * 1024 ** 2,
@@ -116,6 +116,16 @@ describe('an open backup', () => {
     assert.match(left.what, /not on this host/);
   });
 
+  it('of an import goes on with the same import, not with zkeep backup', () => {
+    const source = { host: HOST, dataset: 'tank/a', pool_guid: null, zfs: null };
+    for (const facts of [{}, { here: here([]) }]) {
+      const left = only(leftOf({ ...facts, kept: kept({ open: [open(5, { source })] }) }));
+      assert.equal(left.continues, null);
+      assert.match(left.what, /the same zkeep import goes on/);
+      assert.deepEqual(words(left.clear), [`zkeep backup --abandon ${BACKUP}`]);
+    }
+  });
+
   it('of a dataset that was renamed is told under its present name', () => {
     const renamed = [source('tank/new', [snapshot(ZKEEP(12), 5, true)])];
     const left = only(leftOf({ here: here(renamed), kept: kept({ open: [open(5)] }) }));
@@ -124,7 +134,7 @@ describe('an open backup', () => {
   });
 
   it('of a pool that was on another host then goes on here', () => {
-    const from = { host: 'old-mds', dataset: 'tank/a', pool_guid: POOL, zfs: null };
+    const from = { host: 'old-mds', dataset: 'tank/a', pool_guid: POOL, zfs: 'zfs-2.3.9-1' };
     const facts = kept({ open: [open(5, { source: from, writer: { host: 'old-mds', process: 1 } })] });
     const heard = new Date(NOW - 91_000).toISOString();
     const rows = facts.open.map((row) => ({ ...row, heard }));
