@@ -247,19 +247,22 @@ describe('a bucket of Ceph RGW', () => {
     await assert.rejects(AgentHouse.open(settingsOf(location)), { kind: 'denied' });
   });
 
-  it('whose owner lost the right to write makes a backup fail as denied, and leaves nothing half', async (context) => {
+  it('whose owner lost the right to write makes a backup fail as denied; with the right again the same backup is one', async (context) => {
     const kept = await openHouse(ceph);
     context.after(() => kept.house.end());
     await ceph.admin('user', 'suspend', '--uid=owner');
+    const words = ['import', '--dataset', 'tank/fs'];
+    const stdin = recordedStream('full');
     try {
-      const { error } = await kept.house.document(['import', '--dataset', 'tank/fs'], 8, {
-        stdin: recordedStream('full'),
-      });
+      const { error } = await kept.house.document(words, 8, { stdin });
       assert.equal(error.kind, 'denied');
+      assert.deepEqual((await kept.house.document(['list'], 0)).datasets, []);
     } finally {
       await ceph.admin('user', 'enable', '--uid=owner');
     }
-    assert.equal(await isClean(kept), 0);
+    const { backups } = await kept.house.document(words, 0, { stdin });
+    assert.equal(backups[0]?.outcome, 'stored');
+    assert.equal(await isClean(kept), 1);
   });
 
   it('that is full makes a backup fail as full; with room again the same backup is one', async (context) => {
