@@ -11,8 +11,8 @@ export function leftOpen({ host, now, here, kept }: LeftoverFacts): Leftover[] {
     const { backup, opened, bytes, source } = open;
     const running = isRunning(open, { host, now, living: kept?.living ?? new Set() });
     const dataset = here ? datasetOf(open, here, host) : source.dataset;
-    // Without ZFS it is only known where it came from; a file is at nobody's hand here.
-    const ours = dataset !== undefined && (here !== null || (source.host === host && source.zfs !== null));
+    const isImport = source.zfs === null;
+    const ours = dataset !== undefined && !isImport && (here !== null || source.host === host);
     return {
       kind: 'open-backup',
       dataset: dataset ?? source.dataset,
