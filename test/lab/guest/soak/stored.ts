@@ -55,7 +55,7 @@ export async function checkStored(house: House, kind: Kind, stored: Stored): Pro
   const to = names.get(stored.to);
   const from = stored.from === null ? undefined : names.get(stored.from);
   if (!to || (stored.from !== null && !from)) return `${stored.backup}: its snapshots are not at the source`;
-  await sendTo(house.file('sent.zfs'), kind, to, from);
+  await sendTo(house.file('sent.zfs'), kind.flags, to, from);
   const files = stored.keys.map((key) => join(house.service.repository, key)).join(' ');
   const { exit, stderr, stdout } = await run([
     'bash',
@@ -83,13 +83,21 @@ export async function checkRestored(
   // From the snapshot before it, which the source has perhaps as a bookmark only.
   const before = [...restored.keys()].find((guid) => restored.get(guid)?.endsWith('@base'));
   const from = (names: Map<Guid, string>) => (before === undefined ? undefined : names.get(before));
-  await sendTo(house.file('source.zfs'), kind, `${sourceOf(kind)}@${snapshot}`, from(source));
-  await sendTo(house.file('restored.zfs'), kind, `${target}@${snapshot}`, from(restored));
+  // Blocks as they are, not as they are compressed: what ZFS stored uncompressed for want of memory
+  // (seen with zstd and 1M blocks), it compresses where it is received, with or without zkeep.
+  const flags = kind.flags.filter((flag) => flag !== '-c');
+  await sendTo(house.file('source.zfs'), flags, `${sourceOf(kind)}@${snapshot}`, from(source));
+  await sendTo(house.file('restored.zfs'), flags, `${target}@${snapshot}`, from(restored));
   const difference = await differenceOf(house.file('source.zfs'), house.file('restored.zfs'));
   return difference && `${target}@${snapshot}: ${difference}`;
 }
 
-async function sendTo(file: string, kind: Kind, to: string, from: string | undefined): Promise<void> {
+async function sendTo(
+  file: string,
+  flags: readonly string[],
+  to: string,
+  from: string | undefined,
+): Promise<void> {
   const base = from === undefined ? '' : `-i '${from}'`;
-  await shell(`zfs send ${kind.flags.join(' ')} ${base} '${to}' >'${file}'`);
+  await shell(`zfs send ${flags.join(' ')} ${base} '${to}' >'${file}'`);
 }
