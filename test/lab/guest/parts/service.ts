@@ -71,12 +71,12 @@ export class Service {
     this.#process = undefined;
   }
 
-  /** Keys of the stored objects that begin with `prefix`, in order. */
+  /** Keys of the stored objects that begin with `prefix`, in order; what is just being written is none yet. */
   async keys(prefix: string): Promise<string[]> {
     const entries = await readdir(this.repository, { recursive: true, withFileTypes: true }).catch(() => []);
     const files = entries.filter((entry) => entry.isFile());
     const keys = files.map((file) => relative(this.repository, join(file.parentPath, file.name)));
-    return keys.filter((key) => key.startsWith(prefix)).toSorted();
+    return keys.filter((key) => key.startsWith(prefix) && !key.startsWith('~incoming/')).toSorted();
   }
 
   /** Names of the snapshots that it lists of a dataset, the oldest first: none when there is no such dataset. */
