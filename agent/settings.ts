@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
+import { durationMeant } from '../catalog/durations.ts';
 import { messageOf, ZkeepError } from '../catalog/errors.ts';
 import { DEFAULT_PATIENCE } from '../catalog/patience.ts';
 import { DEFAULT_PORT } from '../catalog/protocol/protocol.ts';
@@ -93,15 +94,6 @@ export function patienceBy(
       facts: { patience: text },
     },
   );
-}
-
-/** A duration as people write it, milliseconds: `2d`, `1h30m`, `90s`; `0` needs no unit. */
-function durationMeant(text: string): number | undefined {
-  if (text === '0') return 0;
-  const found = /^(?:([0-9]{1,6})d)?(?:([0-9]{1,6})h)?(?:([0-9]{1,6})m)?(?:([0-9]{1,6})s)?$/.exec(text);
-  if (!found || text === '') return undefined;
-  const [days, hours, minutes, seconds] = found.slice(1).map((part) => Number(part ?? 0));
-  return ((((days ?? 0) * 24 + (hours ?? 0)) * 60 + (minutes ?? 0)) * 60 + (seconds ?? 0)) * 1000;
 }
 
 /**

@@ -5,7 +5,7 @@ import { messageOf, ZkeepError } from '../catalog/errors.ts';
 import { DirectoryStore } from '../catalog/repository/store/directory-store.ts';
 import type { ObjectStore } from '../catalog/repository/store/store.ts';
 import { Backups } from './backup/backups.ts';
-import type { Configuration } from './configuration.ts';
+import type { Configuration } from './configuration/configuration.ts';
 import { type Foundation, openFoundation } from './foundation.ts';
 import { SelfGranter, type SelfGranterOptions } from './grants.ts';
 import { addRoutes, makeApp } from './http/fastify.ts';

@@ -3,7 +3,7 @@ import { systemClock } from '../catalog/clock.ts';
 import { EXIT_CODES } from '../catalog/errors.ts';
 import type { RefreshProblem } from '../catalog/index/refresh.ts';
 import type { Scope } from '../catalog/protocol/protocol.ts';
-import { type ConfigurationOptions, loadConfiguration } from './configuration.ts';
+import { type ConfigurationOptions, loadConfiguration } from './configuration/configuration.ts';
 import { openState } from './state/state.ts';
 import { Tokens } from './state/tokens.ts';
 

@@ -9,7 +9,7 @@ import { type RefreshReport, rebuild, refresh } from '../catalog/index/refresh.t
 import { createRepository, openRepository, type Repository } from '../catalog/repository/repository.ts';
 import { openStore } from '../catalog/repository/store/location.ts';
 import type { ObjectStore } from '../catalog/repository/store/store.ts';
-import type { Configuration } from './configuration.ts';
+import type { Configuration } from './configuration/configuration.ts';
 import { lockFolder } from './state/lock.ts';
 import { keepRepository, knownRepository, openState, type State } from './state/state.ts';
 

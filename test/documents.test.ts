@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
-import { loadConfiguration } from '../server/configuration.ts';
+import { loadConfiguration } from '../server/configuration/configuration.ts';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const documents = globSync('**/*.md', { cwd: root, exclude: (name) => name.includes('node_modules') }).filter(

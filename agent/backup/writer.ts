@@ -1,7 +1,8 @@
 /** Who writes: this process, and whether another one on this host still lives. */
 import { hostname } from 'node:os';
+import { systemClock } from '../../catalog/clock.ts';
 import { ZkeepError } from '../../catalog/errors.ts';
-import type { Writer } from '../../catalog/protocol/protocol.ts';
+import { LEASE_MILLISECONDS, type OpenBackupRow, type Writer } from '../../catalog/protocol/protocol.ts';
 import { type BackupId, parseBackupId } from '../../catalog/words.ts';
 
 /** This process. */
@@ -38,6 +39,29 @@ export function deadWriter(
 ): Writer | null {
   if (writer.host !== self.host) return null;
   return writer.process === self.process || !lives(writer.process) ? writer : null;
+}
+
+/** From where a writer is looked at. */
+export interface Onlooker {
+  readonly host: string;
+  /** Milliseconds since 1970. */
+  readonly now: number;
+  /** Whether a process of this host lives. */
+  readonly lives: (process: number) => boolean;
+}
+
+/**
+ * Whether the writer of an open backup is at it: a process of the onlooker's host by its
+ * life, any other by when the service last heard of it.
+ *
+ * @example rows.filter((row) => !isWriting(row)) // those that nobody goes on with
+ */
+export function isWriting(
+  { writer, heard }: Pick<OpenBackupRow, 'writer' | 'heard'>,
+  { host, now, lives }: Onlooker = { host: hostname(), now: systemClock.now(), lives: isAlive },
+): boolean {
+  if (writer.host === host) return lives(writer.process);
+  return now - Date.parse(heard) < LEASE_MILLISECONDS;
 }
 
 /** Whether a process of this host lives. */

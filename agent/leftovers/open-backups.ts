@@ -1,7 +1,8 @@
 /** Backups that were opened and neither committed nor abandoned. */
-import { LEASE_MILLISECONDS, type OpenBackupRow } from '../../catalog/protocol/protocol.ts';
+import type { OpenBackupRow } from '../../catalog/protocol/protocol.ts';
 import type { Guid } from '../../catalog/words.ts';
 import { matchOpen } from '../backup/resume/find.ts';
+import { isWriting } from '../backup/writer.ts';
 import type { HereFacts, LeftoverFacts } from './facts.ts';
 import type { Leftover } from './leftover.ts';
 
@@ -9,7 +10,7 @@ import type { Leftover } from './leftover.ts';
 export function leftOpen({ host, now, here, kept }: LeftoverFacts): Leftover[] {
   return (kept?.open ?? []).map((open) => {
     const { backup, opened, bytes, source } = open;
-    const running = isRunning(open, { host, now, living: kept?.living ?? new Set() });
+    const running = isWriting(open, { host, now, lives: (id) => kept?.living.has(id) === true });
     const dataset = here ? datasetOf(open, here, host) : source.dataset;
     const isImport = source.zfs === null;
     const ours = dataset !== undefined && !isImport && (here !== null || source.host === host);
@@ -25,15 +26,6 @@ export function leftOpen({ host, now, here, kept }: LeftoverFacts): Leftover[] {
       clear: running ? [] : [['zkeep', 'backup', '--abandon', ours ? dataset : backup]],
     };
   });
-}
-
-/** Whether its writer is at it: a process of this host by its life, any other by when it was heard. */
-export function isRunning(
-  { writer, heard }: OpenBackupRow,
-  at: { readonly host: string; readonly now: number; readonly living: ReadonlySet<number> },
-): boolean {
-  if (writer.host === at.host) return at.living.has(writer.process);
-  return at.now - Date.parse(heard) < LEASE_MILLISECONDS;
 }
 
 /**

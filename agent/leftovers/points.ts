@@ -2,6 +2,7 @@
 import type { KnownSnapshot } from '../../catalog/protocol/protocol.ts';
 import type { Guid } from '../../catalog/words.ts';
 import { isOwn, planBackup } from '../backup/plan.ts';
+import { isWriting } from '../backup/writer.ts';
 import { isMigrated } from '../migrate/history.ts';
 import type { PointFacts, SourceFacts } from '../zfs/list.ts';
 import {
@@ -15,7 +16,6 @@ import {
 import type { HereFacts, KeptFacts, LeftoverFacts } from './facts.ts';
 import type { Leftover } from './leftover.ts';
 import { isHeldElsewhere, migratingTo } from './migrations.ts';
-import { isRunning } from './open-backups.ts';
 
 /** What is known of all. */
 interface Known {
@@ -72,7 +72,7 @@ function knownOf(here: HereFacts, { open, known, living }: KeptFacts, { host, no
       points.map(({ guid, name, kind }) => [`${kind} ${guid}`, name] as const),
     ),
   );
-  const running = open.filter((one) => isRunning(one, { host, now, living }));
+  const running = open.filter((one) => isWriting(one, { host, now, lives: (id) => living.has(id) }));
   return {
     here,
     known,

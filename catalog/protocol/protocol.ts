@@ -66,6 +66,10 @@ export type RepositoryInfo = Static<typeof RepositoryInfoSchema>;
 
 export const KnownRequestSchema = Type.Object({
   guids: Type.Array(GuidSchema, { maxItems: MAX_GUIDS }),
+  /** Of which dataset of which host they are: its policies decide when its chain must end. */
+  of: Type.Optional(
+    Type.Object({ host: Type.String({ maxLength: 255 }), dataset: Type.String({ maxLength: 255 }) }),
+  ),
 });
 export const KnownSnapshotSchema = Type.Object({
   guid: GuidSchema,
@@ -73,6 +77,8 @@ export const KnownSnapshotSchema = Type.Object({
   restorable: Type.Boolean(),
   /** Flags of the cheapest such chain; `null` when there is none. */
   flags: Nullable(ChainFlagsSchema),
+  /** Why no backup should hang on it any more, in words: its chain is too long or too dear; `null`: one may. */
+  renew: Type.Optional(Nullable(Type.String())),
 });
 export type KnownSnapshot = Static<typeof KnownSnapshotSchema>;
 export const KnownAnswerSchema = Type.Object({ known: Type.Array(KnownSnapshotSchema) });

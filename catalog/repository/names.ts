@@ -7,6 +7,9 @@ export const BACKUPS_PREFIX = 'backups/';
 export const SEGMENTS_PREFIX = 'segments/';
 export const ATTRIBUTES_PREFIX = 'attributes/';
 export const UPLOADS_PREFIX = 'uploads/';
+export const JOURNAL_PREFIX = 'journal/';
+export const INDEX_PREFIX = 'index/';
+export const LEASES_PREFIX = 'leases/';
 
 /**
  * Where a segment lies.
@@ -73,4 +76,18 @@ const NOTE =
 /** The backup that a note's key names, or `undefined` when the key is no note's. */
 export function readNoteKey(key: string): BackupId | undefined {
   return NOTE.exec(key)?.[1] as BackupId | undefined;
+}
+
+/**
+ * Where entries of the journal lie.
+ *
+ * @param id a UUIDv7, so that they lie in the order in which they were written.
+ */
+export function journalKey(id: string): string {
+  return `${JOURNAL_PREFIX}${id}.json`;
+}
+
+/** Where a copy of the index lies: a UUIDv7, so that the last one is the newest. */
+export function indexCopyKey(id: string): string {
+  return `${INDEX_PREFIX}${id}.db.zst`;
 }

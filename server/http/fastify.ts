@@ -3,7 +3,7 @@ import swagger from '@fastify/swagger';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { type FastifyBaseLogger, fastify, LogController } from 'fastify';
 import { Type } from 'typebox';
-import type { Limits } from '../configuration.ts';
+import type { Limits } from '../configuration/configuration.ts';
 import { attributesRoutes } from '../routes/attributes.ts';
 import { backupRoutes } from '../routes/backups.ts';
 import { datasetRoutes } from '../routes/datasets.ts';

@@ -17,7 +17,7 @@ import type { Grant, StoreAbilities } from '../../catalog/repository/store/store
 import { putByGrant } from '../../catalog/repository/store/transfer.ts';
 import { verifyRepository } from '../../catalog/repository/verify.ts';
 import { buildService } from '../../server/app.ts';
-import { parseConfiguration } from '../../server/configuration.ts';
+import { parseConfiguration } from '../../server/configuration/configuration.ts';
 import { failure, putText } from '../catalog/repository/store/conformance.ts';
 import {
   bodyOf,

@@ -1,8 +1,7 @@
 /** Ends open backups that nobody is to go on with, and takes back what their runs did to the snapshots. */
 import { hostname } from 'node:os';
-import { systemClock } from '../../../catalog/clock.ts';
 import { ZkeepError } from '../../../catalog/errors.ts';
-import { LEASE_MILLISECONDS, type OpenBackupRow } from '../../../catalog/protocol/protocol.ts';
+import type { OpenBackupRow } from '../../../catalog/protocol/protocol.ts';
 import { type BackupId, type Guid, parseBackupId } from '../../../catalog/words.ts';
 import type { Progress } from '../../output/progress.ts';
 import type { ServiceClient } from '../../service/client.ts';
@@ -11,7 +10,7 @@ import { destroyCommand, releaseCommand, snapshotOf } from '../../zfs/snapshot.t
 import { type DatasetPlan, planAgain } from '../plan.ts';
 import { undoSnapshot } from '../snapshots.ts';
 import { lookAtSources } from '../sources.ts';
-import { isAlive } from '../writer.ts';
+import { isWriting } from '../writer.ts';
 import { findOpen, type Match } from './find.ts';
 
 /** One open backup that is to be ended. */
@@ -49,7 +48,7 @@ export async function planAbandon(
   const rows = ids.length === 0 ? [] : await tools.client.openBackups({}, tools.signal);
   const byId = ids.map((id) => ({ id, row: rows.find(({ backup }) => backup === id) }));
   const matches = datasets.length === 0 ? [] : await openOf(datasets, recursive, tools);
-  const running = matches.find(({ row }) => isRunning(row));
+  const running = matches.find(({ row }) => isWriting(row));
   if (running) throw beingWritten(running.row);
   const found = [
     ...(await Promise.all(
@@ -72,7 +71,7 @@ export function planOne(
 ): AbandonPlan {
   const target = source?.points.find(({ kind, guid }) => kind === 'snapshot' && guid === row?.to);
   // Whoever still writes it undoes by itself what it did.
-  if (!row || !source || !target || isRunning(row)) return { backup, row, item: undefined };
+  if (!row || !source || !target || isWriting(row)) return { backup, row, item: undefined };
   const told = { reason: 'it is abandoned', stored: stored.has(row.to) };
   return { backup, row, item: planAgain(source, { target, base: null, flags: [] }, told) };
 }
@@ -128,12 +127,6 @@ async function sourceOf(
     if (thrown instanceof ZkeepError && thrown.kind === 'missing') return undefined;
     throw thrown;
   }
-}
-
-/** Whether its writer is at it: a process of this host by its life, any other by when it was heard. */
-function isRunning({ writer, heard }: OpenBackupRow): boolean {
-  if (writer.host === hostname()) return isAlive(writer.process);
-  return systemClock.now() - Date.parse(heard) < LEASE_MILLISECONDS;
 }
 
 function beingWritten({ backup, writer, source }: OpenBackupRow): ZkeepError {

@@ -3,8 +3,9 @@ import { spawnSync } from 'node:child_process';
 import { describe, it } from 'node:test';
 import { keptName } from '../../../agent/backup/import.ts';
 import { exitOf, failedResult } from '../../../agent/backup/results.ts';
-import { deadRival, thisWriter } from '../../../agent/backup/writer.ts';
+import { deadRival, isWriting, thisWriter } from '../../../agent/backup/writer.ts';
 import { ZkeepError } from '../../../catalog/errors.ts';
+import { LEASE_MILLISECONDS } from '../../../catalog/protocol/protocol.ts';
 import { newUuid7 } from '../../../catalog/words.ts';
 
 const ID = newUuid7(1);
@@ -53,6 +54,30 @@ describe('a writer in the way', () => {
       deadRival(new Error('x'), self, () => false),
       undefined,
     );
+  });
+});
+
+describe('the writer of an open backup', () => {
+  const heard = '2026-11-20T12:00:00.000Z';
+  const now = Date.parse(heard) + LEASE_MILLISECONDS;
+  const written = (host: string, process = 11) => ({ writer: { host, process }, heard });
+
+  it('on another host is at it until its lease is over, whatever lives here', () => {
+    const at = (moment: number) => ({ host: 'here', now: moment, lives: () => true });
+    assert.equal(isWriting(written('there'), at(now - 1)), true);
+    assert.equal(isWriting(written('there'), at(now)), false);
+  });
+
+  it('on this host is at it as long as its process lives, whenever it was heard', () => {
+    const lives = (process: number) => process === 11;
+    assert.equal(isWriting(written('here'), { host: 'here', now: now * 2, lives }), true);
+    assert.equal(isWriting(written('here', 12), { host: 'here', now: now - 1, lives }), false);
+  });
+
+  it('is looked for here and now', () => {
+    const { pid } = spawnSync('/bin/true');
+    assert.equal(isWriting({ writer: thisWriter(), heard }), true);
+    assert.equal(isWriting({ writer: { ...thisWriter(), process: pid }, heard }), false);
   });
 });
 

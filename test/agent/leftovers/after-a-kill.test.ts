@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict';
 import { delimiter } from 'node:path';
 import { after, before, describe, it } from 'node:test';
-import { until, ZfsHost } from '../backup/resume/zfs-host.ts';
+import { ZfsHost } from '../backup/resume/zfs-host.ts';
+import { until } from '../made-host.ts';
 import { AgentHouse } from '../road/agent-house.ts';
 import { StandIns } from '../stand-ins.ts';
 

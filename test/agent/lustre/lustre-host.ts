@@ -3,12 +3,11 @@
  * how they were called, keep their snapshots in files, and fail when told to.
  */
 import { randomBytes } from 'node:crypto';
-import { chmodSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { makeStream } from '../../made-stream.ts';
+import { MadeHost, until } from '../made-host.ts';
 
 /** Sends large streams, and the rest of one by its token. */
 const ZFS_SEND = fileURLToPath(new URL('../backup/resume/zfs-send.ts', import.meta.url));
@@ -125,22 +124,22 @@ export const OST0: MadeTarget = {
   id: 4,
 };
 
-export class LustreHost {
+export class LustreHost extends MadeHost<Fault> {
   /** No two hosts have snapshots with one GUID. */
   static #hosts = 0;
   readonly #number = ++LustreHost.#hosts;
-  readonly folder = mkdtempSync(join(tmpdir(), 'zkeep-lustre-'));
 
   /** @param registered the MDTs that the MGS of this host knows; `undefined`: it has no MGS, and no `lctl`. */
   constructor(targets: readonly MadeTarget[], registered?: readonly string[]) {
-    this.#program('zfs', ZFS.replace('NODE', `'${process.execPath}'`).replace('SEND', `'${ZFS_SEND}'`));
-    this.#program('zpool', ZPOOL);
-    if (registered) this.#program('lctl', LCTL);
-    this.#write('live', ['fsname: lustrefs', 'flags: 0x20', ...(registered ?? []), ''].join('\n'));
-    this.#write('barrier', 'init\n');
-    this.#write('points', '');
-    this.#write('properties', targets.map(propertiesOf).join(''));
-    this.#write('ids', targets.map((target) => `${target.dataset}\t${this.#idOf(target)}\n`).join(''));
+    super('zkeep-lustre');
+    this.program('zfs', ZFS.replace('NODE', `'${process.execPath}'`).replace('SEND', `'${ZFS_SEND}'`));
+    this.program('zpool', ZPOOL);
+    if (registered) this.program('lctl', LCTL);
+    this.write('live', ['fsname: lustrefs', 'flags: 0x20', ...(registered ?? []), ''].join('\n'));
+    this.write('barrier', 'init\n');
+    this.write('points', '');
+    this.write('properties', targets.map(propertiesOf).join(''));
+    this.write('ids', targets.map((target) => `${target.dataset}\t${this.#idOf(target)}\n`).join(''));
     for (const target of targets) this.#makeStreams(target);
   }
 
@@ -153,52 +152,32 @@ export class LustreHost {
   }
 
   ldev(text: string): void {
-    this.#write('ldev.conf', text);
-  }
-
-  /** Lets something fail from now on. */
-  fault(fault: Fault, words = ''): void {
-    this.#write(fault, words);
-  }
-
-  mend(fault: Fault): void {
-    rmSync(join(this.folder, fault), { force: true });
+    this.write('ldev.conf', text);
   }
 
   set barrier(state: string) {
-    this.#write('barrier', `${state}\n`);
+    this.write('barrier', `${state}\n`);
   }
 
   get barrier(): string {
-    return this.#read('barrier').trim();
+    return this.read('barrier').trim();
   }
 
   /** The snapshots that are there. */
   get snapshots(): string[] {
-    return [...this.#read('points').matchAll(/^([^\t#]+)\t/gm)].map(([, name = '']) => name);
+    return [...this.read('points').matchAll(/^([^\t#]+)\t/gm)].map(([, name = '']) => name);
   }
 
   /** The commands that change something, without the names of snapshots, in their order. */
   get acts(): string[] {
-    const acts = this.#read('calls').matchAll(/^(lctl barrier_.*|zfs (?:snapshot|destroy|send -L).*)$/gm);
+    const acts = this.read('calls').matchAll(/^(lctl barrier_.*|zfs (?:snapshot|destroy|send -L).*)$/gm);
     return [...acts].map(([line]) => line.replace(/@zkeep-\d{8}T\d{6}Z/g, '@X'));
-  }
-
-  /** Waits until a command that was told to wait has begun. */
-  async untilWaiting(): Promise<void> {
-    for (let left = 600; left > 0 && !existsSync(join(this.folder, 'waiting')); left--) await sleep(20);
-    if (!existsSync(join(this.folder, 'waiting'))) throw new Error('nothing that waits was begun');
   }
 
   /** Waits until a dataset has a snapshot. */
   async untilSnapshot(dataset: string): Promise<void> {
     const isThere = () => this.snapshots.some((name) => name.startsWith(`${dataset}@`));
-    for (let left = 600; left > 0 && !isThere(); left--) await sleep(20);
-    if (!isThere()) throw new Error(`${dataset} has no snapshot`);
-  }
-
-  end(): void {
-    rmSync(this.folder, { recursive: true, force: true });
+    await until(`a snapshot of ${dataset}`, isThere);
   }
 
   /** Makes the first full stream of a target large: so many blocks of 128 KiB. */
@@ -223,20 +202,6 @@ export class LustreHost {
       const more = { ...made, fromGuid: guid - 1n };
       writeFileSync(join(this.folder, `stream-${guid}-i`), Buffer.concat([...makeStream(more)]));
     }
-  }
-
-  #program(name: string, text: string): void {
-    this.#write(name, text);
-    chmodSync(join(this.folder, name), 0o755);
-  }
-
-  #write(name: string, text: string): void {
-    writeFileSync(join(this.folder, name), text);
-  }
-
-  #read(name: string): string {
-    const file = join(this.folder, name);
-    return existsSync(file) ? readFileSync(file, 'utf8') : '';
   }
 }
 

@@ -13,7 +13,7 @@ import { openRepository } from '../../../catalog/repository/repository.ts';
 import { DirectoryStore } from '../../../catalog/repository/store/directory-store.ts';
 import { verifyRepository } from '../../../catalog/repository/verify.ts';
 import { buildService, type RunningService } from '../../../server/app.ts';
-import { parseConfiguration } from '../../../server/configuration.ts';
+import { parseConfiguration } from '../../../server/configuration/configuration.ts';
 import { checkDocument, type Document } from './documents.ts';
 
 const MAIN = fileURLToPath(new URL('../../../agent/main.ts', import.meta.url));

@@ -4,9 +4,10 @@ import { existsSync, readdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach } from 'node:test';
 import { FIRST_SEGMENT } from '../../../../catalog/repository/segment/sizes.ts';
+import { until } from '../../made-host.ts';
 import { AgentHouse, type Running } from '../../road/agent-house.ts';
 import type { BackupDocument } from '../../road/backup-documents.ts';
-import { guidText, until, ZfsHost } from './zfs-host.ts';
+import { guidText, ZfsHost } from './zfs-host.ts';
 
 export const MIB = 1024 * 1024;
 /** `sent_again` at most: what was on its way when it broke. */

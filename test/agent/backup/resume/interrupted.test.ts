@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { FIRST_SEGMENT } from '../../../../catalog/repository/segment/sizes.ts';
+import { until } from '../../made-host.ts';
 import { backUp, eachAnew, halfway, host, house, isStored, kill, MIB, segments, written } from './halfway.ts';
-import { until } from './zfs-host.ts';
 
 eachAnew();
 

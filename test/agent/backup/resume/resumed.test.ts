@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, it } from 'node:test';
 import { generateIdentity, identityToRecipient } from 'age-encryption';
 import { FIRST_SEGMENT } from '../../../../catalog/repository/segment/sizes.ts';
+import { until } from '../../made-host.ts';
 import {
   backUp,
   eachAnew,
@@ -18,7 +19,7 @@ import {
   segments,
   TWO_SEGMENTS,
 } from './halfway.ts';
-import { guidText, until } from './zfs-host.ts';
+import { guidText } from './zfs-host.ts';
 
 eachAnew();
 

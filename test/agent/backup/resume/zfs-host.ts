@@ -2,21 +2,12 @@
  * A host with one pool and made streams of any size: stand-ins for `zfs` and `zpool` that keep
  * snapshots, bookmarks and holds in files, go on from resume tokens, and fail when told to.
  */
-import {
-  appendFileSync,
-  chmodSync,
-  existsSync,
-  mkdtempSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { appendFileSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, join } from 'node:path';
-import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { guidOf } from '../../../../catalog/words.ts';
 import { makeStream } from '../../../made-stream.ts';
+import { MadeHost } from '../../made-host.ts';
 
 const SEND = fileURLToPath(new URL('zfs-send.ts', import.meta.url));
 
@@ -86,20 +77,19 @@ export type SendFault =
 const BLOCK = 131_072;
 
 /** Each dataset has an id, 1 to 9; its snapshots have the GUIDs `id * 100 + 1`, `+ 2`, and so on. */
-export class ZfsHost {
-  readonly folder = mkdtempSync(join(tmpdir(), 'zkeep-zfs-'));
-
+export class ZfsHost extends MadeHost<SendFault> {
   /** @param datasets with their ids. */
   constructor(datasets: Readonly<Record<string, number>>) {
+    super('zkeep-zfs');
     const zfs = ZFS.replace('NODE', `'${process.execPath}'`).replace('SEND', `'${SEND}'`);
-    this.#program('zfs', zfs);
-    this.#program('zpool', ZPOOL);
+    this.program('zfs', zfs);
+    this.program('zpool', ZPOOL);
     this.version = 'zfs-2.3.9-1';
-    this.#write('points', '');
-    this.#write('txg', '1000\n');
+    this.write('points', '');
+    this.write('txg', '1000\n');
     const names = Object.keys(datasets);
-    this.#write('datasets', names.map((name) => `${name}\tfilesystem\toff\t-\n`).join(''));
-    this.#write('ids', names.map((name) => `${name}\t${datasets[name]}\n`).join(''));
+    this.write('datasets', names.map((name) => `${name}\tfilesystem\toff\t-\n`).join(''));
+    this.write('ids', names.map((name) => `${name}\t${datasets[name]}\n`).join(''));
   }
 
   get env(): Record<string, string> {
@@ -107,7 +97,7 @@ export class ZfsHost {
   }
 
   set version(text: string) {
-    this.#write('version', `${text}\n${text.replace('zfs-', 'zfs-kmod-')}\n`);
+    this.write('version', `${text}\n${text.replace('zfs-', 'zfs-kmod-')}\n`);
   }
 
   /**
@@ -136,35 +126,21 @@ export class ZfsHost {
     return stream;
   }
 
-  fault(fault: SendFault, words: string | number = ''): void {
-    this.#write(fault, String(words));
-  }
-
-  mend(fault: SendFault): void {
-    rmSync(join(this.folder, fault), { force: true });
-  }
-
-  /** Waits until `zfs send` waits. */
-  async untilWaiting(): Promise<void> {
-    await until('zfs send to wait', () => existsSync(join(this.folder, 'waiting')));
-    rmSync(join(this.folder, 'waiting'));
-  }
-
   rename(from: string, to: string): void {
     for (const file of ['datasets', 'ids', 'points']) {
-      this.#write(file, this.#read(file).replaceAll(new RegExp(`^${from}(?=[\\t@#])`, 'gm'), to));
+      this.write(file, this.read(file).replaceAll(new RegExp(`^${from}(?=[\\t@#])`, 'gm'), to));
     }
   }
 
   /** Takes snapshots and bookmarks away, whoever holds them, by a part of their names. */
   lose(part: string): void {
-    const lines = this.#read('points').split('\n');
-    this.#write('points', lines.filter((line) => !line.includes(part)).join('\n'));
+    const lines = this.read('points').split('\n');
+    this.write('points', lines.filter((line) => !line.includes(part)).join('\n'));
   }
 
   /** The snapshots and bookmarks that are there, those that are held with a `+`, without the time in their names. */
   get points(): string[] {
-    const lines = this.#read('points').split('\n').slice(0, -1);
+    const lines = this.read('points').split('\n').slice(0, -1);
     return lines.map((line) => {
       const [name = '', , , , references] = line.split('\t');
       return `${name.replace(/zkeep-\w+/, 'X')}${references === '1' ? '+' : ''}`;
@@ -173,7 +149,7 @@ export class ZfsHost {
 
   /** The commands that send, in their order, without the tokens. */
   get sends(): string[] {
-    const calls = this.#read('calls').split('\n');
+    const calls = this.read('calls').split('\n');
     return calls
       .filter((call) => call.startsWith('zfs send') && !call.includes(' -n '))
       .map((call) => call.replace(/zkeep-\w+/g, 'X').replace(/-t \S+/, '-t'));
@@ -187,33 +163,6 @@ export class ZfsHost {
   add(name: string, guid: number): void {
     appendFileSync(join(this.folder, 'points'), `${name}\t${guid}\t${guid}\t1795161023\t0\n`);
   }
-
-  end(): void {
-    rmSync(this.folder, { recursive: true, force: true });
-  }
-
-  #program(name: string, text: string): void {
-    this.#write(name, text);
-    chmodSync(join(this.folder, name), 0o755);
-  }
-
-  #write(name: string, text: string): void {
-    writeFileSync(join(this.folder, name), text);
-  }
-
-  #read(name: string): string {
-    const file = join(this.folder, name);
-    return existsSync(file) ? readFileSync(file, 'utf8') : '';
-  }
-}
-
-/** Waits, in steps, until something is so. */
-export async function until(what: string, isSo: () => boolean | Promise<boolean>): Promise<void> {
-  for (let left = 3000; left > 0; left--) {
-    if (await isSo()) return;
-    await sleep(20);
-  }
-  throw new Error(`waited for ${what} in vain`);
 }
 
 /** The same blocks for the same seed, which nothing compresses. */

@@ -102,6 +102,8 @@ const around = {
     Type.Object({ code: Type.String(), level: Type.String(), message: Type.String(), advice: Type.String() }),
   ),
 };
+/** Of any command that looks before it does something. */
+export const FindingsDocument = Type.Object({ findings: around.findings });
 export const RestoreDocument = documentOf('restore', { ...restored, ...around });
 export const SetRestoreDocument = documentOf('restore', {
   set: SetIdSchema,

@@ -2,11 +2,11 @@
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join, resolve } from 'node:path';
-import { parse, TomlError } from 'smol-toml';
-import { type Static, type TSchema, Type } from 'typebox';
-import { Compile } from 'typebox/compile';
-import { messageOf, ZkeepError } from '../catalog/errors.ts';
-import { DEFAULT_PORT } from '../catalog/protocol/protocol.ts';
+import { type Static, Type } from 'typebox';
+import { messageOf, ZkeepError } from '../../catalog/errors.ts';
+import { DEFAULT_PORT } from '../../catalog/protocol/protocol.ts';
+import { checkToml, parseToml, type TomlPlace, wrongKey } from '../../catalog/toml.ts';
+import { type JobSettings, JobsSchema, jobSettings } from './jobs.ts';
 
 const closed = { additionalProperties: false };
 const Text = Type.String({ minLength: 1, maxLength: 4096 });
@@ -67,6 +67,7 @@ const FileSchema = Type.Object(
     // Checked by its own type's schema, so that the error names the key and not the union.
     store: Type.Optional(Type.Object({ type: Type.Union([Type.Literal('directory'), Type.Literal('s3')]) })),
     limits: Type.Optional(LimitsSchema),
+    ...JobsSchema,
   },
   closed,
 );
@@ -87,6 +88,7 @@ export interface Configuration {
   readonly recipients: readonly string[];
   readonly store: StoreSettings;
   readonly limits: Limits;
+  readonly jobs: JobSettings;
 }
 
 /** What the command line says about the configuration. */
@@ -131,13 +133,14 @@ export function parseConfiguration(
   file: string,
   { data, dataIsChosen = false }: { readonly data: string; readonly dataIsChosen?: boolean },
 ): Configuration {
-  const said = check(FileSchema, parseToml(text, file), file, '');
+  const place = placeIn(file);
+  const said = checkToml(FileSchema, parseToml(text, file), place);
   const inFile = (path: string) => (isAbsolute(path) ? path : join(dirname(resolve(file)), path));
   const folder = said.data && !dataIsChosen ? inFile(said.data) : resolve(data);
   const listen = parseListen(said.listen ?? `127.0.0.1:${DEFAULT_PORT}`, file);
   const store = storeSettings(said.store ?? { type: 'directory' }, folder, inFile, file);
   if (isEverywhere(listen.host) && !said.public_url && store.type === 'directory') {
-    throw wrong(file, 'public_url', 'is needed, because agents cannot connect to a wildcard address');
+    throw wrongKey(place, 'public_url', 'is needed, because agents cannot connect to a wildcard address');
   }
   return {
     listen,
@@ -147,6 +150,7 @@ export function parseConfiguration(
     recipients: said.recipients ?? [],
     store,
     limits: { ...DEFAULT_LIMITS, ...said.limits },
+    jobs: jobSettings(said, place, inFile),
   };
 }
 
@@ -182,22 +186,8 @@ function isAbsent(thrown: unknown): boolean {
   return thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT';
 }
 
-function parseToml(text: string, file: string): unknown {
-  try {
-    return parse(text);
-  } catch (thrown) {
-    if (!(thrown instanceof TomlError)) throw thrown;
-    const [reason] = thrown.message.split('\n');
-    throw new ZkeepError(
-      'usage',
-      'configuration.malformed',
-      `${file}:${thrown.line}:${thrown.column}: ${reason}`,
-      {
-        advice: 'the file is TOML: key = "value", sections in [brackets]',
-        facts: { file, line: thrown.line, column: thrown.column },
-      },
-    );
-  }
+function placeIn(file: string): TomlPlace {
+  return { file, reader: 'zkeep-server', page: 'server/configuration/CONFIGURATION.md' };
 }
 
 function storeSettings(
@@ -207,10 +197,10 @@ function storeSettings(
   file: string,
 ): StoreSettings {
   if (said.type === 'directory') {
-    const { path } = check(DirectoryStoreSchema, said, file, 'store');
+    const { path } = checkToml(DirectoryStoreSchema, said, { ...placeIn(file), section: 'store' });
     return { type: 'directory', path: path ? inFile(path) : join(data, 'repository') };
   }
-  const settings = check(S3StoreSchema, said, file, 'store');
+  const settings = checkToml(S3StoreSchema, said, { ...placeIn(file), section: 'store' });
   return settings.credentials_file
     ? { ...settings, credentials_file: inFile(settings.credentials_file) }
     : settings;
@@ -220,38 +210,11 @@ function parseListen(text: string, file: string): { host: string; port: number }
   const found = /^(?:\[([0-9a-fA-F:.]+)\]|([^:[\]]+)):([0-9]{1,5})$/.exec(text);
   const host = found?.[1] ?? found?.[2];
   const port = Number(found?.[3]);
-  if (!host || port > 65_535) throw wrong(file, 'listen', `is not "host:port" or "[address]:port": ${text}`);
+  if (!host || port > 65_535)
+    throw wrongKey(placeIn(file), 'listen', `is not "host:port" or "[address]:port": ${text}`);
   return { host, port };
 }
 
 function isEverywhere(host: string): boolean {
   return host === '0.0.0.0' || host === '::';
-}
-
-function check<T extends TSchema>(schema: T, value: unknown, file: string, section: string): Static<T> {
-  const compiled = Compile(schema);
-  if (compiled.Check(value)) return value as Static<T>;
-  const errors = compiled.Errors(value);
-  // For an unknown key the first error is that its schema is `false`; the one that names it comes later.
-  const first = errors.find(({ keyword }) => keyword === 'additionalProperties') ?? errors[0];
-  const place = [section, ...(first?.instancePath ?? '').split('/')].filter(Boolean);
-  if (first?.keyword === 'additionalProperties') {
-    const [unknown] = first.params.additionalProperties;
-    throw wrong(file, [...place, unknown].join('.'), 'is not a key that zkeep-server knows');
-  }
-  if (first?.keyword === 'required') {
-    throw wrong(file, [...place, first.params.requiredProperties[0]].join('.'), 'is missing');
-  }
-  const choices = errors.flatMap((error) =>
-    error.keyword === 'const' ? [String(error.params.allowedValue)] : [],
-  );
-  const reason = choices.length > 0 ? `must be one of ${choices.join(', ')}` : (first?.message ?? 'is wrong');
-  throw wrong(file, place.join('.'), reason);
-}
-
-function wrong(file: string, key: string, reason: string): ZkeepError {
-  return new ZkeepError('usage', 'configuration.wrong', `${file}: ${key} ${reason}`, {
-    advice: 'server/CONFIGURATION.md lists every key',
-    facts: { file, key },
-  });
 }

@@ -3,8 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
-import { ZkeepError } from '../../catalog/errors.ts';
-import { loadConfiguration, parseConfiguration } from '../../server/configuration.ts';
+import { ZkeepError } from '../../../catalog/errors.ts';
+import { loadConfiguration, parseConfiguration } from '../../../server/configuration/configuration.ts';
 
 const FILE = '/somewhere/server.toml';
 const parse = (text: string) => parseConfiguration(text, FILE, { data: '/data' });

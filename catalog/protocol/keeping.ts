@@ -1,0 +1,124 @@
+/** Policies, pins, and what may go: what agents, operators and the service say of retention. */
+import { type Static, Type } from 'typebox';
+import { PolicySchema } from '../chain/retention/policy.ts';
+import { PinSchema } from '../journal/entry.ts';
+import {
+  BackupIdSchema,
+  BytesSchema,
+  DigestSchema,
+  GuidSchema,
+  LineageIdSchema,
+  Nullable,
+  TimeSchema,
+} from '../schema.ts';
+import { page } from './pages.ts';
+
+export const PoliciesAnswerSchema = Type.Object({ policies: Type.Array(PolicySchema) });
+
+/** A pin with its snapshot's labels, where the snapshot is kept. */
+export const PinRowSchema = Type.Object({
+  ...PinSchema.properties,
+  host: Nullable(Type.String()),
+  dataset: Nullable(Type.String()),
+  name: Nullable(Type.String()),
+  /** When it was set, and with which token. */
+  at: TimeSchema,
+  by: Nullable(Type.String()),
+});
+export type PinRow = Static<typeof PinRowSchema>;
+export const PinsAnswerSchema = Type.Object({ pins: Type.Array(PinRowSchema) });
+export const PinRequestSchema = Type.Object({
+  guid: GuidSchema,
+  reason: Type.String({ minLength: 1, maxLength: 1000 }),
+  until: Nullable(TimeSchema),
+  legal: Type.Boolean(),
+});
+export type PinRequest = Static<typeof PinRequestSchema>;
+export const UnpinRequestSchema = Type.Object({
+  reason: Type.String({ minLength: 1, maxLength: 1000 }),
+  /** Must be said to remove a legal hold. */
+  legal: Type.Boolean(),
+});
+
+/** What to plan: of one dataset, host or lineage, or of all; with other policies than those that hold (a simulation). */
+export const PruneRequestSchema = Type.Object({
+  dataset: Type.Optional(Type.String({ maxLength: 255 })),
+  host: Type.Optional(Type.String({ maxLength: 255 })),
+  lineage: Type.Optional(LineageIdSchema),
+  policies: Type.Optional(Type.Array(PolicySchema, { maxItems: 1000 })),
+  /** As of this moment, milliseconds since 1970; default now. Only for a plan, never for an act. */
+  now: Type.Optional(Type.Integer({ minimum: 0 })),
+});
+export type PruneRequest = Static<typeof PruneRequestSchema>;
+
+/** Why a snapshot is kept, in a word for scripts. */
+export const KeptBecauseSchema = Type.Union(
+  (
+    [
+      'newest',
+      'last',
+      'within',
+      'hourly',
+      'daily',
+      'weekly',
+      'monthly',
+      'yearly',
+      'pinned',
+      'legal',
+      'no-policy',
+      'unrestorable',
+    ] as const
+  ).map((reason) => Type.Literal(reason)),
+);
+export type KeptBecause = Static<typeof KeptBecauseSchema>;
+
+/** What becomes of one backup. */
+export const PruneRowSchema = Type.Object({
+  backup: BackupIdSchema,
+  host: Type.String(),
+  dataset: Type.String(),
+  name: Type.String(),
+  from: Nullable(GuidSchema),
+  to: GuidSchema,
+  created: Type.Integer(),
+  stored: BytesSchema,
+  /**
+   * `kept`: its snapshot is wanted. `needed`: only because kept ones hang on it. `in-use`: a backup that is being
+   * made, a restore or a verification needs it now. `marked`: to be removed when its grace is over. `mark`: will be
+   * marked now. `unmark`: was marked, and is needed again. `remove`: its grace is over, it goes now.
+   */
+  fate: Type.Union(
+    (['kept', 'needed', 'in-use', 'marked', 'mark', 'unmark', 'remove'] as const).map((fate) =>
+      Type.Literal(fate),
+    ),
+  ),
+  /** Why it is kept, with the policy that says so; empty unless `kept`. */
+  because: Type.Array(Type.Object({ reason: KeptBecauseSchema, policy: Nullable(Type.String()) })),
+  /** Of `needed`: how many kept snapshots hang on it, and one of them in words. */
+  needed_by: Nullable(Type.Object({ count: Type.Integer(), example: Type.String() })),
+  /** When its grace is over; `null`: not marked. */
+  until: Nullable(TimeSchema),
+});
+export type PruneRow = Static<typeof PruneRowSchema>;
+
+export const PrunePlanSchema = Type.Object({
+  at: TimeSchema,
+  /** Digest of what will be done, so that exactly what was shown can be asked for. */
+  digest: DigestSchema,
+  /** Counts and stored bytes by fate. */
+  totals: Type.Record(Type.String(), Type.Object({ backups: Type.Integer(), stored: BytesSchema })),
+  rows: Type.Array(PruneRowSchema),
+});
+export type PrunePlan = Static<typeof PrunePlanSchema>;
+
+export const RemovedAnswerSchema = Type.Object({
+  marked: Type.Integer(),
+  unmarked: Type.Integer(),
+  removed: Type.Integer(),
+  /** Stored bytes of what was removed. */
+  freed: BytesSchema,
+});
+export type RemovedAnswer = Static<typeof RemovedAnswerSchema>;
+
+/** Kept of the simulator's, where rows come by pages. */
+export const PruneQuerySchema = Type.Object({ ...page });
