@@ -121,7 +121,10 @@ function findLabel({ name, label }: VdevFacts): Finding[] {
   return [refuse('vdev-label', message, advice, facts)];
 }
 
-/** Sectors larger than 2^ashift: below the logical ones ZFS refuses, below the physical ones it is slow. */
+/**
+ * Sectors larger than 2^ashift: below the logical ones ZFS refuses, or takes a larger ashift than it
+ * then tells (OpenZFS 2.3); below the physical ones it is slow.
+ */
 function findSectors({ name, sectors }: VdevFacts, ashift: number | null): Finding[] {
   if (ashift === null || sectors === null) return [];
   const block = 2 ** ashift;

@@ -180,13 +180,19 @@ async function readLabel(path: string, signal: AbortSignal | undefined): Promise
   return parseLabel((await ask(['zdb', '-l', path], signal)) ?? '');
 }
 
-/** Reads the first label that `zdb -l` prints; `null` where there is none. */
+/**
+ * Reads the first label that `zdb -l` prints; `null` where there is none. One of transaction 0 is that of
+ * a pool whose creation failed, and is none to ZFS either (OpenZFS `zpool_read_label`).
+ */
 export function parseLabel(printed: string): VdevLabel | null {
-  const state = /^ {4}state: (\d{1,3})$/m.exec(printed)?.[1];
-  if (state === undefined) return null;
-  // Spares and caches do not know their pool.
-  const pool = /^ {4}name: '(.{1,255})'$/m.exec(printed)?.[1] ?? 'unknown';
-  return { pool, state: STATES[Number(state)] ?? 'other' };
+  for (const label of printed.split(/^LABEL \d/m)) {
+    const state = /^ {4}state: (\d{1,3})$/m.exec(label)?.[1];
+    if (state === undefined || /^ {4}txg: 0$/m.test(label)) continue;
+    // Spares and caches do not know their pool.
+    const pool = /^ {4}name: '(.{1,255})'$/m.exec(label)?.[1] ?? 'unknown';
+    return { pool, state: STATES[Number(state)] ?? 'other' };
+  }
+  return null;
 }
 
 /** What a command says, where it is there and knows something. */

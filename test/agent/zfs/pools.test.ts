@@ -161,6 +161,13 @@ describe('the label of a device', () => {
     });
     assert.equal(parseLabel('failed to unpack label 0\nfailed to unpack label 1\n'), null);
   });
+
+  it('of a pool whose creation failed is none, as ZFS has it', () => {
+    const failed = real.replace(/^ {4}txg: \d+$/m, '    txg: 0');
+    assert.notEqual(failed, real);
+    assert.equal(parseLabel(failed), null);
+    assert.equal(parseLabel(`${failed}\n${real}`)?.pool, 'mgspool', 'another of its labels counts');
+  });
 });
 
 describe('block devices', () => {
