@@ -1,0 +1,15 @@
+/** A backup as the retention planner sees it. */
+import type { LineageId } from '../../words.ts';
+import type { BackupEdge } from '../graph.ts';
+
+/** A backup with the labels that its own manifest gives to its snapshot. */
+export interface RetentionEdge extends BackupEdge {
+  readonly host: string;
+  /** `pool/dataset` at the time of the backup. */
+  readonly dataset: string;
+  /** Name of the snapshot, the part after `@`. */
+  readonly name: string;
+  /** Creation of the snapshot, seconds since 1970. */
+  readonly created: number;
+  readonly lineage: LineageId;
+}
