@@ -1,7 +1,7 @@
 /** What every command is told: by its options, by the environment, by files in their usual places. */
 import { readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, isAbsolute, join } from 'node:path';
 import { durationMeant } from '../catalog/durations.ts';
 import { messageOf, ZkeepError } from '../catalog/errors.ts';
 import { DEFAULT_PATIENCE } from '../catalog/patience.ts';
@@ -17,6 +17,9 @@ export interface CommonOptions {
   readonly json?: boolean;
   readonly quiet?: boolean;
 }
+
+/** The agent's configuration, when nothing names another file. */
+export const USUAL_AGENT_FILE = '/etc/zkeep/agent.toml';
 
 /** Milliseconds. */
 const LONGEST_PATIENCE = 30 * 24 * 3600 * 1000;
@@ -69,6 +72,43 @@ export function serviceToken(options: CommonOptions, environment: NodeJS.Process
       facts: { places: usual },
     },
   );
+}
+
+/**
+ * The options, with what the agent's configuration says of the service where neither they nor the environment
+ * do. That file is checked whole only by `zkeep agent`: a mistake in a job keeps nobody from a restore.
+ *
+ * @param usual the file, unless `ZKEEP_AGENT_CONFIG` names one; there may be none.
+ * @throws {ZkeepError} `usage` when it is no TOML, `denied` when it is there and cannot be read.
+ * @example serviceUrl(await withAgentFile(options))
+ */
+export async function withAgentFile<Options extends CommonOptions>(
+  options: Options,
+  environment: NodeJS.ProcessEnv = process.env,
+  usual: string = USUAL_AGENT_FILE,
+): Promise<Options> {
+  const isKnown = (option: string | undefined, ...names: string[]) =>
+    option !== undefined || names.some((name) => environment[name] !== undefined);
+  const lacks = {
+    service: !isKnown(options.service, 'ZKEEP_SERVICE'),
+    tokenFile: !isKnown(options.tokenFile, 'ZKEEP_TOKEN', 'ZKEEP_TOKEN_FILE'),
+  };
+  if (options.repository !== undefined || (!lacks.service && !lacks.tokenFile)) return options;
+  const file = environment['ZKEEP_AGENT_CONFIG'] || usual;
+  const text = readIfThere(file);
+  if (text === undefined) return options;
+  const { parseToml } = await import('../catalog/toml.ts');
+  const said = Object.entries(Object(parseToml(text, file)));
+  const textOf = (key: string) =>
+    said.find(([name, value]) => name === key && typeof value === 'string')?.[1];
+  const [service, token] = [textOf('service'), textOf('token_file')];
+  return {
+    ...options,
+    ...(lacks.service && typeof service === 'string' ? { service } : {}),
+    ...(lacks.tokenFile && typeof token === 'string'
+      ? { tokenFile: isAbsolute(token) ? token : join(dirname(file), token) }
+      : {}),
+  };
 }
 
 /**

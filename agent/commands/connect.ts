@@ -3,7 +3,7 @@ import { systemClock } from '../../catalog/clock.ts';
 import { Patience } from '../../catalog/patience.ts';
 import { Waits } from '../output/waits.ts';
 import type { ServiceClient } from '../service/client.ts';
-import { patienceBy, serviceToken, serviceUrl } from '../settings.ts';
+import { patienceBy, serviceToken, serviceUrl, withAgentFile } from '../settings.ts';
 import type { CatalogView } from '../view/view.ts';
 import type { Surroundings } from './command.ts';
 
@@ -12,7 +12,8 @@ export async function withView<T>(
   surroundings: Surroundings,
   work: (view: CatalogView) => Promise<T>,
 ): Promise<T> {
-  const { options, progress, signal } = surroundings;
+  const { progress, signal } = surroundings;
+  const options = await withAgentFile(surroundings.options);
   const patience = patienceOf(surroundings);
   const { openView } = await import('../view/view.ts');
   const onProblem = (words: string) => progress.note(words);
@@ -29,7 +30,7 @@ export async function withClient<T>(
   surroundings: Surroundings,
   work: (client: ServiceClient) => Promise<T>,
 ): Promise<T> {
-  const { options } = surroundings;
+  const options = await withAgentFile(surroundings.options);
   const patience = patienceOf(surroundings);
   const access = { url: serviceUrl(options), token: serviceToken(options), patience };
   const { ServiceClient } = await import('../service/client.ts');

@@ -3,7 +3,14 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
-import { patienceBy, readIdentities, serviceToken, serviceUrl, stateFolder } from '../../agent/settings.ts';
+import {
+  patienceBy,
+  readIdentities,
+  serviceToken,
+  serviceUrl,
+  stateFolder,
+  withAgentFile,
+} from '../../agent/settings.ts';
 import { ZkeepError } from '../../catalog/errors.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'zkeep-settings-'));
@@ -26,6 +33,39 @@ describe('the address of the service', () => {
     assert.equal(serviceUrl({ service: 'http://a:1/x/' }, environment), 'http://a:1/x');
     assert.equal(serviceUrl({}, environment), 'https://b');
     assert.equal(serviceUrl({}, {}), 'http://127.0.0.1:8470');
+  });
+});
+
+describe("what the agent's configuration says of the service", () => {
+  const file = write('agent.toml', 'service = "https://c"\ntoken_file = "token"\nbandwith = 1\n');
+
+  it('that cannot be read as TOML is an error, and not the default', async () => {
+    const bad = write('bad.toml', 'service = https\n');
+    await assert.rejects(withAgentFile({}, {}, bad), failed('configuration.malformed'));
+  });
+
+  it('counts where neither options nor environment say it, each for itself', async () => {
+    const token = join(folder, 'token');
+    assert.deepEqual(await withAgentFile({}, {}, file), { service: 'https://c', tokenFile: token });
+    assert.deepEqual(await withAgentFile({ service: 'https://a' }, {}, file), {
+      service: 'https://a',
+      tokenFile: token,
+    });
+    const environment = { ZKEEP_SERVICE: 'https://b', ZKEEP_TOKEN: 'x' };
+    assert.deepEqual(await withAgentFile({}, environment, file), {});
+    assert.deepEqual(await withAgentFile({ json: true }, { ZKEEP_TOKEN: 'x' }, file), {
+      json: true,
+      service: 'https://c',
+    });
+    assert.deepEqual(await withAgentFile({}, { ZKEEP_AGENT_CONFIG: file }, '/nowhere'), {
+      service: 'https://c',
+      tokenFile: token,
+    });
+  });
+
+  it('is not needed where there is no file, or no service is asked', async () => {
+    assert.deepEqual(await withAgentFile({}, {}, join(folder, 'none')), {});
+    assert.deepEqual(await withAgentFile({ repository: '/r' }, {}, file), { repository: '/r' });
   });
 });
 
