@@ -6,6 +6,7 @@ import type { ServiceClient } from '../../../agent/service/client.ts';
 import { ZkeepError } from '../../../catalog/errors.ts';
 import type { BackupSummary } from '../../../catalog/protocol/protocol.ts';
 import { type Guid, guidOf } from '../../../catalog/words.ts';
+import { until } from '../made-host.ts';
 import { StandIns } from '../stand-ins.ts';
 
 const standIns = new StandIns();
@@ -73,6 +74,8 @@ describe('what ZFS is asked', () => {
     assert.equal((await gather.askHere(signal, none)).holds.size, 0);
     standIns.answer('zfs', ['holds', '-H', `tank/a b@${OWN}`], { err: 'permission denied\n', exit: 1 });
     await assert.rejects(gather.askHere(signal, none), { code: 'zfs.denied' });
+    // What was asked beside it may begin only now: it is not to be counted as another test's.
+    await until('all questions of both runs', () => standIns.calls.length === 10);
   });
 
   it('is bounded: of very many snapshots the first ones, a few questions', async () => {
