@@ -9,10 +9,14 @@ import type { Configuration } from './configuration/configuration.ts';
 import { type Foundation, openFoundation } from './foundation.ts';
 import { SelfGranter, type SelfGranterOptions } from './grants.ts';
 import { addRoutes, makeApp } from './http/fastify.ts';
+import { InUse } from './jobs/in-use.ts';
+import { Leases } from './jobs/lease.ts';
+import { Jobs } from './jobs/runner.ts';
 import { stderrLogger } from './logger.ts';
 import type { App, Service } from './service.ts';
 import { Sets } from './sets/sets.ts';
 import { Candidates } from './state/candidates.ts';
+import { JobRuns } from './state/job-runs.ts';
 import { OpenBackups } from './state/open-backups.ts';
 import { grantKey, serviceId } from './state/state.ts';
 import { Tokens } from './state/tokens.ts';
@@ -80,7 +84,16 @@ async function buildOn(
   const backups = new Backups(surroundings, { service: serviceId(state), every: noteEvery });
   const sets = new Sets(state, clock);
   sets.resume();
-  await addRoutes(app, tokens, { repository, index, granter, backups, sets, clock, objects });
+  const inUse = new InUse();
+  const jobs = new Jobs([], {
+    clock,
+    log,
+    zone: configuration.jobs.zone,
+    leases: new Leases({ store: repository.store, clock, service: serviceId(state) }),
+    runs: new JobRuns(state),
+    journal: { note: (by, ...facts) => log.info({ by, facts }, 'to be journalled') },
+  });
+  await addRoutes(app, tokens, { repository, index, granter, backups, sets, jobs, inUse, clock, objects });
   await app.ready();
   await backups.recover();
   return {
@@ -88,11 +101,13 @@ async function buildOn(
     tokens,
     listen: async () => {
       await listenOn(app, configuration);
+      jobs.start();
       if (isBare(configuration)) log.warn('tokens travel without TLS here: put a proxy with TLS in front');
       return addressOf(app, configuration);
     },
     close: async () => {
       await closeServer(app, limits.stop_seconds * 1000);
+      await jobs.stop();
       await backups.stop();
       await close();
     },

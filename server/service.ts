@@ -14,6 +14,8 @@ import type { DirectoryStore } from '../catalog/repository/store/directory-store
 import type { Granter } from '../catalog/repository/store/store.ts';
 import type { Backups } from './backup/backups.ts';
 import type { SelfGranter } from './grants.ts';
+import type { InUse } from './jobs/in-use.ts';
+import type { Jobs } from './jobs/runner.ts';
 import type { Sets } from './sets/sets.ts';
 
 /** Fastify, with types taken from TypeBox schemas. */
@@ -31,6 +33,9 @@ export interface Service {
   readonly granter: Granter;
   readonly backups: Backups;
   readonly sets: Sets;
+  readonly jobs: Jobs;
+  /** What this service is reading: it is not removed meanwhile. */
+  readonly inUse: InUse;
   readonly clock: Clock;
   /** Set when the service itself takes the granted requests. */
   readonly objects: { readonly store: DirectoryStore; readonly granter: SelfGranter } | undefined;

@@ -9,6 +9,7 @@ import { backupRoutes } from '../routes/backups.ts';
 import { datasetRoutes } from '../routes/datasets.ts';
 import { healthRoutes } from '../routes/health.ts';
 import { historyRoutes } from '../routes/history.ts';
+import { jobRoutes } from '../routes/jobs.ts';
 import { lineageRoutes } from '../routes/lineages.ts';
 import { objectRoutes } from '../routes/objects.ts';
 import { openBackupRoutes } from '../routes/open-backups.ts';
@@ -72,6 +73,7 @@ const ROUTES = [
   attributesRoutes,
   historyRoutes,
   planRoutes,
+  jobRoutes,
 ];
 
 const OPENAPI = {

@@ -118,6 +118,15 @@ const MIGRATIONS: readonly string[] = [
    ALTER TABLE open_backup ADD COLUMN noted_attributes TEXT;
    -- A service that knows its repository knows its open backups: it takes none from the bucket.
    INSERT INTO kept SELECT 'uploads', x'01' WHERE EXISTS (SELECT 1 FROM kept WHERE name = 'repository');`,
+
+  `-- How the last run of each job ended; moments are milliseconds since 1970.
+   CREATE TABLE job_run (
+     job TEXT PRIMARY KEY,
+     started INTEGER NOT NULL,
+     ended INTEGER NOT NULL,
+     outcome TEXT NOT NULL,
+     words TEXT NOT NULL
+   ) STRICT, WITHOUT ROWID;`,
 ];
 
 /**
