@@ -3,9 +3,21 @@
  * It holds nothing that the bucket does not: see INDEX.md.
  */
 import type { ChainFlags, SnapshotNode } from '../chain/graph.ts';
+import type { Policy } from '../chain/retention/policy.ts';
 import type { Selection } from '../chain/select.ts';
 import { ZkeepError } from '../errors.ts';
+import type { Entry, Fact, Place } from '../journal/entry.ts';
+import type {
+  DrillRow,
+  DrillsAnswer,
+  DrillsQuery,
+  EventsAnswer,
+  EventsQuery,
+  ProofRow,
+  ProofsQuery,
+} from '../protocol/events.ts';
 import type { HistoryAnswer, HistoryQuery, SettingsAnswer } from '../protocol/history.ts';
+import type { PinRow } from '../protocol/keeping.ts';
 import type {
   BackupsAnswer,
   BackupsQuery,
@@ -26,6 +38,7 @@ import type {
 import type { Manifest } from '../repository/manifest.ts';
 import type { BackupId, Digest, Guid, LineageId } from '../words.ts';
 import { chooseSnapshot } from './answers/choose.ts';
+import { type EdgesScope, edgesOf, type KeptEdge } from './answers/edges.ts';
 import { listBackups, listSnapshots } from './answers/entries.ts';
 import { listHistory } from './answers/history.ts';
 import { findLineage, listDatasets, listLineages } from './answers/lists.ts';
@@ -33,13 +46,36 @@ import { planIn } from './answers/plan.ts';
 import { settingsAt } from './answers/settings.ts';
 import { dump } from './dump.ts';
 import { Inventory } from './inventory.ts';
+import { applyEntries } from './journal/apply.ts';
+import { lastDrill, listDrills } from './journal/drills.ts';
+import { listEvents } from './journal/events.ts';
+import { allDamage, type FoundDamage, proofOf } from './journal/findings.ts';
+import { listMarks, listPins, listPolicies, type MarkRow } from './journal/held.ts';
+import { lastEntry, lastObject, noteObject, partlyRead, unknownObjects } from './journal/objects.ts';
+import { placesOf } from './journal/places.ts';
+import { listProofs } from './journal/proofs.ts';
 import { addBackup } from './tables/add.ts';
-import { backupOf, findRow, type KeptBackup, requireRow, rowsTo, summaryOf } from './tables/backup.ts';
+import {
+  backupOf,
+  findRow,
+  type KeptBackup,
+  requireRow,
+  rowsTo,
+  summaryOf,
+  wholeRowsTo,
+} from './tables/backup.ts';
 import { waysTo } from './tables/chains.ts';
 import { type DatabaseOptions, IndexDatabase } from './tables/database.ts';
 import { learnSettings, unreadAttributes } from './tables/learn.ts';
 import { removeBackups } from './tables/remove.ts';
 import type { ReadAttributes } from './tables/settings.ts';
+
+/** An object of the journal that was read. */
+export interface JournalPart {
+  readonly key: string;
+  /** False: not all of it was understood; a zkeep that understands more reads it again. */
+  readonly whole: boolean;
+}
 
 /**
  * An opened index. Its content depends on the set of backups in it alone, not on
@@ -198,9 +234,100 @@ export class CatalogIndex {
     return rowsTo(this.#db, guid).map(summaryOf);
   }
 
-  /** The newest backup between two snapshots (`null`: full). */
+  /** The newest backup between two snapshots (`null`: full) that is not known to be damaged. */
   backupOf(from: Guid | null, to: Guid): BackupSummary | undefined {
-    return this.backupsTo(to).findLast((backup) => backup.from === from);
+    return wholeRowsTo(this.#db, to)
+      .map(summaryOf)
+      .findLast((backup) => backup.from === from);
+  }
+
+  /** The backups of a dataset, host or lineage, or all, as retention sees them. Nothing may be written meanwhile. */
+  edges(scope: EdgesScope = {}): Generator<KeptEdge> {
+    return edgesOf(this.#db, scope);
+  }
+
+  /**
+   * Takes in entries of the journal. Their order, and how often they come, makes no difference.
+   *
+   * @param objects the keys of the objects that they were in: read to the last entry, or not understood wholly.
+   * @returns those that were not there yet, in their order.
+   */
+  apply(entries: readonly Entry[], objects: readonly JournalPart[] = []): Entry[] {
+    return this.#db.transaction(() => {
+      for (const { key, whole } of objects) noteObject(this.#db, key, whole);
+      return applyEntries(this.#db, entries);
+    });
+  }
+
+  /** The greatest id of an entry that was taken in. */
+  lastEntry(): string | undefined {
+    return lastEntry(this.#db);
+  }
+
+  /** Which objects of the journal were taken in: of some keys those that were not, the last one, and those to be read again. */
+  get journal() {
+    return {
+      unknown: (keys: readonly string[]) => unknownObjects(this.#db, keys),
+      last: () => lastObject(this.#db),
+      partly: () => partlyRead(this.#db),
+    };
+  }
+
+  /** The datasets and hosts that a fact is about, as far as it is known now. */
+  placesOf(fact: Fact): Place[] {
+    return placesOf(this.#db, fact);
+  }
+
+  /** The policies that hold, by name. */
+  policies(): Policy[] {
+    return listPolicies(this.#db);
+  }
+
+  /**
+   * The pins that hold, those set first first.
+   *
+   * @param now milliseconds since 1970: one that has ended by then holds no more.
+   */
+  pins(now: number): PinRow[] {
+    return listPins(this.#db, now);
+  }
+
+  /** The marks for removal that hold, of backups that are there, by backup. */
+  marks(): MarkRow[] {
+    return listMarks(this.#db);
+  }
+
+  /** The damage that holds, of backups that are there, by backup: what no later proof of its depth has refuted. */
+  damage(): FoundDamage[] {
+    return allDamage(this.#db);
+  }
+
+  /** When a backup was last found whole; a deep proof is a light one, too. */
+  proofOf(backup: BackupId): ProofRow {
+    return proofOf(this.#db, backup);
+  }
+
+  /**
+   * Backups by the time of the last look of a depth, the oldest first, those never looked at before them.
+   * A look that found damage counts as well, so that what is damaged does not stand in the way of the others.
+   */
+  proofs(query: ProofsQuery): ProofRow[] {
+    return listProofs(this.#db, query);
+  }
+
+  /** Drills, the newest first. */
+  drills(query: DrillsQuery = {}): DrillsAnswer {
+    return listDrills(this.#db, query);
+  }
+
+  /** The last drill of a lineage, however it ended. */
+  lastDrill(lineage: LineageId): DrillRow | undefined {
+    return lastDrill(this.#db, lineage);
+  }
+
+  /** The journal, the newest entries first. A page may end before its limit when its entries are long. */
+  events(query: EventsQuery = {}): EventsAnswer {
+    return listEvents(this.#db, query);
   }
 
   /**

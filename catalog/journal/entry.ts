@@ -156,6 +156,14 @@ export const FactSchema = Type.Union([
 ]);
 export type Fact = Static<typeof FactSchema>;
 export type FactKind = Fact['kind'];
+/** All kinds of facts. */
+export const FACT_KINDS: readonly FactKind[] = FactSchema.anyOf.map(
+  ({ properties }) => properties.kind.const,
+);
+
+/** What a fact is about: a dataset of a host, or (`null`) the host. */
+export const PlaceSchema = Type.Object({ host: NameSchema, dataset: Nullable(NameSchema) });
+export type Place = Static<typeof PlaceSchema>;
 
 /** A fact with who said it and when. Of two about the same thing, that with the greater id holds. */
 export const EntrySchema = Type.Object({
@@ -164,6 +172,8 @@ export const EntrySchema = Type.Object({
   /** The name of the token that asked for it; `null`: the service did it by itself. */
   by: Nullable(NameSchema),
   fact: FactSchema,
+  /** What it was about when it was written, so that it is found by that for ever; absent: nothing of that kind. */
+  about: Type.Optional(Type.Array(PlaceSchema, { maxItems: MOST_IN_ENTRY })),
 });
 export type Entry = Static<typeof EntrySchema>;
 

@@ -117,3 +117,4 @@ export const DrillsAnswerSchema = Type.Object({
   drills: Type.Array(DrillRowSchema),
   next: Nullable(Type.String()),
 });
+export type DrillsAnswer = Static<typeof DrillsAnswerSchema>;

@@ -1,6 +1,7 @@
 /** Adding a backup: its row, and all that is derived from it. */
 import { isDeepStrictEqual } from 'node:util';
 import { ZkeepError } from '../../errors.ts';
+import { takeFindings } from '../journal/findings.ts';
 import { type BackupRow, findRow, type KeptBackup, summaryOf } from './backup.ts';
 import { extendChains } from './chains.ts';
 import type { IndexDatabase } from './database.ts';
@@ -26,7 +27,8 @@ export function addBackup(db: IndexDatabase, backup: KeptBackup): boolean {
   const isNewHere = !siblings.some((sibling) => sibling.dataset === dataset);
   if (isNew) db.run('UPDATE lineage SET snapshots = snapshots + 1 WHERE id = ?', lineage);
   count(db, backup, { dataset, lineage, snapshots: isNewHere ? 1 : 0 });
-  extendChains(db, backup);
+  const { damaged } = takeFindings(db, backup.backup);
+  if (!damaged) extendChains(db, backup);
   return true;
 }
 

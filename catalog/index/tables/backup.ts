@@ -109,6 +109,12 @@ export function rowsTo(db: IndexDatabase, to: Guid): BackupRow[] {
   return db.all<BackupRow>(sql, to);
 }
 
+/** Of these, those that are not known to be damaged. */
+export function wholeRowsTo(db: IndexDatabase, to: Guid): BackupRow[] {
+  const sql = `SELECT ${BACKUP_COLUMNS} FROM ${BACKUP_TABLES} WHERE b.snapshot = ? AND b.damaged = 0 ORDER BY b.backup`;
+  return db.all<BackupRow>(sql, to);
+}
+
 function tooLarge({ backup }: Manifest, what: string, count: number): ZkeepError {
   return new ZkeepError('damaged', 'index.number', `the manifest of backup ${backup} says ${count} ${what}`, {
     advice: 'it was not written by zkeep, or damaged since',

@@ -10,22 +10,27 @@ import type { BackupId, Guid } from '../../words.ts';
 import { BACKUP_COLUMNS, BACKUP_TABLES, type BackupRow, type KeptBackup, summaryOf } from './backup.ts';
 import type { IndexDatabase } from './database.ts';
 
-/** Brings the chains up to date with a backup that was just added. */
+/** Brings the chains up to date with a backup that was just added, and is not damaged. */
 export function extendChains(db: IndexDatabase, backup: KeptBackup): void {
-  const entering = (to: Guid) => read(db, 'snapshot = ?', to).map(reachedOf);
-  const leaving = (from: Guid) => read(db, 'base = ?', from).map(reachedOf);
+  const entering = (to: Guid) => read(db, 'snapshot = ? AND damaged = 0', to).map(reachedOf);
+  const leaving = (from: Guid) => read(db, 'base = ? AND damaged = 0', from).map(reachedOf);
   for (const [id, reach] of reachFrom([backup], { entering, leaving })) keep(db, id, reach);
 }
 
-/** Makes the chains of a whole lineage anew. */
-export function remakeChains(db: IndexDatabase, edges: readonly ReachEdge[]): void {
-  const chains = reachAll(edges);
+/** Makes the chains of a whole lineage anew, as if those of its backups that are damaged were not there. */
+export function remakeChains(db: IndexDatabase, edges: readonly LineageEdge[]): void {
+  const chains = reachAll(edges.filter(({ damaged }) => !damaged));
   for (const { backup } of edges) keep(db, backup, chains.get(backup));
 }
 
+/** A backup of a lineage. */
+export interface LineageEdge extends ReachEdge {
+  readonly damaged: boolean;
+}
+
 /** The backups of a lineage, by its row id. */
-export function edgesOfLineage(db: IndexDatabase, lineage: number): ReachEdge[] {
-  return read(db, 'lineage = ?', lineage).map(edgeOf);
+export function edgesOfLineage(db: IndexDatabase, lineage: number): LineageEdge[] {
+  return read(db, 'lineage = ?', lineage).map((row) => ({ ...edgeOf(row), damaged: row.damaged === 1 }));
 }
 
 /** The flags of the chains that lead from nothing to a snapshot, the cheapest first. */
@@ -63,15 +68,17 @@ interface EdgeRow extends Omit<ReachEdge, 'flags'>, FlagRow {
   readonly chain_cost: number | null;
   readonly chain_steps: number | null;
   readonly chain_before: BackupId | null;
+  readonly damaged: number;
 }
 
 function read(
   db: IndexDatabase,
-  where: 'snapshot = ?' | 'base = ?' | 'lineage = ?',
+  where: 'snapshot = ? AND damaged = 0' | 'base = ? AND damaged = 0' | 'lineage = ?',
   value: string | number,
 ): EdgeRow[] {
   return db.all<EdgeRow>(
-    `SELECT backup, base AS "from", snapshot AS "to", raw, large_blocks, stored, chain_cost, chain_steps, chain_before
+    `SELECT backup, base AS "from", snapshot AS "to", raw, large_blocks, stored, chain_cost, chain_steps, chain_before,
+       damaged
      FROM backup WHERE ${where}`,
     value,
   );

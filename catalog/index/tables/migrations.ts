@@ -88,6 +88,97 @@ const STEPS: readonly string[] = [
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX change_of_property ON change (dataset, property, created, backup);
   `,
+  `
+  CREATE TABLE journal_object (
+    key TEXT PRIMARY KEY,
+    whole INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX journal_object_partly ON journal_object (key) WHERE whole = 0;
+
+  CREATE TABLE entry (
+    id TEXT PRIMARY KEY,
+    at TEXT NOT NULL,
+    who TEXT,
+    kind TEXT NOT NULL,
+    body BLOB NOT NULL
+  ) STRICT;
+  CREATE INDEX entry_by_kind ON entry (kind, id);
+
+  CREATE TABLE about (
+    dataset TEXT NOT NULL,
+    host TEXT NOT NULL,
+    id TEXT NOT NULL,
+    PRIMARY KEY (dataset, id, host)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX about_host ON about (host, id);
+
+  CREATE TABLE policy (
+    name TEXT PRIMARY KEY,
+    id TEXT NOT NULL,
+    document TEXT
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE pin (
+    pin TEXT PRIMARY KEY,
+    id TEXT NOT NULL,
+    at TEXT NOT NULL,
+    who TEXT,
+    document TEXT
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX pin_holding ON pin (pin) WHERE document IS NOT NULL;
+
+  CREATE TABLE mark (
+    backup TEXT PRIMARY KEY,
+    id TEXT NOT NULL,
+    at TEXT NOT NULL,
+    reason TEXT
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX mark_holding ON mark (backup) WHERE reason IS NOT NULL;
+
+  CREATE TABLE proof (
+    backup TEXT NOT NULL,
+    depth TEXT NOT NULL,
+    id TEXT NOT NULL,
+    at TEXT NOT NULL,
+    PRIMARY KEY (backup, depth)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE damage (
+    backup TEXT NOT NULL,
+    depth TEXT NOT NULL,
+    id TEXT NOT NULL,
+    at TEXT NOT NULL,
+    who TEXT,
+    document TEXT NOT NULL,
+    PRIMARY KEY (backup, depth)
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE gone (
+    backup TEXT PRIMARY KEY,
+    id TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+
+  CREATE TABLE drill (
+    id TEXT PRIMARY KEY,
+    at TEXT NOT NULL,
+    who TEXT,
+    lineage TEXT NOT NULL,
+    guid TEXT NOT NULL,
+    host TEXT NOT NULL,
+    dataset TEXT NOT NULL,
+    document TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX drill_of_lineage ON drill (lineage, id);
+  CREATE INDEX drill_of_snapshot ON drill (guid, id);
+  CREATE INDEX drill_of_dataset ON drill (dataset, id);
+
+  ALTER TABLE backup ADD COLUMN damaged INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE backup ADD COLUMN light INTEGER;
+  ALTER TABLE backup ADD COLUMN deep INTEGER;
+  CREATE INDEX backup_damaged ON backup (backup) WHERE damaged = 1;
+  CREATE INDEX backup_by_light ON backup (light);
+  CREATE INDEX backup_by_deep ON backup (deep);
+  `,
 ];
 
 /** `zkee`: tells our files from other programs' (sqlite.org/pragma.html#pragma_application_id). */
@@ -136,9 +227,26 @@ function versionOf(db: Database.Database): number {
 }
 
 /** Children before the tables that they refer to. */
+const TABLES = [
+  'change',
+  'tally',
+  'backup',
+  'lineage',
+  'dataset',
+  'settings',
+  'journal_object',
+  'entry',
+  'about',
+  'policy',
+  'pin',
+  'mark',
+  'proof',
+  'damage',
+  'gone',
+  'drill',
+];
+
 function dropAll(db: Database.Database): void {
-  for (const table of ['change', 'tally', 'backup', 'lineage', 'dataset', 'settings']) {
-    db.exec(`DROP TABLE IF EXISTS ${table}`);
-  }
+  for (const table of TABLES) db.exec(`DROP TABLE IF EXISTS ${table}`);
   db.pragma('user_version = 0');
 }

@@ -1,0 +1,69 @@
+/** The evidence of drills. */
+import type { Drill } from '../../journal/entry.ts';
+import type { DrillRow, DrillsAnswer, DrillsQuery } from '../../protocol/events.ts';
+import type { LineageId } from '../../words.ts';
+import { Conditions, keyAfter, limitOf, pageOf } from '../answers/page.ts';
+import type { IndexDatabase, Value } from '../tables/database.ts';
+
+/** Drills, the newest first. */
+export function listDrills(db: IndexDatabase, query: DrillsQuery): DrillsAnswer {
+  const limit = limitOf(query);
+  const { dataset, host, lineage } = query;
+  const conditions = new Conditions()
+    .add('d.dataset = ?', dataset)
+    .add('d.host = ?', host)
+    .addAll('d.id < ?', keyAfter(query, ['string']));
+  const rows =
+    lineage === undefined
+      ? read(db, `drill d ${conditions.where} ORDER BY d.id DESC LIMIT ?`, ...conditions.values, limit + 1)
+      : read(
+          db,
+          `(${OF_LINEAGE}) l CROSS JOIN drill d ON d.id = l.id ${conditions.where} ORDER BY d.id DESC LIMIT ?`,
+          ...ofLineage(lineage),
+          ...conditions.values,
+          limit + 1,
+        );
+  const { items, next } = pageOf(rows, limit, ({ id }) => [id]);
+  return { drills: items.map(drillOf), next };
+}
+
+/** The last drill of a lineage, however it ended. */
+export function lastDrill(db: IndexDatabase, lineage: LineageId): DrillRow | undefined {
+  return listDrills(db, { lineage, limit: 1 }).drills[0];
+}
+
+/**
+ * A lineage is called by its smallest backup, so its name changes when that is removed. A drill is of the
+ * lineage that has its snapshot, or the backup by which its lineage was called; when neither is there
+ * any more, of those of the datasets of its name.
+ */
+const OF_LINEAGE = `
+  SELECT d.id FROM lineage l CROSS JOIN backup b INDEXED BY backup_by_lineage ON b.lineage = l.id
+    CROSS JOIN drill d INDEXED BY drill_of_snapshot ON d.guid = b.snapshot WHERE l.lineage = ?
+  UNION
+  SELECT d.id FROM lineage l CROSS JOIN backup b INDEXED BY backup_by_lineage ON b.lineage = l.id
+    CROSS JOIN drill d INDEXED BY drill_of_lineage ON d.lineage = b.backup WHERE l.lineage = ?
+  UNION
+  SELECT d.id FROM lineage l CROSS JOIN tally t ON t.lineage = l.id CROSS JOIN dataset s ON s.id = t.dataset
+    CROSS JOIN drill d INDEXED BY drill_of_dataset ON d.dataset = s.dataset
+    WHERE l.lineage = ? AND NOT EXISTS (SELECT 1 FROM backup b WHERE b.snapshot = d.guid)
+      AND NOT EXISTS (SELECT 1 FROM backup b WHERE b.backup = d.lineage)`;
+
+interface Row {
+  readonly id: string;
+  readonly at: string;
+  readonly who: string | null;
+  readonly document: string;
+}
+
+function read(db: IndexDatabase, from: string, ...values: Value[]): Row[] {
+  return db.all<Row>(`SELECT d.id, d.at, d.who, d.document FROM ${from}`, ...values);
+}
+
+function ofLineage(lineage: LineageId): LineageId[] {
+  return [lineage, lineage, lineage];
+}
+
+function drillOf({ at, who, document }: Row): DrillRow {
+  return { ...(JSON.parse(document) as Drill), at, by: who };
+}
