@@ -5,7 +5,7 @@ import { ScopeSchema } from './protocol.ts';
 
 const NameSchema = Type.String({ maxLength: 255 });
 
-/** A one-time code: four groups of four letters and digits, without those that look alike; 78 bits. */
+/** A one-time code: four groups of four letters and digits, without those that look alike; 80 bits. */
 export const EnrolmentCodeSchema = Type.String({
   pattern: '^[0-9A-HJKMNP-TV-Z]{4}(-[0-9A-HJKMNP-TV-Z]{4}){3}$',
 });
