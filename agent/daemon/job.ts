@@ -42,6 +42,7 @@ export const JobSchema = Type.Object(
         {
           before: Type.Optional(CommandSchema),
           after: Type.Optional(CommandSchema),
+          ended: Type.Optional(CommandSchema),
           timeout: Type.Optional(DurationSchema),
         },
         closed,
@@ -58,6 +59,8 @@ export type Covered =
       readonly kind: 'datasets';
       /** As `matches` reads them; those that exclude come last. */
       readonly patterns: readonly string[];
+      /** Plain names among them: these must be there. */
+      readonly named: readonly string[];
       readonly only: 'filesystem' | 'volume' | undefined;
     }
   | { readonly kind: 'lustre'; readonly asked: LustreAsked };
@@ -71,10 +74,14 @@ export type SnapshotMode =
   /** The newest one of those that somebody else takes, by a pattern for the part after `@`. */
   | { readonly kind: 'newest'; readonly pattern: string };
 
-/** What runs around a run; program and arguments. */
+/** What is run around a run; program and arguments. */
 export interface Hooks {
+  /** Right before the snapshots are taken; what fails there lets none be taken. */
   readonly before: readonly string[] | undefined;
+  /** Right after they were taken, or could not be; whenever `before` was begun. */
   readonly after: readonly string[] | undefined;
+  /** When the run has come to its end. */
+  readonly ended: readonly string[] | undefined;
   /** Longest that one may take, milliseconds. */
   readonly timeout: number;
 }
@@ -137,6 +144,7 @@ export function jobSaid(
     hooks: {
       before: said.hooks?.before,
       after: said.hooks?.after,
+      ended: said.hooks?.ended,
       timeout: duration('hooks.timeout', said.hooks?.timeout, HOOK_TIMEOUT, LONGEST_TIMEOUT),
     },
   };
@@ -151,7 +159,8 @@ function coveredSaid(said: Said, wrong: Wrong): Covered {
   for (const key of ['join', 'barrier', 'barrier_timeout', 'wait'] as const) {
     if (said[key] !== undefined) throw wrong(key, 'is for jobs with "lustre"');
   }
-  return { kind: 'datasets', patterns: patternsSaid(datasets, said, wrong), only: said.kind };
+  const named = datasets.filter((pattern) => !/[!*?]/.test(pattern));
+  return { kind: 'datasets', patterns: patternsSaid(datasets, said, wrong), named, only: said.kind };
 }
 
 function patternsSaid(datasets: readonly string[], said: Said, wrong: Wrong): string[] {
@@ -211,7 +220,10 @@ function lustreSaid(said: Said, fsname: string, wrong: Wrong): LustreAsked {
   );
 }
 
-function snapshotSaid({ snapshot, refresh = false, keep_on_source }: Said, wrong: Wrong): SnapshotMode {
+function snapshotSaid(
+  { snapshot, refresh = false, keep_on_source, hooks }: Said,
+  wrong: Wrong,
+): SnapshotMode {
   if (snapshot === undefined) {
     if (!refresh) return { kind: 'take', keepOnSource: keep_on_source };
     if (keep_on_source !== undefined)
@@ -220,6 +232,10 @@ function snapshotSaid({ snapshot, refresh = false, keep_on_source }: Said, wrong
   }
   if (refresh) throw wrong('refresh', 'does not go with "snapshot"');
   if (keep_on_source !== undefined) throw wrong('keep_on_source', 'is for snapshots that zkeep takes');
+  for (const key of ['before', 'after'] as const) {
+    if (hooks?.[key])
+      throw wrong(`hooks.${key}`, 'is for snapshots that zkeep takes; "ended" comes after the run');
+  }
   const pattern = snapshot.startsWith(USE_NEWEST) ? snapshot.slice(USE_NEWEST.length) : '';
   if (pattern === '') throw wrong('snapshot', `is written as "${USE_NEWEST}autosnap_*"`);
   attempt(
