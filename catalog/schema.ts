@@ -20,6 +20,9 @@ export const BytesSchema = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_I
 export const U64Schema = Type.String({ pattern: '^[0-9]{1,20}$' });
 /** A moment, ISO 8601 in UTC with milliseconds. */
 export const TimeSchema = Type.String({ pattern: '^\\d{4}-\\d\\d-\\d\\dT\\d\\d:\\d\\d:\\d\\d\\.\\d{3}Z$' });
+/** One of these texts. */
+export const OneOf = <const T extends string>(...texts: readonly T[]) =>
+  Type.Unsafe<T>(Type.Union(texts.map((one) => Type.Literal(one))));
 export const Nullable = <T extends TSchema>(schema: T) => Type.Union([schema, Type.Null()]);
 
 /**

@@ -1,6 +1,6 @@
 /** Agents that run: how they get their tokens, what they report, and the state of all datasets. */
 import { type Static, Type } from 'typebox';
-import { BytesSchema, GuidSchema, LineageIdSchema, Nullable, TimeSchema } from '../schema.ts';
+import { BytesSchema, GuidSchema, LineageIdSchema, Nullable, OneOf, TimeSchema } from '../schema.ts';
 import { ScopeSchema } from './protocol.ts';
 
 const NameSchema = Type.String({ maxLength: 255 });
@@ -18,7 +18,7 @@ export type EnrolAnswer = Static<typeof EnrolAnswerSchema>;
 export const RunSchema = Type.Object({
   started: TimeSchema,
   ended: TimeSchema,
-  outcome: Type.Union((['done', 'partly', 'failed', 'interrupted'] as const).map((one) => Type.Literal(one))),
+  outcome: OneOf('done', 'partly', 'failed', 'interrupted'),
   words: Type.String({ maxLength: 2000 }),
   /** Stored bytes. */
   stored: BytesSchema,
@@ -66,7 +66,7 @@ export type AgentRow = Static<typeof AgentRowSchema>;
 export const AgentsAnswerSchema = Type.Object({ agents: Type.Array(AgentRowSchema) });
 
 /** `late`: the newest restorable point is older than the objective. `broken`: damage, or nothing can be restored. */
-export const StateSchema = Type.Union((['well', 'late', 'broken'] as const).map((one) => Type.Literal(one)));
+export const StateSchema = OneOf('well', 'late', 'broken');
 
 /** One dataset at a glance. Moments of snapshots are seconds since 1970. */
 export const DatasetStatusSchema = Type.Object({

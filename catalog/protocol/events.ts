@@ -1,7 +1,15 @@
 /** The journal as it is read, the jobs of the service, and the evidence that agents and operators bring. */
 import { type Static, Type } from 'typebox';
 import { DamageSchema, DepthSchema, DrillSchema, EntrySchema, ProofSchema } from '../journal/entry.ts';
-import { BackupIdSchema, BytesSchema, GuidSchema, LineageIdSchema, Nullable, TimeSchema } from '../schema.ts';
+import {
+  BackupIdSchema,
+  BytesSchema,
+  GuidSchema,
+  LineageIdSchema,
+  Nullable,
+  OneOf,
+  TimeSchema,
+} from '../schema.ts';
 import { page } from './pages.ts';
 
 export const EventsQuerySchema = Type.Object({
@@ -21,9 +29,7 @@ export const EventsAnswerSchema = Type.Object({
 });
 export type EventsAnswer = Static<typeof EventsAnswerSchema>;
 
-export const JobNameSchema = Type.Union(
-  (['verify', 'prune', 'sweep', 'copy', 'watch'] as const).map((name) => Type.Literal(name)),
-);
+export const JobNameSchema = OneOf('verify', 'prune', 'sweep', 'copy', 'watch');
 /**
  * The service's jobs: `verify` proves backups, `prune` marks and removes, `sweep` removes what belongs to no backup,
  * `copy` stores the index in the bucket, `watch` sees what is late.

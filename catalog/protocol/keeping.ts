@@ -9,6 +9,7 @@ import {
   GuidSchema,
   LineageIdSchema,
   Nullable,
+  OneOf,
   TimeSchema,
 } from '../schema.ts';
 import { page } from './pages.ts';
@@ -52,23 +53,19 @@ export const PruneRequestSchema = Type.Object({
 export type PruneRequest = Static<typeof PruneRequestSchema>;
 
 /** Why a snapshot is kept, in a word for scripts. */
-export const KeptBecauseSchema = Type.Union(
-  (
-    [
-      'newest',
-      'last',
-      'within',
-      'hourly',
-      'daily',
-      'weekly',
-      'monthly',
-      'yearly',
-      'pinned',
-      'legal',
-      'no-policy',
-      'unrestorable',
-    ] as const
-  ).map((reason) => Type.Literal(reason)),
+export const KeptBecauseSchema = OneOf(
+  'newest',
+  'last',
+  'within',
+  'hourly',
+  'daily',
+  'weekly',
+  'monthly',
+  'yearly',
+  'pinned',
+  'legal',
+  'no-policy',
+  'unrestorable',
 );
 export type KeptBecause = Static<typeof KeptBecauseSchema>;
 
@@ -87,11 +84,7 @@ export const PruneRowSchema = Type.Object({
    * made, a restore or a verification needs it now. `marked`: to be removed when its grace is over. `mark`: will be
    * marked now. `unmark`: was marked, and is needed again. `remove`: its grace is over, it goes now.
    */
-  fate: Type.Union(
-    (['kept', 'needed', 'in-use', 'marked', 'mark', 'unmark', 'remove'] as const).map((fate) =>
-      Type.Literal(fate),
-    ),
-  ),
+  fate: OneOf('kept', 'needed', 'in-use', 'marked', 'mark', 'unmark', 'remove'),
   /** Why it is kept, with the policy that says so; empty unless `kept`. */
   because: Type.Array(Type.Object({ reason: KeptBecauseSchema, policy: Nullable(Type.String()) })),
   /** Of `needed`: how many kept snapshots hang on it, and one of them in words. */
