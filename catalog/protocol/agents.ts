@@ -22,6 +22,8 @@ export const RunSchema = Type.Object({
   words: Type.String({ maxLength: 2000 }),
   /** Stored bytes. */
   stored: BytesSchema,
+  /** The datasets that could not be stored, the first hundred; absent: nothing could be begun, or all are stored. */
+  failed: Type.Optional(Type.Array(NameSchema, { maxItems: 100 })),
 });
 export type Run = Static<typeof RunSchema>;
 
@@ -34,6 +36,8 @@ export const AgentJobSchema = Type.Object({
   next: Nullable(TimeSchema),
   running: Type.Boolean(),
   last: Nullable(RunSchema),
+  /** Its last run that came to an end, whole or not, failed in whole or in part. */
+  failing: Type.Boolean(),
 });
 export type AgentJob = Static<typeof AgentJobSchema>;
 
@@ -61,6 +65,8 @@ export const AgentRowSchema = Type.Object({
   ...CheckInSchema.properties,
   seen: TimeSchema,
   away: Type.Boolean(),
+  /** Milliseconds by which its clock was ahead of the service's when it was seen; less than 0: behind. */
+  ahead: Type.Integer(),
 });
 export type AgentRow = Static<typeof AgentRowSchema>;
 export const AgentsAnswerSchema = Type.Object({ agents: Type.Array(AgentRowSchema) });
