@@ -1,36 +1,30 @@
 /**
- * Verification: is what the manifests promise really there. Light looks at every
- * object's size; deep reads every byte, hashes it, decodes it with one decoder
- * and a sample with a second one, and walks the stream record by record.
+ * Verification of a whole repository: is what the manifests promise really there.
+ * `verify/examine.ts` says what is done to each backup, VERIFY.md what that proves.
  */
-import { messageOf, ZkeepError } from '../errors.ts';
+import { systemClock } from '../clock.ts';
 import type { BackupId, Guid } from '../words.ts';
-import type { Manifest } from './manifest.ts';
-import { segmentKey } from './names.ts';
-import type { ManifestName, Repository } from './repository.ts';
 import { WorkerPool } from './segment/threads/pool.ts';
-import { unpackStream } from './segment/unpack.ts';
+import { type Examined, examineBackup } from './verify/examine.ts';
+import type { Verifiable } from './verify/objects.ts';
+import type { Problem } from './verify/problem.ts';
+import type { Walked } from './verify/walk.ts';
 
-/** One frame in so many is decoded by the second decoder too. */
-const SECOND_OPINION = 64;
+export type { Examined, Problem, Verifiable };
 
-/** Something that is not as it must be. */
-export interface Problem {
-  /** `null` when no backup can be named: a damaged manifest. */
-  readonly backup: BackupId | null;
-  readonly code: string;
-  readonly message: string;
-}
-
-/** What verification reads: a repository, or the service that stands before one. */
-export type Verifiable = Pick<Repository, 'manifests' | 'manifest' | 'segment' | 'storedSizes'>;
+/** The share of the frames that the second decoder decodes too, where nothing else is said. */
+const SECOND_DECODER = 0.01;
 
 /** What was looked at, and what was wrong. */
 export interface VerifyReport {
   readonly backups: number;
   readonly segments: number;
+  /** Segments whose checksum the store itself told; of the others a light look compared the size. */
+  readonly checksums: number;
   /** Stored bytes of those segments. */
   readonly bytes: number;
+  /** Frames that the second decoder decoded as well. */
+  readonly frames: number;
   readonly problems: readonly Problem[];
 }
 
@@ -40,9 +34,22 @@ export interface VerifyOptions {
   readonly dataset?: string;
   /** age identities, for a deep look into an encrypted repository. */
   readonly identities?: readonly string[];
-  /** Told after each backup. */
+  /** Told after each backup, and in between of a large one. */
   readonly onProgress?: (done: { backups: number; bytes: number }) => void;
+  /** Told what became of each backup, before the next one. */
+  readonly onExamined?: (examined: Examined) => Promise<void>;
+  /** Whether a backup may be left out. */
+  readonly isProven?: (backup: BackupId) => boolean;
+  /** Keeps the place in a backup at which a deep look can go on. */
+  readonly places?: Places;
   readonly signal?: AbortSignal;
+}
+
+/** Where a deep look stands that may be cut off. */
+export interface Places {
+  /** Where an earlier one stood in a backup. */
+  read(backup: BackupId): (Walked & { readonly chance: number }) | undefined;
+  keep(backup: BackupId, place: Walked & { readonly chance: number }): void;
 }
 
 /**
@@ -59,109 +66,67 @@ export async function verifyRepository(
   const problems: Problem[] = [];
   const kept = new Set<Guid>();
   const bases: { backup: BackupId; from: Guid }[] = [];
-  let [backups, segments, bytes] = [0, 0, 0];
+  const sums = { backups: 0, segments: 0, checksums: 0, bytes: 0, frames: 0 };
   try {
     for await (const name of repository.manifests(options.signal)) {
       kept.add(name.to);
-      const manifest = await readManifest(repository, name, problems, options.signal);
-      if (!manifest || (options.dataset !== undefined && manifest.source.dataset !== options.dataset))
-        continue;
-      if (manifest.from) bases.push({ backup: manifest.backup, from: manifest.from.guid });
-      problems.push(...(await verifyBackup(repository, manifest, { ...options, ...(pool ? { pool } : {}) })));
-      backups += 1;
-      segments += manifest.segments.length;
-      bytes += manifest.segments.reduce((sum, segment) => sum + segment.stored, 0);
-      options.onProgress?.({ backups, bytes });
+      if (options.isProven?.(name.backup)) continue;
+      const examined = await examineBackup(repository, name, examining(options, name.backup, pool, sums));
+      if (!examined) continue;
+      const { manifest } = examined;
+      problems.push(...examined.problems);
+      sums.backups += manifest ? 1 : 0;
+      sums.segments += manifest?.segments.length ?? 0;
+      sums.bytes += manifest?.segments.reduce((sum, { stored }) => sum + stored, 0) ?? 0;
+      sums.checksums += examined.checksums;
+      sums.frames += examined.frames;
+      if (manifest?.from) bases.push({ backup: name.backup, from: manifest.from.guid });
+      await options.onExamined?.(examined);
+      options.onProgress?.(sums);
     }
   } finally {
     await pool?.close();
   }
-  for (const { backup, from } of bases) {
-    if (!kept.has(from)) {
-      const message = `its base, snapshot ${from}, is in no backup: it restores only onto a target that has it`;
-      problems.push({ backup, code: 'verify.base-missing', message });
-    }
-  }
-  return { backups, segments, bytes, problems };
+  return { ...sums, problems: [...problems, ...(await gaps(repository, bases, kept))] };
 }
 
-/**
- * Verifies one backup.
- *
- * @throws {ZkeepError} only when the store does not answer (`unavailable`, `denied`).
- */
-export async function verifyBackup(
-  repository: Verifiable,
-  manifest: Manifest,
-  options: VerifyOptions & { readonly pool?: WorkerPool },
-): Promise<Problem[]> {
-  const problems = await missingObjects(repository, manifest, options.signal);
-  if (problems.length === 0 && options.deep) {
-    const problem = await problemOf(manifest.backup, () => walk(repository, manifest, options));
-    if (problem) problems.push(problem);
-  }
-  return problems;
+function examining(
+  { dataset, identities = [], places, onProgress, signal }: VerifyOptions,
+  backup: BackupId,
+  pool: WorkerPool | undefined,
+  sums: { readonly backups: number; readonly bytes: number },
+) {
+  const wanted =
+    dataset === undefined
+      ? undefined
+      : ({ source }: { source: { dataset: string } }) => source.dataset === dataset;
+  if (!pool) return { wanted, signal };
+  const from = places?.read(backup);
+  const chance = from?.chance ?? systemClock.random();
+  let read = 0;
+  const onRead = (bytes: number) => {
+    read += bytes;
+    onProgress?.({ backups: sums.backups, bytes: sums.bytes + read });
+  };
+  const onStretch = (walked: Walked) => {
+    places?.keep(backup, { ...walked, chance });
+    return true;
+  };
+  const deep = { pool, identities, secondDecoder: SECOND_DECODER, chance, from, onRead, onStretch };
+  return { wanted, deep, signal };
 }
 
-async function missingObjects(
+/** Backups whose base no backup leads to. */
+async function gaps(
   repository: Verifiable,
-  manifest: Manifest,
-  signal?: AbortSignal,
+  bases: readonly { readonly backup: BackupId; readonly from: Guid }[],
+  kept: ReadonlySet<Guid>,
 ): Promise<Problem[]> {
-  const sizes = await repository.storedSizes(manifest, signal);
   const problems: Problem[] = [];
-  for (const [number, segment] of manifest.segments.entries()) {
-    const key = segmentKey(manifest.backup, number, manifest.encryption !== null);
-    const size = sizes.get(number);
-    if (size === segment.stored) continue;
-    const message = size === undefined ? `${key} is gone` : `${key} has ${size} bytes, not ${segment.stored}`;
-    problems.push({
-      backup: manifest.backup,
-      code: size === undefined ? 'verify.gone' : 'verify.size',
-      message,
-    });
+  for (const { backup, from } of bases) {
+    if (kept.has(from) || (await repository.isKept?.(from))) continue;
+    const message = `its base, snapshot ${from}, is in no backup: it restores only onto a target that has it`;
+    problems.push({ backup, key: null, code: 'verify.base-missing', message, damage: false });
   }
   return problems;
-}
-
-async function walk(
-  repository: Verifiable,
-  manifest: Manifest,
-  options: VerifyOptions & { readonly pool?: WorkerPool },
-): Promise<void> {
-  const raw = unpackStream(manifest, (number, signal) => repository.segment(manifest, number, signal), {
-    identities: options.identities ?? [],
-    secondOpinion: SECOND_OPINION,
-    ...(options.pool ? { pool: options.pool } : {}),
-    ...(options.signal ? { signal: options.signal } : {}),
-  });
-  for await (const _ of raw) {
-    // Walking is the check: the reader inside throws at the first byte that is wrong.
-  }
-}
-
-async function readManifest(
-  repository: Verifiable,
-  name: ManifestName,
-  problems: Problem[],
-  signal?: AbortSignal,
-): Promise<Manifest | undefined> {
-  let manifest: Manifest | undefined;
-  const problem = await problemOf(name.backup, async () => {
-    manifest = await repository.manifest(name.to, name.backup, signal);
-  });
-  if (problem) problems.push(problem);
-  return manifest;
-}
-
-/** What is wrong with the bytes is a finding; that the store does not answer is not. */
-async function problemOf(backup: BackupId, work: () => Promise<void>): Promise<Problem | undefined> {
-  try {
-    await work();
-    return undefined;
-  } catch (thrown) {
-    if (!(thrown instanceof ZkeepError) || !['damaged', 'missing', 'refused'].includes(thrown.kind))
-      throw thrown;
-    return { backup, code: thrown.code, message: messageOf(thrown) };
-  }
 }
