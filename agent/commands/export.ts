@@ -64,6 +64,8 @@ async function exportStream(
   if (options.json && output === undefined) throw jsonNeedsFile();
   const choose = await choosing(dataset, options);
   const identities = options.identity === undefined ? [] : readIdentities(options.identity);
+  const { sharedPool } = await import('../../catalog/repository/segment/threads/pool.ts');
+  sharedPool().start();
   return await withView(surroundings, async (view) => {
     const chosen = await choose(view);
     const { checkIdentities } = await import('../restore/run.ts');

@@ -8,10 +8,12 @@ import {
   common,
   exitCodeOf,
   failureDocument,
+  limited,
   type Outcome,
   patient,
   perform,
   type Surroundings,
+  throttleOf,
 } from './command.ts';
 import { withClient } from './connect.ts';
 
@@ -21,6 +23,7 @@ interface ImportOptions extends CommonOptions {
   readonly file?: string;
   readonly poolAttributes?: string;
   readonly datasetAttributes?: string;
+  readonly limit?: string;
 }
 
 const EXAMPLE = `zkeep import --dataset tank/home < home.zfs
@@ -37,7 +40,7 @@ export function addImport(program: Command, exit: (code: number) => void): void 
     .option('--file <file>', 'read it from a file instead of standard input')
     .option('--pool-attributes <file>', 'keep what "zpool get all POOL" printed into this file')
     .option('--dataset-attributes <file>', 'keep what "zfs get -rHp all POOL" printed into this file');
-  common(patient(command), EXAMPLE).action(async (options: ImportOptions) => {
+  common(patient(limited(command)), EXAMPLE).action(async (options: ImportOptions) => {
     exit(await perform('import', options, importStream));
   });
 }
@@ -47,7 +50,10 @@ async function importStream(surroundings: Surroundings<ImportOptions>): Promise<
   const { parseDataset } = await import('../zfs/names.ts');
   const dataset = parseDataset(options.dataset);
   const attributesOf = await handMade(options);
+  const throttle = await throttleOf(options);
   const { stream, size } = await openSource(options.file, signal);
+  const { sharedPool } = await import('../../catalog/repository/segment/threads/pool.ts');
+  sharedPool().start();
   const results = await withClient(surroundings, async (client) => {
     const repository = await client.repository(signal);
     const { importStreams } = await import('../backup/import.ts');
@@ -56,7 +62,7 @@ async function importStream(surroundings: Surroundings<ImportOptions>): Promise<
     return await importStreams(
       stream,
       { dataset, host: options.host },
-      { client, repository, onProgress, signal, ...(attributesOf ? { attributesOf } : {}) },
+      { client, repository, onProgress, signal, throttle, ...(attributesOf ? { attributesOf } : {}) },
     );
   });
   const { exitOf, failuresOf, resultDocument, storedInWords } = await import('../backup/results.ts');

@@ -105,8 +105,13 @@ class BucketView implements CatalogView {
     }
   }
 
-  async segment(manifest: Manifest, number: number, signal = this.#viewing.signal): Promise<Uint8Array> {
-    return await this.#repository.segment(manifest, number, signal);
+  async segment(
+    manifest: Manifest,
+    number: number,
+    signal = this.#viewing.signal,
+    into?: Uint8Array,
+  ): Promise<Uint8Array> {
+    return await this.#repository.segment(manifest, number, signal, into);
   }
 
   async verify(options: VerifyOptions): Promise<VerifyReport> {

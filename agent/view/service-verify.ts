@@ -23,7 +23,12 @@ export function verifiable(
       }
     },
     manifest: async (to, backup) => await view.manifest({ to, backup }),
-    segment: async (manifest, number, signal) => Buffer.from(await view.segment(manifest, number, signal)),
+    segment: async (manifest, number, signal, into) => await view.segment(manifest, number, signal, into),
+    attributes: async (digest) => await view.attributes(digest),
+    isKept: async (guid) => {
+      for await (const _ of view.backups({ to: guid })) return true;
+      return false;
+    },
     storedSizes: async (manifest, signal) => await storedSizes(client, manifest, signal),
   };
 }

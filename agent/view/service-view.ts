@@ -65,13 +65,18 @@ export class ServiceView implements CatalogView {
     return this.#client.history(meant, this.#signal);
   }
 
-  async segment(manifest: Manifest, number: number, signal = this.#signal): Promise<Uint8Array> {
+  async segment(
+    manifest: Manifest,
+    number: number,
+    signal = this.#signal,
+    into?: Uint8Array,
+  ): Promise<Uint8Array> {
     const maxBytes = manifest.segments[number]?.stored ?? 0;
     const fetching = { patience: this.#client.patience, signal };
     return await byGrant(
       this.#grantsOf(manifest),
       number,
-      async (grant) => await getByGrant(grant, { maxBytes, signal }),
+      async (grant) => await getByGrant(grant, { maxBytes, into, signal }),
       fetching,
     );
   }

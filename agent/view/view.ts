@@ -44,8 +44,12 @@ export interface CatalogView {
   settings(wanted: Wanted): Promise<SettingsAnswer>;
   /** Where the settings of a dataset changed, host by host, the newest first. */
   history(meant: HistoryMeant): AsyncIterable<HistoryPoint>;
-  /** The stored bytes of segment `number`; whoever decodes them checks their digest. */
-  segment(manifest: Manifest, number: number, signal?: AbortSignal): Promise<Uint8Array>;
+  /**
+   * The stored bytes of segment `number`; whoever decodes them checks their digest.
+   *
+   * @param into memory that they may be put into.
+   */
+  segment(manifest: Manifest, number: number, signal?: AbortSignal, into?: Uint8Array): Promise<Uint8Array>;
   verify(options: VerifyOptions): Promise<VerifyReport>;
   close(): Promise<void>;
 }

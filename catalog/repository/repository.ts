@@ -187,14 +187,23 @@ export class Repository {
     return sizes;
   }
 
-  /** The stored bytes of segment `number` (from 0); whoever decodes them checks the digest. */
-  async segment(manifest: Manifest, number: number, signal?: AbortSignal): Promise<Buffer> {
+  /**
+   * The stored bytes of segment `number` (from 0); whoever decodes them checks the digest.
+   *
+   * @param into memory that they may be put into, as `GetOptions.into`.
+   */
+  async segment(
+    manifest: Manifest,
+    number: number,
+    signal?: AbortSignal,
+    into?: Uint8Array,
+  ): Promise<Uint8Array> {
     const segment = manifest.segments[number];
     if (!segment) {
       throw new ZkeepError('usage', 'segment.number', `backup ${manifest.backup} has no segment ${number}`);
     }
     const key = segmentKey(manifest.backup, number, manifest.encryption !== null);
-    return await this.store.get(key, { maxBytes: segment.stored, ...(signal ? { signal } : {}) });
+    return await this.store.get(key, { maxBytes: segment.stored, into, ...(signal ? { signal } : {}) });
   }
 }
 

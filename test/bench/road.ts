@@ -10,12 +10,14 @@ import { segmentKey } from '../../catalog/repository/names.ts';
 import { createRepository, openRepository } from '../../catalog/repository/repository.ts';
 import { DEFAULT_LEVEL, FRAME_SIZE } from '../../catalog/repository/segment/frames.ts';
 import { packStream } from '../../catalog/repository/segment/pack.ts';
-import { unpackStream } from '../../catalog/repository/segment/unpack.ts';
+import { sharedPool } from '../../catalog/repository/segment/threads/pool.ts';
+import { type FetchSegment, unpackStream } from '../../catalog/repository/segment/unpack.ts';
 import { DirectoryStore } from '../../catalog/repository/store/directory-store.ts';
 import { newUuid7, parseBackupId } from '../../catalog/words.ts';
 
 const [what, folder = ''] = process.argv.slice(2);
 const store = new DirectoryStore(folder);
+sharedPool().start(); // as the commands do
 await (what === 'keep' ? keep() : back());
 
 async function keep(): Promise<void> {
@@ -54,7 +56,7 @@ async function back(): Promise<void> {
   const repository = await openRepository(store);
   for await (const { to, backup } of repository.manifests()) {
     const manifest = await repository.manifest(to, backup);
-    const fetch = (number: number, signal: AbortSignal) => repository.segment(manifest, number, signal);
+    const fetch: FetchSegment = (number, signal, into) => repository.segment(manifest, number, signal, into);
     for await (const bytes of unpackStream(manifest, fetch)) {
       if (!process.stdout.write(bytes)) await new Promise((drained) => process.stdout.once('drain', drained));
     }

@@ -1,8 +1,7 @@
 /** A stored stream as bytes: whole, or from where a receive of it broke off. */
 import { ZkeepError } from '../../../catalog/errors.ts';
 import type { Manifest } from '../../../catalog/repository/manifest.ts';
-import { WorkerPool } from '../../../catalog/repository/segment/threads/pool.ts';
-import { unpackPart, unpackStream } from '../../../catalog/repository/segment/unpack.ts';
+import { type FetchSegment, unpackPart, unpackStream } from '../../../catalog/repository/segment/unpack.ts';
 import { planResuming } from '../../../catalog/stream/resuming/plan.ts';
 import { resumingStream, type Sent } from '../../../catalog/stream/resuming/stream.ts';
 import type { ResumeToken } from '../../../catalog/stream/token.ts';
@@ -49,17 +48,10 @@ export function resumingOf(
   const plan = planResuming({ begin, pieces: manifest.segments, token, covered });
   const fetch = fetchFor(manifest, reading);
   const { identities, signal } = reading;
-  async function* sent(): AsyncGenerator<Sent> {
-    const pool = new WorkerPool();
-    try {
-      yield* resumingStream(plan, { begin, token }, (pass, watch) =>
-        unpackPart(manifest, pass, fetch, { identities, signal, pool, watch }),
-      );
-    } finally {
-      await pool.close();
-    }
-  }
-  return { from: plan.from, sent: sent() };
+  const sent = resumingStream(plan, { begin, token }, (pass, watch) =>
+    unpackPart(manifest, pass, fetch, { identities, signal, watch }),
+  );
+  return { from: plan.from, sent };
 }
 
 /** The same to be received by hand: nobody counted what was sent, so the token alone says what is there. */
@@ -89,10 +81,10 @@ async function* counted(stream: AsyncIterable<Uint8Array>): AsyncGenerator<Sent>
   }
 }
 
-function fetchFor(manifest: Manifest, { view }: Reading) {
-  return async (number: number, fetching: AbortSignal): Promise<Uint8Array> => {
+function fetchFor(manifest: Manifest, { view }: Reading): FetchSegment {
+  return async (number, fetching, into) => {
     try {
-      return await view.segment(manifest, number, fetching);
+      return await view.segment(manifest, number, fetching, into);
     } catch (thrown) {
       throw thrown instanceof ZkeepError && thrown.kind === 'missing'
         ? gone(manifest, number, thrown)

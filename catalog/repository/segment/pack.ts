@@ -12,7 +12,7 @@ import { ByteGate, MOST_IN_FLIGHT, SEGMENT_BUDGET } from './bounds.ts';
 import { DEFAULT_LEVEL, FRAME_SIZE, type FrameSizes } from './frames.ts';
 import { segmentSize } from './sizes.ts';
 import { type Slot, SlotRing } from './slots.ts';
-import { WorkerPool } from './threads/pool.ts';
+import { sharedPool, type WorkerPool } from './threads/pool.ts';
 
 /** A finished segment: what the manifest will say of it, and the object to store. */
 export interface PackedSegment {
@@ -51,7 +51,7 @@ export interface PackOptions {
   readonly send: (part: PackedSegment, signal: AbortSignal) => Promise<void>;
   /** Told after each piece read and each segment stored: raw bytes read, bytes stored. */
   readonly onProgress?: (progress: { bytes: number; stored: number }) => void;
-  /** Worker threads to use; by default its own, ended with it. */
+  /** Worker threads to use; by default those that the process shares. */
   readonly pool?: WorkerPool;
   readonly signal?: AbortSignal;
 }
@@ -69,16 +69,13 @@ export async function packStream(
   source: AsyncIterable<Uint8Array>,
   options: PackOptions,
 ): Promise<StreamSummary> {
-  const pool = options.pool ?? new WorkerPool();
-  const packer = new Packer(pool, options);
+  const packer = new Packer(options.pool ?? sharedPool(), options);
   try {
     for await (const bytes of source) await packer.take(bytes);
     return await packer.finish();
   } catch (thrown) {
     await packer.abort(thrown);
     throw packer.failure;
-  } finally {
-    if (!options.pool) await pool.close();
   }
 }
 

@@ -4,12 +4,23 @@ import { ZkeepError } from '../../errors.ts';
 import { type ReaderOptions, StreamReader } from '../../stream/reader.ts';
 import type { ReaderState } from '../../stream/state.ts';
 import type { Manifest, Segment } from '../manifest.ts';
-import { Arenas } from './arenas.ts';
+import { Arenas, packingRoom } from './arenas.ts';
 import { ByteGate, MOST_IN_FLIGHT, SEGMENT_BUDGET } from './bounds.ts';
 import { FRAME_SIZE } from './frames.ts';
 import { LARGEST_SEGMENT } from './sizes.ts';
-import { WorkerPool } from './threads/pool.ts';
+import { sharedPool, type WorkerPool } from './threads/pool.ts';
 import type { OpenJob } from './threads/worker-jobs.ts';
+
+/**
+ * Gives the stored bytes of segment `number`; it retries by itself.
+ *
+ * @param into shared memory of this stream that they may be put into: nothing of them becomes garbage then.
+ */
+export type FetchSegment = (
+  number: number,
+  signal: AbortSignal,
+  into: Uint8Array | undefined,
+) => Promise<Uint8Array>;
 
 /** How often a segment is fetched whose digest is wrong, before the object itself is called damaged. */
 const FETCHES = 2;
@@ -17,11 +28,13 @@ const FETCHES = 2;
 export interface UnpackOptions {
   /** age identities, when the segments are encrypted. */
   readonly identities?: readonly string[];
-  /** Decode every so many-th frame with the second decoder too; 0: none. */
+  /** Decode every so many-th frame of the stream with the second decoder too; 0: none. */
   readonly secondOpinion?: number;
+  /** Which frame is the first of them, from 0 and less than that number. */
+  readonly secondPhase?: number;
   /** Told after each segment: raw and stored bytes so far. */
   readonly onProgress?: (progress: { bytes: number; stored: number }) => void;
-  /** Worker threads to use; by default its own, ended with it. */
+  /** Worker threads to use; by default those that the process shares. */
   readonly pool?: WorkerPool;
   readonly signal?: AbortSignal;
 }
@@ -33,13 +46,12 @@ export interface UnpackOptions {
  * reads to the end has the very stream that was sent. A piece is only good until
  * the next one is asked for.
  *
- * @param fetch gives the stored bytes of segment `number`; it retries by itself.
  * @throws {ZkeepError} `damaged` at the first byte that is wrong, or what `fetch` throws.
  * @example for await (const bytes of unpackStream(manifest, fetch)) receive.write(bytes)
  */
 export async function* unpackStream(
   manifest: Manifest,
-  fetch: (number: number, signal: AbortSignal) => Promise<Uint8Array>,
+  fetch: FetchSegment,
   options: UnpackOptions = {},
 ): AsyncGenerator<Uint8Array> {
   yield* unpackPart(manifest, { first: 0, last: manifest.segments.length - 1 }, fetch, options);
@@ -64,11 +76,11 @@ export interface StreamPart {
 export async function* unpackPart(
   manifest: Manifest,
   part: StreamPart,
-  fetch: (number: number, signal: AbortSignal) => Promise<Uint8Array>,
+  fetch: FetchSegment,
   options: UnpackOptions & { readonly watch?: Pick<ReaderOptions, 'onRecord' | 'onPayload'> } = {},
 ): AsyncGenerator<Uint8Array> {
   const reader = readerAt(manifest, part, options.watch);
-  const pool = options.pool ?? new WorkerPool();
+  const pool = options.pool ?? sharedPool();
   const ended = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, ended.signal]) : ended.signal;
   const progress = { bytes: 0, stored: 0 };
@@ -89,7 +101,6 @@ export async function* unpackPart(
     else checkEnd(manifest, reader);
   } finally {
     ended.abort();
-    if (!options.pool) await pool.close();
   }
 }
 
@@ -120,6 +131,14 @@ function checkEnd(manifest: Manifest, reader: StreamReader): void {
   });
 }
 
+/** Where a segment is taken apart. */
+interface Places {
+  /** For its raw bytes. */
+  readonly arena: SharedArrayBuffer;
+  /** For its stored bytes. */
+  readonly room: SharedArrayBuffer;
+}
+
 interface OpenedSegment {
   readonly segment: Segment;
   readonly raw: Uint8Array;
@@ -129,19 +148,22 @@ interface OpenedSegment {
 async function* segmentsAhead(
   manifest: Manifest,
   { first, last }: StreamPart,
-  fetch: (number: number, signal: AbortSignal) => Promise<Uint8Array>,
+  fetch: FetchSegment,
   pool: WorkerPool,
   options: UnpackOptions,
   signal: AbortSignal,
 ): AsyncGenerator<OpenedSegment> {
   const gate = new ByteGate(SEGMENT_BUDGET, MOST_IN_FLIGHT);
   const arenas = new Arenas();
-  const open = async (number: number, segment: Segment, arena: SharedArrayBuffer): Promise<OpenedSegment> => {
+  const rooms = new Arenas();
+  const open = async (number: number, segment: Segment, { arena, room }: Places): Promise<OpenedSegment> => {
+    // One that grew by packing, which ours never do, is left to lie where it is fetched to.
+    const into = segment.stored <= room.byteLength ? new Uint8Array(room) : undefined;
     for (let left = FETCHES - 1; ; left--) {
-      const stored = ownBuffer(await fetch(number, signal));
+      const { stored, transfer } = given(await fetch(number, signal, into), room);
       try {
         const job = openJob(manifest, segment, stored, arena, options);
-        const { size } = await pool.run(job, [stored.buffer]);
+        const { size } = await pool.run(job, transfer);
         return { segment, raw: new Uint8Array(arena, 0, size) };
       } catch (thrown) {
         // A bit that flipped on the way arrives as a good answer (seen on every store tried); ask again.
@@ -158,13 +180,14 @@ async function* segmentsAhead(
       checkSize(segment);
       const leave = gate.tryEnter(segment.size + segment.stored);
       if (!leave) return;
-      const arena = arenas.take(segment.size);
-      const opened = open(next++, segment, arena);
+      const places = { arena: arenas.take(segment.size), room: rooms.take(packingRoom(segment.size)) };
+      const opened = open(next++, segment, places);
       opened.catch(() => {}); // it is thrown where the segment is awaited
       ahead.push({
         opened,
         leave: () => {
-          arenas.give(arena);
+          arenas.give(places.arena);
+          rooms.give(places.room);
           leave();
         },
       });
@@ -179,21 +202,31 @@ async function* segmentsAhead(
   }
 }
 
-/** The worker takes the buffer over; one that is part of a larger one is copied first. */
-function ownBuffer(stored: Uint8Array): Uint8Array<ArrayBuffer> {
-  return stored.buffer instanceof ArrayBuffer && stored.byteLength === stored.buffer.byteLength
-    ? new Uint8Array(stored.buffer)
-    : new Uint8Array(stored);
+/** What was fetched, for a worker: it reads the room, and takes over what lies elsewhere, copied if it is part of more. */
+function given(
+  fetched: Uint8Array,
+  room: SharedArrayBuffer,
+): { stored: Uint8Array; transfer: ArrayBuffer[] } {
+  const { buffer, byteOffset, byteLength } = fetched;
+  // As a plain array: a Buffer would arrive as one anyway.
+  if (buffer === room) return { stored: new Uint8Array(room, byteOffset, byteLength), transfer: [] };
+  const own =
+    buffer instanceof ArrayBuffer && byteLength === buffer.byteLength
+      ? new Uint8Array(buffer)
+      : new Uint8Array(fetched);
+  return { stored: own, transfer: [own.buffer] };
 }
 
 function openJob(
   manifest: Manifest,
   segment: Segment,
-  stored: Uint8Array<ArrayBuffer>,
+  stored: Uint8Array,
   arena: SharedArrayBuffer,
-  { identities = [], secondOpinion = 0 }: UnpackOptions,
+  { identities = [], secondOpinion = 0, secondPhase = 0 }: UnpackOptions,
 ): OpenJob {
   const { sha256, size } = segment;
+  const before = Math.floor(segment.offset / FRAME_SIZE);
+  const passed = secondOpinion > 0 ? (before - secondPhase + secondOpinion) % secondOpinion : 0;
   return {
     do: 'open',
     stored,
@@ -203,6 +236,7 @@ function openJob(
     encrypted: manifest.encryption !== null,
     identities,
     secondOpinion,
+    secondFirst: passed === 0 ? 0 : secondOpinion - passed,
   };
 }
 

@@ -15,6 +15,7 @@ export function digestOf(body: Uint8Array): Digest {
  * Reads a body whole.
  *
  * @param length bytes announced; `undefined` when nothing was announced.
+ * @param into as in {@link GetOptions}; used where a length was announced.
  * @throws {ZkeepError} `damaged` when it is larger than `maxBytes` (at most that
  *   much was kept in memory), `unavailable` when it does not end at `length`.
  */
@@ -23,10 +24,11 @@ export async function readBody(
   length: number | undefined,
   maxBytes: number,
   what: string,
+  into?: Uint8Array,
 ): Promise<Buffer> {
   checkLength(length ?? 0, maxBytes, what);
   // Into one buffer where the length is known: pieces and their sum would need twice the memory.
-  const whole = length === undefined ? undefined : Buffer.allocUnsafeSlow(length);
+  const whole = length === undefined ? undefined : roomFor(length, into);
   const chunks: Uint8Array[] = [];
   let size = 0;
   for await (const chunk of body) {
@@ -37,6 +39,12 @@ export async function readBody(
   }
   if (length !== undefined && size !== length) throw cutShort(what, size, length);
   return whole ?? Buffer.concat(chunks, size);
+}
+
+/** Memory for `length` bytes: the start of `into`, or new memory where they do not fit there. */
+export function roomFor(length: number, into: Uint8Array | undefined): Buffer {
+  if (!into || into.byteLength < length) return Buffer.allocUnsafeSlow(length);
+  return Buffer.from(into.buffer, into.byteOffset, length);
 }
 
 /**

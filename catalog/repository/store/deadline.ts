@@ -26,28 +26,46 @@ export function timeFor(whole: number, bytes: number): number {
   return whole + Math.ceil(bytes / LEAST_RATE);
 }
 
+/** Does a wait that is not the store's: the time stands still meanwhile. */
+export type Waiting = (wait: () => Promise<void>) => Promise<void>;
+
 /**
  * Runs `work` with a signal that aborts when the caller's own does, or after so
- * many milliseconds.
+ * many milliseconds, without those that `work` itself waits by the function it is given.
  *
  * @throws the caller's reason, or `unavailable` when the time is up, whatever `work` made of the abort.
  */
 export async function withDeadline<T>(
   milliseconds: number,
   signal: AbortSignal | undefined,
-  work: (signal: AbortSignal) => Promise<T>,
+  work: (signal: AbortSignal, waiting: Waiting) => Promise<T>,
 ): Promise<T> {
   signal?.throwIfAborted();
   const deadline = new AbortController();
-  const timer = setTimeout(() => deadline.abort(tooSlow(milliseconds)), milliseconds);
+  let left = milliseconds;
+  let since = performance.now();
+  const arm = () => setTimeout(() => deadline.abort(tooSlow(milliseconds)), left);
+  let timer = arm();
+  let over = false;
+  const waiting: Waiting = async (wait) => {
+    clearTimeout(timer);
+    left = Math.max(0, left - (performance.now() - since));
+    try {
+      await wait();
+    } finally {
+      since = performance.now();
+      if (!over) timer = arm();
+    }
+  };
   try {
-    return await work(signal ? AbortSignal.any([signal, deadline.signal]) : deadline.signal);
+    return await work(signal ? AbortSignal.any([signal, deadline.signal]) : deadline.signal, waiting);
   } catch (thrown) {
     signal?.throwIfAborted();
     deadline.signal.throwIfAborted();
     deadline.abort(thrown); // Closes what is still open of the request, such as a body nobody reads.
     throw thrown;
   } finally {
+    over = true;
     clearTimeout(timer);
   }
 }

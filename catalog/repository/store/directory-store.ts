@@ -8,7 +8,7 @@ import { link, mkdir, open, readdir, rename, rm, rmdir } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path';
 import { type Clock, systemClock } from '../../clock.ts';
 import { ZkeepError } from '../../errors.ts';
-import { checkLength, checkRange } from './body.ts';
+import { checkLength, checkRange, roomFor } from './body.ts';
 import {
   type Content,
   hasContent,
@@ -41,6 +41,8 @@ const LEFTOVER_AGE = 24 * 60 * 60 * 1000;
  * @example const store = new DirectoryStore('/srv/zkeep');
  */
 export class DirectoryStore implements ObjectStore {
+  /** A file has no checksum beside it. */
+  readonly tellsChecksums = false;
   readonly location: string;
   readonly #clock: Clock;
   #lastSweep = Number.NEGATIVE_INFINITY;
@@ -87,7 +89,7 @@ export class DirectoryStore implements ObjectStore {
         if (!stats.isFile()) throw noObject(path);
         const { start, end } = options.range ?? { start: 0, end: stats.size };
         checkLength(end - start, options.maxBytes, path);
-        const body = Buffer.allocUnsafe(end - start);
+        const body = roomFor(end - start, options.into);
         if ((await readAt(file, body, start)) < body.length) throw endsEarly(path, { start, end });
         return body;
       } finally {

@@ -14,13 +14,14 @@ import { type Clock, systemClock } from '../../clock.ts';
 import { ZkeepError } from '../../errors.ts';
 import type { Patience } from '../../patience.ts';
 import { REQUEST_RETRIES, type RetryPolicy, retry } from '../../retry.ts';
+import { type Digest, parseDigest } from '../../words.ts';
 import { blameTheWay, checkLength, checkRange, digestOf, readBody } from './body.ts';
 import { TIMEOUTS, type Timeouts, timeFor, withDeadline } from './deadline.ts';
 import { checkKey, checkKeyPrefix, isKey } from './key.ts';
 import type { S3Location } from './location.ts';
 import { probeStore } from './probe.ts';
 import { explainRefusal } from './s3/answers.ts';
-import { connect, type S3Options, type Signing, signingOf } from './s3/connection.ts';
+import { connect, knowsChecksums, type S3Options, type Signing, signingOf } from './s3/connection.ts';
 import { checkRangeTold, explainThrown, putHeaders, withHeaders } from './s3/requests.ts';
 import type { GetOptions, ObjectFacts, ObjectStore, PutOptions, StoreAbilities } from './store.ts';
 import { bodyMismatch, keyTaken } from './store-errors.ts';
@@ -33,6 +34,8 @@ import { bodyMismatch, keyTaken } from './store-errors.ts';
 export class S3Store implements ObjectStore {
   readonly location: string;
   readonly settings: S3Location;
+  /** What every write carried (`putHeaders`) such a store keeps with the object. */
+  readonly tellsChecksums: boolean;
   readonly #prefix: string;
   readonly #client: S3Client;
   readonly #timeouts: Timeouts;
@@ -47,6 +50,7 @@ export class S3Store implements ObjectStore {
     const { timeouts = TIMEOUTS, retries = REQUEST_RETRIES, patience } = options;
     const { clock = systemClock, abilities } = options;
     this.settings = settings;
+    this.tellsChecksums = knowsChecksums(settings);
     this.#prefix = settings.prefix ? `${settings.prefix}/` : '';
     this.location = `s3://${settings.bucket}/${settings.prefix ?? ''}`;
     this.#client = connect(settings, timeouts);
@@ -76,7 +80,7 @@ export class S3Store implements ObjectStore {
   /** The bytes as they came: a bit that flipped on the way back is found by the caller's own digest only. */
   async get(key: string, options: GetOptions): Promise<Buffer> {
     const what = this.nameOf(key);
-    const { range, maxBytes, signal } = options;
+    const { range, maxBytes, into, signal } = options;
     checkRange(options, what);
     const Range = range && `bytes=${range.start}-${range.end - 1}`;
     return this.#ask(what, { signal, bytes: maxBytes }, async (abortSignal) => {
@@ -85,7 +89,7 @@ export class S3Store implements ObjectStore {
       if (range) checkRangeTold(range, ContentRange, what);
       if (ContentLength !== undefined) checkLength(ContentLength, maxBytes, what);
       if (!(Body instanceof Readable)) throw new TypeError('the SDK gave a body that is no Node stream');
-      return readBody(Body, range ? range.end - range.start : ContentLength, maxBytes, what);
+      return readBody(Body, range ? range.end - range.start : ContentLength, maxBytes, what, into);
     });
   }
 
@@ -93,9 +97,12 @@ export class S3Store implements ObjectStore {
     const what = this.nameOf(key);
     try {
       return await this.#ask(what, { signal }, async (abortSignal) => {
-        const command = new HeadObjectCommand(this.#object(key));
-        const { ContentLength, LastModified } = await this.#client.send(command, { abortSignal });
-        return factsOf(key, ContentLength, LastModified, what);
+        const mode = this.tellsChecksums ? { ChecksumMode: 'ENABLED' as const } : {};
+        const command = new HeadObjectCommand({ ...this.#object(key), ...mode });
+        const head = await this.#client.send(command, { abortSignal });
+        const sha256 = digestTold(head.ChecksumSHA256);
+        const facts = factsOf(key, head.ContentLength, head.LastModified, what);
+        return sha256 === undefined ? facts : { ...facts, sha256 };
       });
     } catch (thrown) {
       if (!hasCode(thrown, 'store.missing')) throw thrown;
@@ -273,6 +280,12 @@ function factsOf(
 ): ObjectFacts {
   if (size === undefined || modified === undefined) throw badListing(what, 'size or time is not told');
   return { key, size, modified: modified.getTime() };
+}
+
+/** A checksum as `x-amz-checksum-sha256` has it; that of an object in parts is none of its bytes. */
+function digestTold(base64: string | undefined): Digest | undefined {
+  const bytes = Buffer.from(base64 ?? '', 'base64');
+  return bytes.length === 32 && !base64?.includes('-') ? parseDigest(bytes.toString('hex')) : undefined;
 }
 
 function hasCode(thrown: unknown, code: string): boolean {

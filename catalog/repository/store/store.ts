@@ -12,6 +12,8 @@ export interface ObjectFacts {
   readonly size: number;
   /** When the store says it was written, milliseconds since 1970. */
   readonly modified: number;
+  /** Of a look at one object, where the store keeps it and tells it: its SHA-256. */
+  readonly sha256?: Digest;
 }
 
 /** How an object is written. */
@@ -29,6 +31,11 @@ export interface GetOptions {
   readonly range?: { readonly start: number; readonly end: number };
   /** More than this many bytes is an error, not an allocation. */
   readonly maxBytes: number;
+  /**
+   * Memory, also shared, in which what is given lies, where it has room: what is used again need not be
+   * made and collected. Nobody may read it before the answer, or after a failure take it for anything.
+   */
+  readonly into?: Uint8Array | undefined;
   readonly signal?: AbortSignal;
 }
 
@@ -51,6 +58,9 @@ export interface StoreAbilities {
 export interface ObjectStore {
   /** Where it is, for people: `s3://bucket/prefix` or a folder. Holds no secret. */
   readonly location: string;
+
+  /** Whether `stat` may tell the SHA-256 of an object that was written with it, because the store keeps it. */
+  readonly tellsChecksums: boolean;
 
   /**
    * Writes one whole object. When it resolves, the object is durable and equal

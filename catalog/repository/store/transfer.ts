@@ -1,9 +1,11 @@
 /** Sending what a grant allows: the way of an agent, which holds no credentials. */
+import { Readable } from 'node:stream';
 import { Agent, type Dispatcher, request } from 'undici';
 import { type Clock, systemClock } from '../../clock.ts';
 import { type ErrorKind, EXIT_CODES, ZkeepError } from '../../errors.ts';
 import { blameTheWay, piecesOf, readBody } from './body.ts';
 import { TIMEOUTS, type Timeouts, timeFor, withDeadline } from './deadline.ts';
+import { atPace, type Pace } from './pace.ts';
 import { explainBrokenLine, explainRefusal, type Refusal } from './s3/answers.ts';
 import type { GetOptions, Grant } from './store.ts';
 import { bodyMismatch } from './store-errors.ts';
@@ -24,10 +26,11 @@ export interface Transfers {
    * @throws {ZkeepError} `refused` with code `store.exists` when the key is taken (perhaps by
    *   an earlier try whose answer was lost: compare), `unavailable` with code `grant.expired`,
    *   `damaged` when `body` is not what was granted, and the kinds of `ObjectStore`.
+   * @param pace bounds how fast it goes; waiting for it counts as no slowness of the store.
    */
-  putByGrant(grant: Grant, body: Uint8Array, signal?: AbortSignal): Promise<void>;
+  putByGrant(grant: Grant, body: Uint8Array, signal?: AbortSignal, pace?: Pace): Promise<void>;
   /** Reads the granted object. One try, as above. The caller checks the digest: a store does not. */
-  getByGrant(grant: Grant, options: Pick<GetOptions, 'maxBytes' | 'signal'>): Promise<Buffer>;
+  getByGrant(grant: Grant, options: Omit<GetOptions, 'range'>): Promise<Buffer>;
   /**
    * The size of the granted object, bytes; `undefined` when it is gone. One try, as above. Asks for
    * one byte: the range is no part of what the grant signs, and a store that does not know ranges
@@ -55,17 +58,25 @@ export function openTransfers(options: TransferOptions = {}): Transfers {
       body = null,
       bytes,
       signal,
-    }: { body?: Uint8Array | null; bytes: number; signal?: AbortSignal | undefined },
+      pace,
+    }: {
+      body?: Uint8Array | null;
+      bytes: number;
+      signal?: AbortSignal | undefined;
+      pace?: Pace | undefined;
+    },
     take: (answer: Answer) => Promise<T>,
   ): Promise<T> {
     const { method, url, headers } = grant;
     try {
-      return await withDeadline(timeFor(timeouts.whole, bytes), signal, async (limited) => {
+      return await withDeadline(timeFor(timeouts.whole, bytes), signal, async (limited, waiting) => {
+        const paced =
+          body && pace && Readable.from(atPace(body, pace, waiting, limited), { highWaterMark: 1 });
         const answer = await request(url, {
           dispatcher: agent,
           method,
           headers,
-          body: body && piecesOf(body),
+          body: paced ?? (body && piecesOf(body)),
           signal: limited,
         });
         if (answer.statusCode >= 200 && answer.statusCode < 300) return take(answer);
@@ -78,20 +89,21 @@ export function openTransfers(options: TransferOptions = {}): Transfers {
   }
 
   return {
-    async putByGrant(grant, body, signal) {
+    async putByGrant(grant, body, signal, pace) {
       const length = headerOf(grant, 'content-length');
       if (length !== undefined && Number(length) !== body.byteLength)
         throw bodyMismatch(nameOf(grant), { granted: Number(length), size: body.byteLength });
       try {
-        await send(grant, { body, bytes: body.byteLength, signal }, (answer) => answer.body.dump());
+        await send(grant, { body, bytes: body.byteLength, signal, pace }, (answer) => answer.body.dump());
       } catch (thrown) {
         throw blameTheWay(thrown, body, headerOf(grant, 'x-amz-content-sha256'));
       }
     },
-    getByGrant: (grant, { maxBytes, signal }) =>
+    getByGrant: (grant, { maxBytes, into, signal }) =>
       send(grant, { bytes: maxBytes, signal }, ({ headers, body }) => {
-        const length = headers['content-length'];
-        return readBody(body, length === undefined ? undefined : Number(length), maxBytes, nameOf(grant));
+        const told = headers['content-length'];
+        const length = told === undefined ? undefined : Number(told);
+        return readBody(body, length, maxBytes, nameOf(grant), into);
       }),
     async sizeByGrant(grant, signal) {
       const first = { ...grant, headers: { ...grant.headers, range: 'bytes=0-0' } };
@@ -113,12 +125,12 @@ export function openTransfers(options: TransferOptions = {}): Transfers {
 }
 
 /** {@link Transfers.putByGrant} over the connections that the whole process shares. */
-export function putByGrant(grant: Grant, body: Uint8Array, signal?: AbortSignal): Promise<void> {
-  return shared().putByGrant(grant, body, signal);
+export function putByGrant(grant: Grant, body: Uint8Array, signal?: AbortSignal, pace?: Pace): Promise<void> {
+  return shared().putByGrant(grant, body, signal, pace);
 }
 
 /** {@link Transfers.getByGrant} over the connections that the whole process shares. */
-export function getByGrant(grant: Grant, options: Pick<GetOptions, 'maxBytes' | 'signal'>): Promise<Buffer> {
+export function getByGrant(grant: Grant, options: Omit<GetOptions, 'range'>): Promise<Buffer> {
   return shared().getByGrant(grant, options);
 }
 

@@ -7,6 +7,9 @@ import type { Answer, Job, NumberedJob, ResultOf } from './worker-jobs.ts';
 /** More threads than this only wait for the main one. */
 const MOST_WORKERS = 8;
 
+/** Threads that are worth having before it is known how much there is to do. */
+const EARLY = 2;
+
 /** Jobs that a thread holds: one that it does, and one that it goes on with without asking. */
 const HELD = 2;
 
@@ -37,6 +40,14 @@ export class WorkerPool {
 
   constructor(size: number = Math.min(MOST_WORKERS, Math.max(2, availableParallelism()))) {
     this.size = size;
+  }
+
+  /**
+   * Starts the first threads before there are jobs for them: that takes 30 ms, in which a command
+   * reaches its service. They keep no process alive.
+   */
+  start(): void {
+    while (!this.#closed && this.#threads.size < Math.min(EARLY, this.size)) this.#start().worker.unref();
   }
 
   /**
@@ -116,4 +127,15 @@ export class WorkerPool {
     thread.jobs.clear();
     if (!this.#closed) this.#handOut();
   }
+}
+
+let shared: WorkerPool | undefined;
+
+/**
+ * The pool that all streams of this process share. Idle threads keep no process alive, so nobody has
+ * to close it.
+ */
+export function sharedPool(): WorkerPool {
+  shared ??= new WorkerPool();
+  return shared;
 }

@@ -26,7 +26,8 @@ export interface SealJob {
 /** Take an object apart again: digest, decryption, frames. */
 export interface OpenJob {
   readonly do: 'open';
-  readonly stored: Uint8Array<ArrayBuffer>;
+  /** In shared memory, or in memory that the worker takes over. */
+  readonly stored: Uint8Array;
   readonly sha256: string;
   /** Raw bytes of the segment. */
   readonly size: number;
@@ -36,6 +37,8 @@ export interface OpenJob {
   readonly identities: readonly string[];
   /** Decode every so many-th frame with the second, independent decoder too; 0: none. */
   readonly secondOpinion: number;
+  /** The first of them, counted from the segment's first one; there may be none. */
+  readonly secondFirst: number;
 }
 
 export type Job = CompressJob | SealJob | OpenJob;

@@ -99,7 +99,8 @@ async function open(job: OpenJob): Promise<OpenResult> {
     if (size + frame.raw > job.size) throw malformed(`it has more than the ${job.size} raw bytes promised`);
     const raw = arena.subarray(size, size + frame.raw);
     decompressor.decompress(plain.subarray(at), frame, raw);
-    if (job.secondOpinion > 0 && index % job.secondOpinion === 0) {
+    const after = index - job.secondFirst;
+    if (job.secondOpinion > 0 && after >= 0 && after % job.secondOpinion === 0) {
       const { compareDecoders } = await import('../second-decoder.ts');
       await compareDecoders(plain.subarray(at, at + frame.stored), raw);
     }

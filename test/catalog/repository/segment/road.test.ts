@@ -10,7 +10,11 @@ import {
 } from '../../../../catalog/repository/segment/pack.ts';
 import { segmentSize } from '../../../../catalog/repository/segment/sizes.ts';
 import { WorkerPool } from '../../../../catalog/repository/segment/threads/pool.ts';
-import { unpackPart, unpackStream } from '../../../../catalog/repository/segment/unpack.ts';
+import {
+  type FetchSegment,
+  unpackPart,
+  unpackStream,
+} from '../../../../catalog/repository/segment/unpack.ts';
 import { StreamReader } from '../../../../catalog/stream/reader.ts';
 import type { BackupId } from '../../../../catalog/words.ts';
 import { makeStream } from '../../../made-stream.ts';
@@ -73,6 +77,34 @@ async function unpack({ manifest, bodies }: Packed, identities: string[] = []): 
 }
 
 const packed = await pack(pieces(stream));
+
+test('a stream comes back byte for byte when what is fetched lies in the memory that was offered', async () => {
+  const raw: Uint8Array[] = [];
+  const offered = new Set<ArrayBufferLike>();
+  const fetch: FetchSegment = async (number, _signal, into) => {
+    const body = packed.bodies[number] ?? Buffer.alloc(0);
+    if (!into || number === 1) return Buffer.concat([Buffer.alloc(3), body]).subarray(3); // a part of more
+    offered.add(into.buffer);
+    into.set(body);
+    return into.subarray(0, body.length);
+  };
+  for await (const bytes of unpackStream(packed.manifest, fetch, { pool })) raw.push(Buffer.from(bytes));
+  assert.ok(Buffer.concat(raw).equals(stream));
+  assert.ok(offered.size > 0);
+});
+
+test('a segment whose size is a lie is offered no memory', async () => {
+  const [first, ...others] = packed.manifest.segments;
+  assert.ok(first);
+  const segments = [{ ...first, stored: 2 ** 40 }, ...others];
+  let offered: Uint8Array | undefined = new Uint8Array(1);
+  const fetch: FetchSegment = async (_number, _signal, into) => {
+    offered = into;
+    throw new Error('too large');
+  };
+  await assert.rejects(unpackStream({ ...packed.manifest, segments }, fetch, { pool }).next(), /too large/);
+  assert.equal(offered, undefined);
+});
 
 test('a stream comes back byte for byte, whatever the pieces it came in', async () => {
   assert.ok((await unpack(packed)).equals(stream));

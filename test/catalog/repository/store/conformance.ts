@@ -96,6 +96,22 @@ function putAndGet(subject: () => ObjectStore): void {
     assert.ok((await subject().get('put/whole', { maxBytes: body.length })).equals(body));
   });
 
+  it('puts what it gives into the memory that was offered, where it has room', async () => {
+    await putText(subject(), 'put/into', 'an object');
+    const memory = new SharedArrayBuffer(20);
+    const into = new Uint8Array(memory, 2, 9);
+    const given = await subject().get('put/into', { maxBytes: 9, into });
+    assert.equal(given.toString(), 'an object');
+    assert.ok(given.buffer === memory && given.byteOffset === 2);
+    const range = { start: 3, end: 9 };
+    assert.equal((await subject().get('put/into', { range, maxBytes: 9, into })).toString(), 'object');
+    assert.equal(Buffer.from(into).toString(), 'objectect');
+    const elsewhere = await subject().get('put/into', { maxBytes: 9, into: into.subarray(0, 8) });
+    assert.equal(elsewhere.toString(), 'an object');
+    assert.ok(elsewhere.buffer !== memory);
+    assert.deepEqual([...new Uint8Array(memory, 11)], Array(9).fill(0));
+  });
+
   it('keeps an empty object', async () => {
     await putText(subject(), 'put/empty', '');
     assert.equal((await subject().get('put/empty', { maxBytes: 0 })).length, 0);

@@ -119,6 +119,18 @@ describe('a transfer by grant', () => {
     }
   });
 
+  it('puts what it reads into the memory that was offered, when the length is told', async (t) => {
+    const { transfers, server } = await house(t);
+    const grant = grantOf(server, { method: 'GET' });
+    const into = new Uint8Array(new SharedArrayBuffer(12));
+    server.answer({ status: 200, headers: { 'content-length': '10' }, body: '0123456789' });
+    const told = await transfers.getByGrant(grant, { maxBytes: 12, into });
+    assert.deepEqual([String(told), told.buffer === into.buffer], ['0123456789', true]);
+    server.answer({ status: 200, headers: { 'transfer-encoding': 'chunked' }, body: '0123456789' });
+    const untold = await transfers.getByGrant(grant, { maxBytes: 12, into });
+    assert.deepEqual([String(untold), untold.buffer === into.buffer], ['0123456789', false]);
+  });
+
   it('tells the size of an object by its first byte, or by its length where a store knows no ranges', async (t) => {
     const { transfers, server } = await house(t);
     const grant = grantOf(server, { method: 'GET' });

@@ -20,6 +20,21 @@ describe('a pool of worker threads', () => {
     }
   });
 
+  it('gives the threads that it started early their jobs', async (t) => {
+    const pool = poolFor(t, 1);
+    pool.start();
+    pool.start();
+    const alone = poolFor(t, 1);
+    assert.deepEqual(await pool.run(frame(100)), await alone.run(frame(100)));
+  });
+
+  it('starts none when it is closed', async () => {
+    const pool = new WorkerPool(2);
+    await pool.close();
+    pool.start();
+    await assert.rejects(pool.run(frame(1)), (thrown) => codeOf(thrown) === 'worker.closed');
+  });
+
   it('fails the job that fails, and none of those that the same thread holds', async (t) => {
     const pool = poolFor(t, 1);
     const answers = await Promise.allSettled([
@@ -70,6 +85,7 @@ function damagedObject(): OpenJob {
     encrypted: false,
     identities: [],
     secondOpinion: 0,
+    secondFirst: 0,
   };
 }
 
