@@ -9,8 +9,8 @@ import { arch, cpus, release, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { KINDS, type Kind, writeStream } from './data.ts';
-import type { Measured } from './measure.ts';
-import { has, peersHere } from './peers.ts';
+import { type Measured, warmMemory } from './measure.ts';
+import { has, type Peer, peersHere } from './peers.ts';
 import { type StoreChoice, startBenchStore } from './s3.ts';
 import { bareRoad, zkeep } from './zkeep.ts';
 
@@ -27,6 +27,8 @@ const rounds = Number(values.rounds);
 const kinds = KINDS.filter((kind) => values.only === undefined || values.only === kind);
 const folder = mkdtempSync(join(values.folder, 'zkeep-bench-'));
 const MIB = 1024 * 1024;
+/** Bytes of memory that a contender takes, about. */
+const ROOM = 512 * MIB;
 const ROAD = 'zkeep, the road alone';
 
 try {
@@ -48,7 +50,6 @@ try {
 /** All contenders on one kind of stream, in turn, so that a drift of the machine meets them alike. */
 async function bench(kind: Kind, store: StoreChoice | undefined): Promise<void> {
   const stream = join(folder, 'stream');
-  const back = join(folder, 'back');
   await writeStream(stream, kind, size);
   const contenders = [
     bareRoad(ROAD, folder),
@@ -61,11 +62,11 @@ async function bench(kind: Kind, store: StoreChoice | undefined): Promise<void> 
   for (let round = 0; round < rounds; round++) {
     // Whoever is first after a pause pays for the machine's waking up: each time it is another.
     for (const contender of rotated(contenders, round)) {
+      warmMemory(folder, size + ROOM);
       push(kept, contender.name, await contender.keep(stream));
-      push(given, contender.name, await contender.back(back));
-      const { status } = spawnSync('cmp', [back, stream], { stdio: 'inherit' });
-      if (status !== 0) throw new Error(`${contender.name} gave other bytes`);
-      rmSync(back);
+      warmMemory(folder, ROOM);
+      push(given, contender.name, await contender.back('/dev/null'));
+      if (round === 0) await compare(contender, stream);
       await contender.clean();
     }
   }
@@ -75,17 +76,25 @@ async function bench(kind: Kind, store: StoreChoice | undefined): Promise<void> 
   rmSync(stream);
 }
 
+/** Whether it gives what it was given: in a run that is not timed. */
+async function compare(contender: Peer, stream: string): Promise<void> {
+  const back = join(folder, 'back');
+  await contender.back(back);
+  const { status } = spawnSync('cmp', [back, stream], { stdio: 'inherit' });
+  if (status !== 0) throw new Error(`${contender.name} gave other bytes`);
+  rmSync(back);
+}
+
 /** The price of a small backup: what is beyond the bytes. */
 async function benchSmall(): Promise<void> {
   const stream = join(folder, 'small');
-  const back = join(folder, 'back');
   await writeStream(stream, 'incompressible', 4 * MIB);
   const runs: Measured[] = [];
   const returns: Measured[] = [];
   for (let round = 0; round < Math.max(5, rounds); round++) {
     const contender = zkeep('zkeep', folder);
     runs.push(await contender.keep(stream));
-    returns.push(await contender.back(back));
+    returns.push(await contender.back('/dev/null'));
     await contender.clean();
   }
   console.log('### a stream of 4 MiB (an MGT), whole command\n');

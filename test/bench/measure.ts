@@ -1,15 +1,19 @@
 /** Measures a whole process: wall time, CPU time of its tree and the peak of its memory. */
-import { type ChildProcess, spawn } from 'node:child_process';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
 /** A process and what flows through it. */
 export interface Command {
   readonly argv: readonly string[];
-  /** File that becomes its standard input, through a pipe. */
+  /** File that becomes its standard input, through a pipe, as from `zfs send`. */
   readonly stdin?: string;
-  /** File that its standard output goes to; by default it is thrown away. */
+  /** File that its standard output is written to; by default it is thrown away. */
   readonly stdout?: string;
+  /** File that its standard output goes to through a pipe, as to `zfs receive`. */
+  readonly piped?: string;
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -22,33 +26,69 @@ export interface Measured {
   readonly peak: number;
 }
 
+const MIB = 1024 * 1024;
 const TICKS = 100; // USER_HZ on Linux
 const SAMPLE = 25; // milliseconds
 
 /** Runs a command to its end; throws when it fails. */
-export async function measure(command: Command): Promise<Measured> {
-  const stdout = command.stdout ? openSync(command.stdout, 'w') : undefined;
-  const [name = '', ...rest] = command.argv;
+export async function measure({ argv, stdin, stdout, piped, env }: Command): Promise<Measured> {
+  const [name = '', ...rest] = argv;
   const began = performance.now();
-  // A pipe, as from zfs send: not a file that a program might map or read ahead.
-  const feeder = command.stdin
-    ? spawn('cat', [command.stdin], { stdio: ['ignore', 'pipe', 'inherit'] })
-    : undefined;
+  const from = stdin === undefined ? undefined : pipeFrom(stdin);
+  const to = piped === undefined ? undefined : pipeTo(piped);
+  const file = stdout === undefined ? undefined : openSync(stdout, 'w');
   const child = spawn(name, rest, {
-    stdio: [feeder?.stdout ?? 'ignore', stdout ?? 'ignore', 'pipe'],
-    env: { ...process.env, ...command.env },
+    stdio: [from?.fd ?? 'ignore', to?.fd ?? file ?? 'ignore', 'pipe'],
+    env: { ...process.env, ...env },
   });
-  feeder?.stdout.destroy(); // the child has its own end
+  for (const fd of [from?.fd, to?.fd, file]) if (fd !== undefined) closeSync(fd); // the child has its own
   const errors = collect(child);
   const usage = { cpu: 0, peak: 0 };
   const sampler = setInterval(() => sample(child.pid, usage), SAMPLE);
-  const [code] = (await once(child, 'close')) as [number | null];
+  const ends = [child, from?.cat, to?.cat].map((process) => process && once(process, 'close'));
+  const [[code] = [undefined]] = await Promise.all(ends);
   clearInterval(sampler);
   const seconds = (performance.now() - began) / 1000;
-  if (stdout !== undefined) closeSync(stdout);
-  if (code !== 0) throw new Error(`${command.argv.join(' ')} ended with ${code}: ${errors().slice(-2000)}`);
+  if (code !== 0) throw new Error(`${argv.join(' ')} ended with ${code}: ${errors().slice(-2000)}`);
   return { seconds, cpu: usage.cpu, peak: usage.peak };
 }
+
+/**
+ * Memory that nobody has used for seconds may be slow to have: a virtual machine gives it back to its
+ * host, and a GiB of files or buffers then costs 2 s instead of 0.2. Whoever comes next finds so much
+ * of it at hand.
+ *
+ * @param folder on the disk that is measured.
+ */
+export function warmMemory(folder: string, bytes: number): void {
+  const path = join(folder, 'warm');
+  const file = openSync(path, 'w');
+  const piece = Buffer.alloc(MIB, 1);
+  for (let done = 0; done < bytes; done += piece.length) writeSync(file, piece);
+  closeSync(file);
+  rmSync(path);
+}
+
+/** One end of a pipe, and the process at the other. */
+interface Pipe {
+  readonly fd: number;
+  readonly cat: ChildProcess;
+}
+
+/** A true pipe, with a name for a moment: what `spawn` makes between processes is a pair of sockets. */
+function openPipe(script: string, file: string, flag: 'r' | 'w'): Pipe {
+  const path = join(tmpdir(), `zkeep-bench-pipe-${process.pid}`);
+  rmSync(path, { force: true });
+  const { status } = spawnSync('mkfifo', [path]);
+  if (status !== 0) throw new Error(`mkfifo ${path} ended with ${status}`);
+  const cat = spawn('sh', ['-c', script, file, path], { stdio: ['ignore', 'ignore', 'inherit'] });
+  const fd = openSync(path, flag); // returns when the other end is open
+  rmSync(path);
+  return { fd, cat };
+}
+
+const pipeFrom = (file: string) => openPipe('exec cat "$0" > "$1"', file, 'r');
+const pipeTo = (file: string) => openPipe('exec cat < "$1" > "$0"', file, 'w');
 
 /** The peak so far of a process that goes on, e.g. a service, bytes; 0 when it is gone. */
 export function peakOf(pid: number | undefined): number {

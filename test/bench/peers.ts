@@ -8,6 +8,7 @@ import { type Measured, measure } from './measure.ts';
 export interface Peer {
   readonly name: string;
   keep(stream: string): Promise<Measured>;
+  /** Writes what was kept into a pipe, and from there to `file`. */
   back(file: string): Promise<Measured>;
   clean(): void | Promise<void>;
 }
@@ -27,7 +28,7 @@ function zstd(folder: string): Peer {
   return {
     name: 'zstd -3 -T2',
     keep: (stream) => measure({ argv: ['zstd', '-q', '-3', '-T2', '-c'], stdin: stream, stdout: kept }),
-    back: (file) => measure({ argv: ['zstd', '-q', '-d', '-c', kept], stdout: file }),
+    back: (file) => measure({ argv: ['zstd', '-q', '-d', '-c', kept], piped: file }),
     clean: () => rmSync(kept, { force: true }),
   };
 }
@@ -56,7 +57,7 @@ function borg(folder: string): Peer {
       return await measure({ argv, stdin: stream, env });
     },
     back: (file) =>
-      measure({ argv: ['borg', 'extract', '--stdout', `${repository}::one`], stdout: file, env }),
+      measure({ argv: ['borg', 'extract', '--stdout', `${repository}::one`], piped: file, env }),
     clean: () => rmSync(repository, { recursive: true, force: true }),
   };
 }
@@ -76,7 +77,7 @@ function restic(folder: string): Peer {
       const argv = ['restic', '-q', 'backup', '--stdin', '--stdin-filename', 'stream'];
       return await measure({ argv, stdin: stream, env });
     },
-    back: (file) => measure({ argv: ['restic', '-q', 'dump', 'latest', 'stream'], stdout: file, env }),
+    back: (file) => measure({ argv: ['restic', '-q', 'dump', 'latest', 'stream'], piped: file, env }),
     clean: () => rmSync(repository, { recursive: true, force: true }),
   };
 }

@@ -21,7 +21,7 @@ export function zkeep(name: string, folder: string, store?: StoreChoice): Peer {
     back: async (file) => {
       if (!house) throw new Error('nothing was kept');
       const argv = house.command(['export', 'bench/stream', '--quiet']);
-      return await withService(house, () => measure({ argv, stdout: file }));
+      return await withService(house, () => measure({ argv, piped: file }));
     },
     clean: async () => {
       await house?.stop();
@@ -44,7 +44,7 @@ export function bareRoad(name: string, folder: string): Peer {
       mkdirSync(place);
       return await measure({ argv: [process.execPath, script, 'keep', place], stdin: stream, env });
     },
-    back: (file) => measure({ argv: [process.execPath, script, 'back', place], stdout: file, env }),
+    back: (file) => measure({ argv: [process.execPath, script, 'back', place], piped: file, env }),
     clean: () => rmSync(place, { recursive: true, force: true }),
   };
 }
