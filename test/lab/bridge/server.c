@@ -1,8 +1,8 @@
 /*
  * The far end of the bridge, in the guest: runs what it is asked to, a thread for each command.
- * A command whose client is gone is killed.
+ * A command whose client is gone is killed. What a zygote stands ready for is begun by that.
  *
- *   server PORT
+ *   server PORT [ZYGOTE.so PROGRAM...]
  */
 #define _GNU_SOURCE
 #include "wire.h"
@@ -14,17 +14,19 @@
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <sys/syscall.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 #define MOST_WORDS 4096
 
 extern char **environ;
 
-/* One command and its client. */
+/* One command and its client; `end` can be read when it has ended, and gives its status where a zygote began it. */
 struct run {
-  int client, input, output, errors, end;
+  int client, input, output, errors, end, is_copy;
   pid_t pid;
   char from_client[MOST], frame[5 + MOST];
   /* What the command has not taken yet of from_client. */
@@ -48,34 +50,76 @@ static void drop_words(char **words) {
   free(words);
 }
 
-static int start(struct run *run, char **words, int has_input) {
-  int in[2] = {-1, -1}, out[2], err[2], failed;
-  posix_spawn_file_actions_t files;
+/* Begun by a new program; 0 or what is wrong. */
+static int spawn(pid_t *pid, char **words, char **with, const int files[3]) {
+  posix_spawn_file_actions_t actions;
   posix_spawnattr_t how;
   sigset_t usual;
-  if (has_input ? pipe2(in, O_CLOEXEC) : (in[0] = open("/dev/null", O_RDONLY | O_CLOEXEC)) < 0) return errno;
-  if (pipe2(out, O_CLOEXEC) || pipe2(err, O_CLOEXEC)) return errno;
-  posix_spawn_file_actions_init(&files);
-  posix_spawn_file_actions_adddup2(&files, in[0], 0);
-  posix_spawn_file_actions_adddup2(&files, out[1], 1);
-  posix_spawn_file_actions_adddup2(&files, err[1], 2);
+  posix_spawn_file_actions_init(&actions);
+  for (int n = 0; n < 3; n++) posix_spawn_file_actions_adddup2(&actions, files[n], n);
   posix_spawnattr_init(&how);
   sigemptyset(&usual);
   sigaddset(&usual, SIGPIPE);
   posix_spawnattr_setsigdefault(&how, &usual);
   posix_spawnattr_setflags(&how, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETPGROUP);
-  failed = posix_spawnp(&run->pid, words[0], &files, &how, words, environ);
-  posix_spawn_file_actions_destroy(&files);
+  int failed = posix_spawnp(pid, words[0], &actions, &how, words, with);
+  posix_spawn_file_actions_destroy(&actions);
   posix_spawnattr_destroy(&how);
-  close(in[0]);
-  close(out[1]);
-  close(err[1]);
+  return failed;
+}
+
+/* Begun by the program's zygote: the connection to it, or -1 where there is none. */
+static int copy(pid_t *pid, char **words, const int files[3]) {
+  char bytes[MOST], control[CMSG_SPACE(3 * sizeof(int))] = {0};
+  struct sockaddr_un there = {.sun_family = AF_UNIX};
+  struct iovec from = {bytes, 0};
+  struct msghdr message = {.msg_iov = &from, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+  struct cmsghdr *head = CMSG_FIRSTHDR(&message);
+  int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+  if (strlen(words[0]) > 16) return close(fd), -1;
+  strcpy(there.sun_path + 1, words[0]);
+  for (char **word = words; *word; word++) {
+    size_t length = strlen(*word) + 1;
+    if (from.iov_len + length > sizeof bytes) return close(fd), -1;
+    memcpy(bytes + from.iov_len, *word, length);
+    from.iov_len += length;
+  }
+  head->cmsg_level = SOL_SOCKET;
+  head->cmsg_type = SCM_RIGHTS;
+  head->cmsg_len = CMSG_LEN(3 * sizeof(int));
+  memcpy(CMSG_DATA(head), files, 3 * sizeof(int));
+  socklen_t length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(words[0]));
+  if (connect(fd, (struct sockaddr *)&there, length) == 0 && sendmsg(fd, &message, 0) > 0 &&
+      read_all(fd, pid, sizeof *pid) == 0 && *pid > 0)
+    return fd;
+  close(fd);
+  return -1;
+}
+
+static int start(struct run *run, char **words, int has_input) {
+  int in[2] = {-1, -1}, out[2], err[2], failed = 0;
+  if (has_input ? pipe2(in, O_CLOEXEC) : (in[0] = open("/dev/null", O_RDONLY | O_CLOEXEC)) < 0) return errno;
+  if (pipe2(out, O_CLOEXEC) || pipe2(err, O_CLOEXEC)) return errno;
+  const int files[3] = {in[0], out[1], err[1]};
+  run->end = copy(&run->pid, words, files);
+  run->is_copy = run->end >= 0;
+  if (!run->is_copy) {
+    failed = spawn(&run->pid, words, environ, files);
+    run->end = failed ? -1 : (int)syscall(SYS_pidfd_open, run->pid, 0);
+  }
+  for (int n = 0; n < 3; n++) close(files[n]);
   run->input = in[1];
   run->output = out[0];
   run->errors = err[0];
   if (run->input >= 0) fcntl(run->input, F_SETFL, O_NONBLOCK);
-  run->end = failed ? -1 : (int)syscall(SYS_pidfd_open, run->pid, 0);
   return failed;
+}
+
+static int status_of(struct run *run) {
+  int status = 127 << 8;
+  if (run->is_copy) read_all(run->end, &status, sizeof status);
+  else while (waitpid(run->pid, &status, 0) < 0 && errno == EINTR);
+  return status;
 }
 
 static void shut(int *fd) {
@@ -149,7 +193,7 @@ static void *run_one(void *of) {
       if (serve(run) < 0) kill(run->pid, SIGKILL);
       shut(&run->output);
       shut(&run->input);
-      while (waitpid(run->pid, &status, 0) < 0 && errno == EINTR);
+      status = status_of(run);
     }
     memcpy(run->frame + 5, &status, sizeof status);
     send_frame(run->client, END, run->frame, sizeof status);
@@ -173,6 +217,17 @@ static void pass_signal(int client) {
   close(client);
 }
 
+static void start_zygotes(const char *library, char **programs) {
+  const int files[3] = {0, 1, 2};
+  setenv("LD_PRELOAD", library, 1);
+  for (char **program = programs; *program; program++) {
+    pid_t pid;
+    char *words[] = {*program, NULL};
+    if (spawn(&pid, words, environ, files)) perror(*program);
+  }
+  unsetenv("LD_PRELOAD");
+}
+
 int main(int count, char **words) {
   struct sockaddr_in here = {.sin_family = AF_INET, .sin_port = htons((uint16_t)atoi(count > 1 ? words[1] : "0"))};
   int on = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -184,7 +239,8 @@ int main(int count, char **words) {
   if (bind(fd, (struct sockaddr *)&here, sizeof here) || listen(fd, 64)) return perror("server"), 1;
   pthread_attr_init(&how);
   pthread_attr_setdetachstate(&how, PTHREAD_CREATE_DETACHED);
-  pthread_attr_setstacksize(&how, 128 * 1024);
+  pthread_attr_setstacksize(&how, 256 * 1024);
+  if (count > 2) start_zygotes(words[2], words + 3);
   for (;;) {
     char kind;
     pthread_t thread;

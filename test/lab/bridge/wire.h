@@ -47,14 +47,14 @@ static int read_all(int fd, void *into, size_t length) {
 }
 
 /* `frame` has room for the 5 bytes before its `length` bytes. */
-static int send_frame(int fd, char type, char *frame, uint32_t length) {
+__attribute__((unused)) static int send_frame(int fd, char type, char *frame, uint32_t length) {
   frame[0] = type;
   memcpy(frame + 1, &length, sizeof length);
   return write_all(fd, frame, 5 + length);
 }
 
 /* The type of the next frame, whose bytes are put into `into`; -1: the other end is gone. */
-static int take_frame(int fd, char *into, uint32_t *length) {
+__attribute__((unused)) static int take_frame(int fd, char *into, uint32_t *length) {
   char head[5];
   if (read_all(fd, head, sizeof head) < 0) return -1;
   memcpy(length, head + 1, sizeof *length);
@@ -62,7 +62,7 @@ static int take_frame(int fd, char *into, uint32_t *length) {
   return (unsigned char)head[0];
 }
 
-static void keep_little(int fd) {
+__attribute__((unused)) static void keep_little(int fd) {
   int most = MOST;
   setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &most, sizeof most);
   setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &most, sizeof most);

@@ -6,7 +6,7 @@
 import assert from 'node:assert/strict';
 import { mkdtemp } from 'node:fs/promises';
 import { after, test } from 'node:test';
-import { Soak } from './soak/soak.ts';
+import { inGuest, Soak } from './soak/soak.ts';
 import { tableOf } from './soak/summary.ts';
 
 const KINDS = ['full', 'on-snapshot', 'raw-on-bookmark', 'volume'];
@@ -18,7 +18,7 @@ const MOST_TWICE = 2 * 16 * 2 ** 20 + 2 ** 20;
 const seed = process.env['ZKEEP_SOAK_SEED'] ?? String(Date.now());
 const events: object[] = [];
 const soak = await Soak.open({
-  folder: await mkdtemp('/var/tmp/soak-'),
+  ...inGuest(await mkdtemp('/var/tmp/soak-')),
   seed,
   mebibytes: LARGE,
   kinds: KINDS,
@@ -26,9 +26,8 @@ const soak = await Soak.open({
   methods: ['agent', 'agent', 'child', 'child', 'stop', 'service', 'tcp', 'store'],
   restores: 1,
   tell: (event) => void events.push(event),
-  powerOff: () => Promise.reject(new Error('only test/lab/soak cuts the power')),
 });
-after(() => soak.close());
+after(() => soak.destroy());
 
 for (const kind of KINDS) {
   test(`a cut backup of ${kind} becomes what zfs send gives, and a cut restore of it what it was`, async (t) => {

@@ -17,13 +17,26 @@ export interface Cut {
   readonly times: number;
 }
 
+/** How fast things go where the soak runs. */
+export interface Pace {
+  /** What pauses are multiplied with: 1 on an emulated machine. */
+  readonly pauses: number;
+  /** Raw bytes of a segment. */
+  readonly segment: number;
+}
+
 /** An early one in twelve, a late one in six, else anywhere in between. */
-export function chooseCut(chance: Chance, methods: readonly [Method, ...Method[]]): Cut {
+export function chooseCut(chance: Chance, methods: readonly [Method, ...Method[]], pace: Pace): Cut {
   const method = chance.pick(methods);
   const where = chance.below(12);
   const share = where === 0 ? -1 : where <= 2 ? 0.999 : chance.next();
-  const pause = chance.below(where <= 2 ? 1000 : 200);
-  return { method, share, pause, bytes: chance.below(12 * 2 ** 20), times: 1 + chance.below(4) };
+  const pause = chance.below(where <= 2 ? 1000 : 200) * pace.pauses;
+  return { method, share, pause, bytes: chance.below(pace.segment * 0.75), times: 1 + chance.below(4) };
+}
+
+/** Most bytes that a cut may cost: two segments, and of several transfers that were cut one for each. */
+export function allowedBy({ method, times }: Cut, { segment }: Pace): number {
+  return (method === 'tcp' ? Math.max(2, times) : 2) * segment;
 }
 
 /** Cuts; comes back when what was taken away is there again. */
@@ -43,7 +56,7 @@ export async function applyCut(cut: Cut, agent: Running, watch: Watch, house: Ho
     case 'store':
       return await house.cutStore(cut.pause * 10);
     case 'power':
-      throw new Error('the power is cut from outside');
+      return await house.cutPower(agent);
   }
 }
 

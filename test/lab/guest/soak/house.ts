@@ -7,25 +7,35 @@ import { CLONE, ENVIRONMENT } from '../parts/clone.ts';
 import { type Ended, must, type Running, run, start } from '../parts/command.ts';
 import { Service } from '../parts/service.ts';
 
-const SERVICE_PORT = 18_470;
-/** Where the proxies listen: calls go one way and objects the other. */
-const CALLS_PORT = 18_471;
-const OBJECTS_PORT = 18_472;
 const POOLS = ['tank', 'fresh'];
 /** Longest that a start of zkeep may take, milliseconds: it waits for a service or a store that is away. */
 const LONGEST = 1_200_000;
 const ZKEEP = join(CLONE, 'bin/zkeep');
 
+/** Where the soak stands. */
+export interface Place {
+  /** On a disk that outlives a power cut, where there are any. */
+  readonly folder: string;
+  /** The folder of the pools' files, on the machine that has the pools. */
+  readonly pools: string;
+  /** Of the service; the two lines to it take the next ones: calls go one way and objects the other. */
+  readonly port: number;
+  /** Cuts the power of the machine that has the pools, and ends what it ended; comes back when the power is back. */
+  readonly cutPower: (agent: Running) => Promise<void>;
+}
+
 export class House {
   readonly folder: string;
+  readonly #place: Place;
   /** Bytes of objects that went to the store and from it. */
   moved = 0;
   #service: Service | undefined;
   #calls: FaultProxy | undefined;
   #objects: FaultProxy | undefined;
 
-  constructor(folder: string) {
-    this.folder = folder;
+  constructor(place: Place) {
+    this.folder = place.folder;
+    this.#place = place;
   }
 
   get service(): Service {
@@ -33,30 +43,47 @@ export class House {
     return this.#service;
   }
 
-  /** Makes the pools, or finds them again after a power cut. */
-  async openPools(mebibytes: number): Promise<void> {
-    const files = join(this.folder, 'pools');
-    await mkdir(files, { recursive: true });
-    for (const pool of POOLS) {
-      if ((await run(['zpool', 'list', pool])).exit === 0) continue;
-      const found = await run(['zpool', 'import', '-N', '-f', '-o', 'cachefile=none', '-d', files, pool]);
-      if (found.exit === 0) continue;
-      const file = join(files, pool);
+  /** Makes the pools where they are not there. */
+  async makePools(mebibytes: number): Promise<void> {
+    const { folder, pools } = this.#place;
+    await mkdir(pools, { recursive: true });
+    for (const pool of await this.findPools()) {
+      const file = join(pools, pool);
       await must('truncate', '-s', `${mebibytes}M`, file);
-      const quiet = ['-o', 'cachefile=none', '-O', 'atime=off', '-m', join(this.folder, pool)];
+      const quiet = ['-o', 'cachefile=none', '-O', 'atime=off', '-m', join(folder, pool)];
       await must('zpool', 'create', '-f', ...quiet, pool, file);
     }
+  }
+
+  /** Finds the pools again after a power cut; gives those that are not there. */
+  async findPools(): Promise<string[]> {
+    const missing: string[] = [];
+    for (const pool of POOLS) {
+      if ((await run(['zpool', 'list', pool])).exit === 0) continue;
+      const where = ['-o', 'cachefile=none', '-d', this.#place.pools];
+      const found = await run(['zpool', 'import', '-N', '-f', ...where, pool]);
+      if (found.exit !== 0) missing.push(pool);
+    }
+    return missing;
+  }
+
+  /** As {@link Place.cutPower}; the pools are there again then. */
+  async cutPower(agent: Running): Promise<void> {
+    await this.#place.cutPower(agent);
+    const missing = await this.findPools();
+    if (missing.length > 0) throw new Error(`after the power cut there is no ${missing.join(' and ')}`);
   }
 
   /** Starts the service on a folder of this name. */
   async openService(name: string, token: string): Promise<void> {
     const data = join(this.folder, name);
     await mkdir(data, { recursive: true });
-    this.#service = new Service(data, SERVICE_PORT, `http://127.0.0.1:${OBJECTS_PORT}`);
+    const { port } = this.#place;
+    this.#service = new Service(data, port, `http://127.0.0.1:${port + 2}`);
     this.#service.token = token;
     await this.#service.start();
-    this.#calls ??= await startFaultProxy(SERVICE_PORT, CALLS_PORT);
-    this.#objects ??= await startFaultProxy(SERVICE_PORT, OBJECTS_PORT);
+    this.#calls ??= await this.#callsLine();
+    this.#objects ??= await this.#objectsLine();
   }
 
   /** Ends the service and throws away all that it kept. */
@@ -66,10 +93,16 @@ export class House {
       await rm(join(this.folder, name + end), { recursive: true, force: true });
   }
 
+  /** Ends the service; all that it keeps stays. */
   async close(): Promise<void> {
     await this.#service?.stop();
     await this.#calls?.stop();
     await this.#objects?.stop();
+  }
+
+  /** Takes everything away. */
+  async destroy(): Promise<void> {
+    await this.close();
     for (const pool of POOLS) await run(['zpool', 'destroy', '-f', pool]);
     await rm(this.folder, { recursive: true, force: true });
   }
@@ -78,7 +111,7 @@ export class House {
   start(args: readonly string[], inputFile?: string): Running {
     const env = {
       ...ENVIRONMENT,
-      ZKEEP_SERVICE: `http://127.0.0.1:${CALLS_PORT}`,
+      ZKEEP_SERVICE: `http://127.0.0.1:${this.#place.port + 1}`,
       ZKEEP_TOKEN: this.service.token,
       ZKEEP_STATE: join(this.folder, 'state'),
     };
@@ -100,7 +133,7 @@ export class House {
     this.#objects?.meet({ method: 'PUT', cutUp: after }, times);
     this.#objects?.meet({ method: 'GET', cutDown: after }, times);
     await this.#calls?.stop();
-    this.#calls = await startFaultProxy(SERVICE_PORT, CALLS_PORT);
+    this.#calls = await this.#callsLine();
   }
 
   /** The store is gone for some milliseconds: what was on its way there breaks. */
@@ -109,7 +142,7 @@ export class House {
     await this.#objects?.stop();
     this.#objects = undefined;
     await sleep(pause);
-    this.#objects = await startFaultProxy(SERVICE_PORT, OBJECTS_PORT);
+    this.#objects = await this.#objectsLine();
   }
 
   /** Nothing bad happens to the lines any more; gives the bytes of objects since the last time it was asked. */
@@ -119,6 +152,14 @@ export class House {
     const { moved } = this;
     this.moved = 0;
     return moved;
+  }
+
+  async #callsLine(): Promise<FaultProxy> {
+    return await startFaultProxy(this.#place.port, this.#place.port + 1);
+  }
+
+  async #objectsLine(): Promise<FaultProxy> {
+    return await startFaultProxy(this.#place.port, this.#place.port + 2);
   }
 
   #counted = { proxy: undefined as FaultProxy | undefined, bytes: 0 };

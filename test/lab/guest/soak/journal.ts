@@ -14,10 +14,13 @@ export interface Row {
   /** Of these: went on in the middle, or sent the stream from its beginning. */
   resumed: number;
   again: number;
-  /** Bytes of objects that went between agent and store beyond one whole transfer. */
+  /** Of a backup, bytes of objects that went to the store beyond once each; of a restore, bytes of streams that `zfs receive` was given beyond once each. */
   twice: number;
   /** Most of them in a round, by the cuts of that round. */
   worst: number;
+  /** Bytes of objects that were fetched beyond once each, and most of them by the cuts of a round. */
+  fetched: number;
+  fetchedWorst: number;
   /** Raw bytes that zkeep says it sent once more. */
   said: number;
   /** What zkeep said when it ended badly after a cut, by code. */
@@ -39,9 +42,16 @@ export interface Round {
   /** `undefined` until a backup is stored whose restore can be tried. */
   stored: { readonly snapshot: string; readonly bytes: number } | undefined;
   cuts: number;
+  /** Most bytes that these cuts may cost. */
+  allowed: number;
   attempt: number;
   /** Bytes of objects so far in this phase. */
   moved: number;
+  /** Bytes that each of the restore's streams was given to `zfs receive`, over all tries. */
+  fed: number[];
+  /** Snapshots whose stream was begun, and what lay in the bucket before the round. */
+  readonly sent: string[];
+  readonly before: readonly string[];
   /** Milliseconds. */
   spent: number;
 }
@@ -49,6 +59,10 @@ export interface Round {
 export interface State {
   readonly seed: string;
   readonly mebibytes: number;
+  /** Which state of the clone ran from which round on. */
+  readonly commits: { readonly commit: string; readonly round: number }[];
+  /** Bytes of a stream by its kind, once one was stored. */
+  readonly sizes: Record<string, number>;
   readonly kinds: readonly string[];
   /** Rounds that are over. */
   rounds: number;
@@ -70,6 +84,8 @@ export function newRow(): Row {
     again: 0,
     twice: 0,
     worst: 0,
+    fetched: 0,
+    fetchedWorst: 0,
     said: 0,
     errors: {},
     reasons: {},

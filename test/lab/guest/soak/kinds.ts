@@ -19,6 +19,7 @@ export interface Kind {
 }
 
 const PLAIN = ['-L', '-c'];
+const LEGACY = ['-o', 'dnodesize=legacy', '-o', 'xattr=sa'];
 const ENCRYPTED = ['-o', 'encryption=on', '-o', 'keyformat=passphrase'];
 
 export const KINDS = [
@@ -31,8 +32,20 @@ export const KINDS = [
   { name: 'raw-on-bookmark', flags: ['-w'], base: 'bookmark', options: ENCRYPTED },
   { name: 'volume', flags: PLAIN, options: [], volume: true },
   { name: 'volume-on-snapshot', flags: PLAIN, base: 'snapshot', options: [], volume: true },
-  { name: 'spill', flags: PLAIN, options: ['-o', 'dnodesize=legacy', '-o', 'xattr=sa'], spill: true },
+  { name: 'spill', flags: PLAIN, options: LEGACY, spill: true },
+  { name: 'spill-on-snapshot', flags: PLAIN, base: 'snapshot', options: LEGACY, spill: true },
 ] as const satisfies readonly Kind[];
+
+export function kindNamed(name: string): Kind {
+  const found = (KINDS as readonly Kind[]).find((kind) => kind.name === name);
+  if (!found) throw new Error(`there is no kind ${name}`);
+  return found;
+}
+
+/** MiB of a pool that has room for these, or for what is restored of them. */
+export function poolSize(kinds: readonly Kind[], mebibytes: number): number {
+  return kinds.length * (mebibytes * 2 + 64) + 512;
+}
 
 /** Where the source of a kind lies in its pool. */
 export function sourceOf(kind: Kind): string {
@@ -68,6 +81,8 @@ async function makeFiles(kind: Kind, folder: string, mebibytes: number): Promise
     await fillRandom(join(place, 'older'), 4);
     await keepBase(kind, folder);
     await change(place, 1);
+    // The extended attributes of a file whose mode changes come along, changed or not.
+    if (kind.spill) await shell('chmod 600 spill-0*; setfattr -n user.large -v 0x00ff spill-10*', place);
     // Holes, a shorter file, freed objects and some that are used anew: what only an incremental stream has.
     await shell('fallocate -p -o 1M -l 700K older; truncate -s 3M older; rm small-{100..180}', place);
     await must('python3', '-c', SMALL, place, 'again', '100', '140', '90');

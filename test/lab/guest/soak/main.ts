@@ -1,8 +1,8 @@
-/** The soak as a program in the guest: events on standard output, a line of JSON each. `test/lab/soak` runs it. */
+/** The soak as a program in the guest: events on standard output, a line of JSON each. `test/lab/soak --in-guest` runs it. */
 import { writeSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import type { Method } from './journal.ts';
-import { Soak } from './soak.ts';
+import { inGuest, Soak } from './soak.ts';
 import { summaryOf, tableOf } from './summary.ts';
 
 const METHODS: readonly [Method, ...Method[]] = [
@@ -32,20 +32,22 @@ const { values } = parseArgs({
 
 const tell = (event: object) =>
   void writeSync(1, `${JSON.stringify({ at: new Date().toISOString(), ...event })}\n`);
+const usual = inGuest(values.folder);
+const cutPower = async () => {
+  tell({ event: 'power' });
+  return await new Promise<never>(() => setInterval(() => undefined, 1000));
+};
 const soak = await Soak.open({
-  folder: values.folder,
+  ...usual,
+  place: { ...usual.place, cutPower },
   seed: values.seed,
   mebibytes: Number(values.mebibytes),
   kinds: values.kinds.split(',').filter(Boolean),
   methods: METHODS,
   restores: Number(values.restores),
   tell,
-  powerOff: async () => {
-    tell({ event: 'power' });
-    return await new Promise<never>(() => setInterval(() => undefined, 1000));
-  },
 });
 while (soak.state.rounds < Number(values.backups) && Date.now() / 1000 < Number(values.until))
   await soak.round();
 tell({ event: 'summary', ...summaryOf(soak.state), state: soak.state, table: tableOf(soak.state) });
-await soak.close();
+await soak.destroy();

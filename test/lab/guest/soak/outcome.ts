@@ -11,6 +11,10 @@ export interface Ending {
   /** Raw bytes that it says it sent once more, and those that it needed not send. */
   readonly sentAgain: number;
   readonly kept: number;
+  /** How interrupted backups were gone on with: `resumed`, `again`, `committed`. */
+  readonly ways: readonly string[];
+  /** Interrupted backups that were ended, or a partial receive that was thrown away: in its words. */
+  readonly thrownAway: string | undefined;
   /** An error that no interruption excuses. */
   readonly isFault: boolean;
   readonly printed: string;
@@ -28,6 +32,8 @@ export function endingOf({ exit, signal, stdout, stderr }: Ended): Ending {
     signal,
     code: error?.code ?? (exit === 0 || exit === undefined ? undefined : `exit ${exit}`),
     reasons: [...new Set([...valuesOf(document, 'reason')].map((reason) => withoutFigures(String(reason))))],
+    ways: [...valuesOf(document, 'how')].map(String),
+    thrownAway: /^.*(?:is thrown away|cannot be gone on with).*$/m.exec(stderr)?.[0],
     sentAgain: sumOf(valuesOf(document, 'sent_again')),
     kept: sumOf(valuesOf(document, 'kept')),
     isFault: exit !== 0 && exit !== undefined && (error === undefined || FAULTS.test(error.kind)),

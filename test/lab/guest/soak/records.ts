@@ -18,7 +18,7 @@ export async function differenceOf(one: string, other: string): Promise<string |
       const [left, right] = [await files[0].next(), await files[1].next()];
       if (left === undefined && right === undefined) return undefined;
       const same = left !== undefined && right !== undefined && left.compare(right) === 0;
-      if (!same) return `record ${count}: ${say(left)}, the other: ${say(right)}`;
+      if (!same) return `record ${count}${where(left, right)}: ${say(left)}, the other: ${say(right)}`;
     }
   } finally {
     for (const file of files) await file.close();
@@ -89,6 +89,11 @@ function payloadOf(header: Buffer): number {
     default:
       return 0;
   }
+}
+
+function where(left: Buffer | undefined, right: Buffer | undefined): string {
+  if (!left || !right) return '';
+  return ` at byte ${left.findIndex((byte, at) => byte !== right[at])}`;
 }
 
 function say(record: Buffer | undefined): string {

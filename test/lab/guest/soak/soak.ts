@@ -7,17 +7,23 @@ import { mkdir } from 'node:fs/promises';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { eventually, must, run } from '../parts/command.ts';
 import { Chance } from './chance.ts';
-import { applyCut, type Cut, chooseCut } from './cuts.ts';
-import { House } from './house.ts';
+import { allowedBy, applyCut, type Cut, chooseCut, type Pace } from './cuts.ts';
+import { House, type Place } from './house.ts';
 import { keep, kept, type Method, newRow, type Round, type State } from './journal.ts';
-import { baseFile, KINDS, type Kind, makeKind, sourceOf } from './kinds.ts';
+import { baseFile, KINDS, type Kind, kindNamed, makeKind, poolSize, sourceOf } from './kinds.ts';
 import { type Ending, endingOf } from './outcome.ts';
-import { backupsOf, checkRestored, checkStored } from './stored.ts';
-import { lives, Watch } from './watch.ts';
+import { backupsOf, checkRestored, checkStored, type Standing, standingAt, unfinishedIn } from './stored.ts';
+import { type Looks, lives, Watch } from './watch.ts';
 
 export interface SoakOptions {
-  /** On a disk that outlives a power cut, where there are any. */
-  readonly folder: string;
+  readonly place: Place;
+  readonly pace: Pace & Looks;
+  /** Most cuts of a backup or a restore. */
+  readonly cuts: number;
+  /** Rounds with one service folder at most: the disk holds so many. No kind comes twice in it. */
+  readonly epoch: number;
+  /** Which state of the clone runs. */
+  readonly commit: string;
   readonly seed: string;
   /** Of each stream, about. */
   readonly mebibytes: number;
@@ -27,12 +33,22 @@ export interface SoakOptions {
   /** Restores of each backup. */
   readonly restores: number;
   readonly tell: (event: object) => void;
-  /** Cuts the power; never comes back. Only where `methods` has it. */
-  readonly powerOff: () => Promise<never>;
+  /** Makes pools and sources; by default right here. */
+  readonly make?: (kinds: readonly Kind[]) => Promise<void>;
 }
 
-/** Rounds with one service folder at most: the guest's disk holds so many. No kind comes twice in it. */
-const EPOCH = 8;
+/** What an uncut soak in a guest is told, of what differs outside. */
+export function inGuest(folder: string) {
+  const cutPower = () => Promise.reject(new Error('only test/lab/soak cuts the power'));
+  return {
+    place: { folder, pools: `${folder}/pools`, port: 18_470, cutPower },
+    pace: { pauses: 1, segment: 16 * 2 ** 20, look: 50 },
+    cuts: 3,
+    epoch: 8,
+    commit: '',
+  };
+}
+
 /** Starts of a command that is not cut any more. */
 const LAST_TRIES = 6;
 
@@ -40,6 +56,8 @@ export class Soak {
   readonly state: State;
   readonly #options: SoakOptions;
   readonly #house: House;
+  /** The round whose newest backup `sent.zfs` is the stream of. */
+  #sentBy: number | undefined;
 
   private constructor(options: SoakOptions, house: House, state: State) {
     this.#options = options;
@@ -49,23 +67,31 @@ export class Soak {
 
   /** Makes pools and sources; or goes on where a power cut came. */
   static async open(options: SoakOptions): Promise<Soak> {
-    await mkdir(options.folder, { recursive: true });
-    const house = new House(options.folder);
+    await mkdir(options.place.folder, { recursive: true });
+    const house = new House(options.place);
     const before = await kept(house.file('journal.json'));
-    const chosen = KINDS.filter(({ name }) => options.kinds.length === 0 || options.kinds.includes(name));
-    await house.openPools(chosen.length * (options.mebibytes * 2 + 64) + 512);
+    const chosen = (KINDS as readonly Kind[]).filter(
+      ({ name }) => options.kinds.length === 0 || options.kinds.includes(name),
+    );
     if (before) {
+      const missing = await house.findPools();
+      if (missing.length > 0) throw new Error(`there is no ${missing.join(' and ')} to go on with`);
       const soak = new Soak(options, house, before);
       await house.openService(serviceName(before), before.token);
+      soak.#noteCommit();
       return soak;
     }
-    for (const kind of chosen) {
-      options.tell({ event: 'making', kind: kind.name });
-      await makeKind(kind, options.folder, options.mebibytes);
+    options.tell({ event: 'making', kinds: chosen.map(({ name }) => name) });
+    if (options.make) await options.make(chosen);
+    else {
+      await house.makePools(poolSize(chosen, options.mebibytes));
+      for (const kind of chosen) await makeKind(kind, options.place.folder, options.mebibytes);
     }
     const state: State = {
       seed: options.seed,
       mebibytes: options.mebibytes,
+      commits: [],
+      sizes: {},
       kinds: chosen.map(({ name }) => name),
       rounds: 0,
       epoch: 0,
@@ -76,18 +102,32 @@ export class Soak {
       faults: [],
     };
     const soak = new Soak(options, house, state);
+    soak.#noteCommit();
     await soak.#freshService();
     return soak;
   }
 
+  /** Ends it so that it can be opened again. */
   async close(): Promise<void> {
+    await this.#keep();
     await this.#house.close();
+  }
+
+  /** Ends it and takes everything away. */
+  async destroy(): Promise<void> {
+    await this.#house.destroy();
+  }
+
+  #noteCommit(): void {
+    const { commits, rounds } = this.state;
+    const { commit } = this.#options;
+    if (commits.at(-1)?.commit !== commit) commits.push({ commit, round: rounds });
   }
 
   /** One backup and its restores, or the rest of them. */
   async round(): Promise<void> {
     const { state } = this;
-    state.round ??= this.#begin();
+    state.round ??= this.#begin(await unfinishedIn(this.#house.service));
     const { round } = state;
     const kind = kindNamed(round.kind);
     await this.#keep();
@@ -101,11 +141,11 @@ export class Soak {
     await this.#cleanUp(kind, round);
     state.round = undefined;
     state.rounds++;
-    if (state.rounds % Math.min(EPOCH, state.kinds.length) === 0) await this.#freshService();
+    if (state.rounds % Math.min(this.#options.epoch, state.kinds.length) === 0) await this.#freshService();
     await this.#keep();
   }
 
-  #begin(): Round {
+  #begin(before: readonly string[]): Round {
     const { seed, rounds, kinds } = this.state;
     const chance = new Chance(seed, rounds);
     return {
@@ -116,8 +156,12 @@ export class Soak {
       restores: 0,
       stored: undefined,
       cuts: 0,
+      allowed: 0,
       attempt: 0,
       moved: 0,
+      fed: [],
+      sent: [],
+      before,
       spent: 0,
     };
   }
@@ -133,13 +177,13 @@ export class Soak {
       const difference = await checkStored(this.#house, kind, one);
       if (difference) await this.#fault(round, difference);
     }
+    this.#sentBy = round.number;
     const newest = made.at(-1);
     if (!newest) throw new Error('zkeep said that it was done, and nothing is in the bucket');
     const snapshots = await this.#house.service.snapshots(dataset);
-    this.#count(
-      round,
-      made.reduce((sum, one) => sum + one.stored, 0),
-    );
+    this.state.sizes[kind.name] = newest.bytes;
+    const sent = round.moved - made.reduce((sum, one) => sum + one.stored, 0);
+    await this.#count(round, { twice: sent, fetched: 0 });
     // What is restored is the backup and all before it.
     const bytes = stored.reduce((sum, one) => sum + one.bytes, 0);
     round.stored = { snapshot: String(snapshots.at(-1)), bytes };
@@ -149,7 +193,7 @@ export class Soak {
 
   /** Whatever comes next in the round begins from nothing. */
   async #next(round: Round): Promise<void> {
-    Object.assign(round, { cuts: 0, attempt: 0, moved: 0, spent: 0 });
+    Object.assign(round, { cuts: 0, allowed: 0, attempt: 0, moved: 0, fed: [], spent: 0 });
     await this.#keep();
   }
 
@@ -157,13 +201,15 @@ export class Soak {
     const target = `fresh/${kind.name}`;
     const { snapshot = '' } = round.stored ?? {};
     await this.#untilDone(round, ['restore', sourceOf(kind), '--snapshot', snapshot, '--to', target]);
-    const difference = await checkRestored(this.#house, kind, target, snapshot);
-    if (difference) await this.#fault(round, difference);
     const stored = await backupsOf(this.#house.service, sourceOf(kind));
-    this.#count(
-      round,
-      stored.reduce((sum, one) => sum + one.stored, 0),
-    );
+    const made = stored.filter((one) => one.from !== null || !kind.base);
+    const only = made.length === 1 && this.#sentBy === round.number ? made[0] : undefined;
+    const difference = await checkRestored(this.#house, kind, target, snapshot, only);
+    if (difference) await this.#fault(round, difference);
+    await this.#count(round, {
+      twice: stored.reduce((sum, { bytes }, step) => sum + Math.max(0, (round.fed[step] ?? 0) - bytes), 0),
+      fetched: round.moved - stored.reduce((sum, one) => sum + one.stored, 0),
+    });
     await this.#clearTarget(kind);
     round.restores++;
     await this.#next(round);
@@ -172,17 +218,20 @@ export class Soak {
   /** Runs a command, cut some times, and then until it is done. */
   async #untilDone(round: Round, args: readonly string[]): Promise<void> {
     const planned =
-      1 + new Chance(this.state.seed, round.number, round.phase, round.restores, 'cuts').below(3);
+      1 +
+      new Chance(this.state.seed, round.number, round.phase, round.restores, 'cuts').below(
+        this.#options.cuts,
+      );
     for (let last = 0; last < LAST_TRIES; ) {
       const chance = new Chance(this.state.seed, round.number, round.phase, round.restores, round.attempt);
       const cut =
         round.cuts < planned && round.attempt < 3 * planned
-          ? chooseCut(chance, this.#options.methods)
+          ? chooseCut(chance, this.#options.methods, this.#options.pace)
           : undefined;
       if (!cut) last++;
       const ending = await this.#attempt(round, args, cut, chance);
       if (ending.exit === 0) return;
-      if (!cut) await sleep(2000);
+      if (!cut) await sleep(2000 * this.#options.pace.pauses);
     }
     throw new Error(`${args.join(' ')} did not end well in ${LAST_TRIES} tries without a cut`);
   }
@@ -194,30 +243,32 @@ export class Soak {
     cut: Cut | undefined,
     chance: Chance,
   ): Promise<Ending> {
+    const { pace } = this.#options;
     const started = Date.now();
-    const verb = round.phase === 'backup' ? 'send' : 'receive';
+    const isBackup = round.phase === 'backup';
+    const before = isBackup ? undefined : await standingAt(`fresh/${round.kind}`);
+    const begun = isBackup ? await this.#begun(round) : [];
     const agent = this.#house.start(args);
-    const watch = new Watch(agent, verb);
+    const watch = new Watch(agent, isBackup ? 'send' : 'receive', pace);
     const row = this.#row(round);
     const first = round.attempt++ === 0;
     let isCut = false;
     if (cut) {
-      const total = round.stored?.bytes ?? this.state.mebibytes * 1.1 * 2 ** 20;
+      const total =
+        round.stored?.bytes ?? this.state.sizes[round.kind] ?? this.state.mebibytes * 1.1 * 2 ** 20;
       const at = cut.share * total;
-      const begun = Date.now();
+      const since = Date.now();
       isCut = await watch.until(() =>
-        cut.share < 0 ? Date.now() - begun > cut.pause * 5 : watch.children.length > 0 && watch.moved >= at,
+        cut.share < 0 ? Date.now() - since > cut.pause * 5 : watch.children.length > 0 && watch.moved >= at,
       );
       if (isCut) {
         row.cuts[cut.method] = (row.cuts[cut.method] ?? 0) + 1;
         round.cuts++;
-        const moved = watch.moved;
+        round.allowed += allowedBy(cut, pace);
+        const { moved } = watch;
         if (cut.method === 'power') {
           round.moved += await this.#house.calm();
-          row.tries++;
           await this.#keep();
-          this.#options.tell({ event: 'cut', round: round.number, ...cut, moved });
-          await this.#options.powerOff();
         }
         await applyCut(cut, agent, watch, this.#house);
         this.#options.tell({ event: 'cut', round: round.number, ...cut, moved });
@@ -225,9 +276,11 @@ export class Soak {
     }
     await watch.until(() => false);
     const ending = endingOf(await agent.ended);
+    await watch.end();
     round.moved += await this.#house.calm();
     round.spent += Date.now() - started;
     if (!first) this.#countTry(round, watch, ending);
+    await this.#judgeStart(round, watch, ending, { begun, before });
     row.said += ending.sentAgain;
     for (const reason of ending.reasons) row.reasons[reason] = (row.reasons[reason] ?? 0) + 1;
     if (ending.exit !== 0 && ending.code) row.errors[ending.code] = (row.errors[ending.code] ?? 0) + 1;
@@ -253,6 +306,38 @@ export class Soak {
     return ending;
   }
 
+  /** Interrupted backups of this round that have a first segment in the bucket. */
+  async #begun({ before }: Round): Promise<string[]> {
+    return (await unfinishedIn(this.#house.service)).filter((backup) => !before.includes(backup));
+  }
+
+  /** Notes what was sent, and finds fault with what began again where it could have gone on. */
+  async #judgeStart(
+    round: Round,
+    { children }: Watch,
+    { exit, ways, kept, thrownAway, printed }: Ending,
+    { begun, before }: { readonly begun: readonly string[]; readonly before: Standing | undefined },
+  ): Promise<void> {
+    const { segment } = this.#options.pace;
+    const isThere = begun.length > 0 || (before?.partial ?? 0) > 2 * segment;
+    if (thrownAway !== undefined && isThere) await this.#fault(round, thrownAway);
+    if (before) {
+      children.forEach(({ moved }, at) => {
+        const step = before.snapshots + at;
+        round.fed[step] = (round.fed[step] ?? 0) + moved;
+      });
+      if (exit === 0 && isThere && kept === 0)
+        await this.#fault(round, `it began again with ${before.partial} bytes received: ${printed}`);
+      return;
+    }
+    const [first] = children;
+    const snapshot = first?.words.at(-1) ?? '';
+    const isAgain = first !== undefined && !first.words.includes('-t') && round.sent.includes(snapshot);
+    if (isAgain && begun.length > 0 && !ways.includes('committed'))
+      await this.#fault(round, `${snapshot} was sent again with ${begun.join(', ')} begun: ${printed}`);
+    for (const { words } of children) if (!words.includes('-t')) round.sent.push(String(words.at(-1)));
+  }
+
   #row(round: Round) {
     const rows = round.phase === 'backup' ? this.state.backups : this.state.restores;
     const row = rows[round.kind] ?? newRow();
@@ -271,13 +356,18 @@ export class Soak {
     else row.again++;
   }
 
-  #count(round: Round, whole: number): void {
+  async #count(round: Round, { twice, fetched }: { twice: number; fetched: number }): Promise<void> {
     const row = this.#row(round);
-    const twice = Math.max(0, round.moved - whole);
+    const cuts = Math.max(1, round.cuts);
     row.rounds++;
-    row.twice += twice;
-    row.worst = Math.max(row.worst, Math.round(twice / Math.max(1, round.cuts)));
+    row.twice += Math.max(0, twice);
+    row.worst = Math.max(row.worst, Math.round(twice / cuts));
+    row.fetched += Math.max(0, fetched);
+    row.fetchedWorst = Math.max(row.fetchedWorst, Math.round(fetched / cuts));
     row.seconds += round.spent / 1000;
+    // Beside the stream there is what requests say, what a pipe holds, and what ZFS takes at once (1 MiB).
+    if (twice > round.allowed + 1.5 * 2 ** 20)
+      await this.#fault(round, `${twice} bytes went twice in ${round.cuts} cuts`);
     this.#options.tell({
       event: 'done',
       round: round.number,
@@ -285,6 +375,7 @@ export class Soak {
       phase: round.phase,
       cuts: round.cuts,
       twice,
+      fetched,
     });
   }
 
@@ -298,7 +389,7 @@ export class Soak {
   /** The source keeps its base, and the other pool nothing. */
   async #cleanUp(kind: Kind, round: Round): Promise<void> {
     const dataset = sourceOf(kind);
-    await this.#house.zkeep(['backup', '--abandon', dataset]);
+    if ((await this.#begun(round)).length > 0) await this.#house.zkeep(['backup', '--abandon', dataset]);
     await this.#clearTarget(kind);
     const listed = await must('zfs', 'list', '-Ho', 'name', '-d', '1', '-t', 'snapshot,bookmark', dataset);
     for (const name of listed.split('\n').filter((line) => line !== '' && !/[@#]base$/.test(line))) {
@@ -309,11 +400,13 @@ export class Soak {
     await run(['zfs', 'release', 'zkeep', `${dataset}@base`]);
   }
 
-  async #clearTarget(kind: Kind): Promise<void> {
-    await run(['zfs', 'receive', '-A', `fresh/${kind.name}`]);
+  async #clearTarget({ name }: Kind): Promise<void> {
+    const target = `fresh/${name}`;
     await eventually('the target to be gone', async () => {
-      await run(['zfs', 'destroy', '-r', `fresh/${kind.name}`]);
-      return (await run(['zfs', 'list', `fresh/${kind.name}`])).exit !== 0;
+      if ((await run(['zfs', 'list', target])).exit !== 0) return true;
+      if ((await run(['zfs', 'destroy', '-r', target])).exit !== 0)
+        await run(['zfs', 'receive', '-A', target]);
+      return (await run(['zfs', 'list', target])).exit !== 0;
     });
   }
 
@@ -328,7 +421,7 @@ export class Soak {
       if (!kind.base || !state.kinds.includes(kind.name)) continue;
       const { exit, stdout, stderr } = await this.#house.zkeep(
         ['import', '--dataset', sourceOf(kind)],
-        baseFile(this.#options.folder, kind),
+        baseFile(this.#house.folder, kind),
       );
       if (exit !== 0) throw new Error(`the base of ${kind.name} was not stored: ${stdout} ${stderr}`);
     }
@@ -342,10 +435,4 @@ export class Soak {
 
 function serviceName({ epoch }: State): string {
   return `service-${epoch}`;
-}
-
-function kindNamed(name: string): Kind {
-  const found = (KINDS as readonly Kind[]).find((kind) => kind.name === name);
-  if (!found) throw new Error(`there is no kind ${name}`);
-  return found;
 }

@@ -23,7 +23,7 @@ export interface Stored {
 export async function backupsOf(service: Service, dataset: string): Promise<Stored[]> {
   const found: Stored[] = [];
   for (const key of await service.keys('backups/')) {
-    const backup = key.replace(/^.*\/|\.json$/g, '');
+    const backup = idIn(key);
     const { segments, from, to, source, ...manifest } = await service.manifest(backup);
     if (source.dataset !== dataset) continue;
     found.push({
@@ -37,6 +37,40 @@ export async function backupsOf(service: Service, dataset: string): Promise<Stor
     });
   }
   return found.toSorted((one, other) => (one.backup < other.backup ? -1 : 1));
+}
+
+/** Backups that have their first segment and no manifest. */
+export async function unfinishedIn(service: Service): Promise<string[]> {
+  const keys = await service.keys('');
+  const committed = new Set(keys.filter((key) => key.startsWith('backups/')).map(idIn));
+  const begun = keys.filter((key) => key.startsWith('segments/') && key.includes('/00000000.'));
+  return begun.map((key) => String(key.split('/')[1])).filter((backup) => !committed.has(backup));
+}
+
+function idIn(key: string): string {
+  return key.replace(/^.*\/|\.json$/g, '');
+}
+
+/** What a target holds. */
+export interface Standing {
+  readonly snapshots: number;
+  /** Bytes that an interrupted receive has taken; `undefined`: there is none. */
+  readonly partial: number | undefined;
+}
+
+export async function standingAt(target: string): Promise<Standing> {
+  const types = ['-t', 'filesystem,volume,snapshot'];
+  const listed = await run(['zfs', 'list', '-Hpo', 'type,receive_resume_token', '-r', ...types, target]);
+  const rows = listed.stdout
+    .toString('utf8')
+    .split('\n')
+    .map((line) => line.split('\t'));
+  const token = rows.find(([type, found]) => type !== 'snapshot' && found && found !== '-')?.[1];
+  const snapshots = rows.filter(([type]) => type === 'snapshot').length;
+  if (token === undefined) return { snapshots, partial: undefined };
+  const { stdout } = await run(['zfs', 'send', '-nvt', token]);
+  const bytes = /^\s*bytes = (0x[0-9a-f]+)$/m.exec(stdout.toString('utf8'))?.[1];
+  return { snapshots, partial: Number(bytes ?? 0) };
 }
 
 /** Names in the source by GUID: `dataset@snapshot` and `dataset#bookmark`, a snapshot before its bookmark. */
@@ -65,12 +99,17 @@ export async function checkStored(house: House, kind: Kind, stored: Stored): Pro
   return exit === 0 ? undefined : `${to} is not what zfs send gives: ${stdout} ${stderr}`;
 }
 
-/** Compares what was restored with its source: the GUID, and every record of a re-send. */
+/**
+ * Compares what was restored with its source: the GUID, and every record of a re-send.
+ *
+ * @param only the backup of this snapshot, where `sent.zfs` is what `zfs send` gave of it.
+ */
 export async function checkRestored(
   house: House,
   kind: Kind,
   target: string,
   snapshot: string,
+  only?: Stored,
 ): Promise<string | undefined> {
   const guids = await Promise.all(
     [sourceOf(kind), target].map((dataset) =>
@@ -78,8 +117,9 @@ export async function checkRestored(
     ),
   );
   if (guids[0] !== guids[1]) return `${target}@${snapshot} has the GUID ${guids[1]}, not ${guids[0]}`;
-  const source = await namesByGuid(sourceOf(kind));
   const restored = await namesByGuid(target);
+  if (only && (await sameAsSent(house, kind, only, `${target}@${snapshot}`, restored))) return undefined;
+  const source = await namesByGuid(sourceOf(kind));
   // From the snapshot before it, which the source has perhaps as a bookmark only.
   const before = [...restored.keys()].find((guid) => restored.get(guid)?.endsWith('@base'));
   const from = (names: Map<Guid, string>) => (before === undefined ? undefined : names.get(before));
@@ -90,6 +130,18 @@ export async function checkRestored(
   await sendTo(house.file('restored.zfs'), flags, `${target}@${snapshot}`, from(restored));
   const difference = await differenceOf(house.file('source.zfs'), house.file('restored.zfs'));
   return difference && `${target}@${snapshot}: ${difference}`;
+}
+
+/** Whether a re-send, blocks compressed as they lie there, is what was compared with the stored segments before. */
+async function sameAsSent(
+  house: House,
+  { flags }: Kind,
+  { from }: Stored,
+  name: string,
+  restored: Map<Guid, string>,
+): Promise<boolean> {
+  await sendTo(house.file('restored.zfs'), flags, name, from === null ? undefined : restored.get(from));
+  return (await differenceOf(house.file('sent.zfs'), house.file('restored.zfs'))) === undefined;
 }
 
 async function sendTo(

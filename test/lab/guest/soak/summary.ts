@@ -23,6 +23,9 @@ export function tableOf(state: State): string {
     'again',
     'twice MiB',
     'worst MiB a cut',
+    'said MiB',
+    'fetched twice MiB',
+    'worst MiB a cut',
     's',
   ];
   const directions = [
@@ -50,7 +53,7 @@ export function tableOf(state: State): string {
 
 function lineOf(direction: string, kind: string, row: Row): (string | number)[] {
   const cuts = Object.values(row.cuts).reduce((sum, one) => sum + one, 0);
-  const { rounds, tries, resumed, again, twice, worst, said, seconds } = row;
+  const { rounds, tries, resumed, again, twice, worst, said, fetched, fetchedWorst, seconds } = row;
   return [
     direction,
     kind,
@@ -62,6 +65,8 @@ function lineOf(direction: string, kind: string, row: Row): (string | number)[] 
     mebi(twice),
     mebi(worst),
     mebi(said),
+    mebi(fetched),
+    mebi(fetchedWorst),
     Math.round(seconds),
   ];
 }
@@ -69,9 +74,10 @@ function lineOf(direction: string, kind: string, row: Row): (string | number)[] 
 function sumOf(rows: readonly Row[]): Row {
   const sum = newRow();
   for (const row of rows) {
-    for (const key of ['rounds', 'tries', 'resumed', 'again', 'twice', 'said', 'seconds'] as const)
+    for (const key of ['rounds', 'tries', 'resumed', 'again', 'twice', 'said', 'fetched', 'seconds'] as const)
       sum[key] += row[key];
     sum.worst = Math.max(sum.worst, row.worst);
+    sum.fetchedWorst = Math.max(sum.fetchedWorst, row.fetchedWorst);
     for (const key of ['cuts', 'errors', 'reasons'] as const) add(sum[key], row[key]);
   }
   return sum;

@@ -1,27 +1,44 @@
 /** How far a running zkeep has come: its child that sends or receives, and the bytes that went through it. */
-import { readFile } from 'node:fs/promises';
+import { readdir, readFile, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Running } from '../parts/command.ts';
 
-/** Milliseconds between two looks. */
-const LOOK = 50;
+/** A child that carries a stream. */
+export interface StreamChild {
+  readonly pid: number;
+  /** Its command line. */
+  readonly words: readonly string[];
+  /** Bytes that it moved; where nobody counts them, those that zkeep moved while it was the last one. */
+  moved: number;
+}
 
 /** `rchar`: what the process read, `wchar`: what it wrote (proc_pid_io(5)). */
 export type Counter = 'rchar' | 'wchar';
 
+/** How it is looked at. */
+export interface Looks {
+  /** Milliseconds between two. */
+  readonly look: number;
+  /** The folder in which the bridge counts what each command moved. */
+  readonly counts?: string;
+}
+
 /** A zkeep that runs, looked at all the time. */
 export class Watch {
-  /** The ids of its children that carry a stream, with their command lines, the first one first. */
-  readonly children: { readonly pid: number; readonly words: string[] }[] = [];
+  /** Its children that carry a stream, the first one first. */
+  readonly children: StreamChild[] = [];
   /** Bytes that were moved since the first of them was seen. */
   moved = 0;
   readonly #agent: Running;
   readonly #verb: 'send' | 'receive';
   readonly #counter: Counter;
+  readonly #looks: Looks;
   #before: number | undefined;
   #isOver = false;
 
-  constructor(agent: Running, verb: 'send' | 'receive') {
+  constructor(agent: Running, verb: 'send' | 'receive', looks: Looks) {
+    this.#looks = looks;
     this.#agent = agent;
     this.#verb = verb;
     this.#counter = verb === 'send' ? 'rchar' : 'wchar';
@@ -36,7 +53,7 @@ export class Watch {
     while (!this.#isOver) {
       await this.#look();
       if (reached()) return true;
-      await sleep(LOOK);
+      await sleep(this.#looks.look);
     }
     return false;
   }
@@ -46,17 +63,42 @@ export class Watch {
     return this.children.at(-1)?.pid;
   }
 
+  /** Forgets what was counted, when zkeep has ended and its children too. */
+  async end(): Promise<void> {
+    await this.#count(undefined);
+    const { counts } = this.#looks;
+    if (counts === undefined) return;
+    for (const name of await readdir(counts)) await rm(join(counts, name), { force: true });
+  }
+
+  async #count(now: number | undefined): Promise<void> {
+    const { counts } = this.#looks;
+    if (counts === undefined) {
+      const last = this.children.at(-1);
+      if (!last || this.#before === undefined || now === undefined) return;
+      last.moved += now - this.#before - this.moved;
+      this.moved = now - this.#before;
+      return;
+    }
+    for (const child of this.children) {
+      const told = await readFile(join(counts, String(child.pid))).catch(() => undefined);
+      if (told?.length !== 16) continue;
+      child.moved = Number(told.readBigUInt64LE(this.#verb === 'receive' ? 0 : 8));
+    }
+    this.moved = this.children.reduce((sum, { moved }) => sum + moved, 0);
+  }
+
   async #look(): Promise<void> {
     const { pid } = this.#agent;
-    const now = await count(pid, this.#counter);
-    if (this.#before !== undefined && now !== undefined) this.moved = now - this.#before;
+    const now = this.#looks.counts === undefined ? await count(pid, this.#counter) : undefined;
+    await this.#count(now);
     for (const child of await childrenOf(pid)) {
       if (this.children.some((known) => known.pid === child)) continue;
       const words = (await read(`/proc/${child}/cmdline`)).split('\0').slice(0, -1);
       // An estimate (-n) carries nothing.
       if (words[0] !== 'zfs' || words[1] !== this.#verb || words.includes('-n') || words.includes('-A'))
         continue;
-      this.children.push({ pid: child, words });
+      this.children.push({ pid: child, words, moved: 0 });
       this.#before ??= now;
     }
   }
