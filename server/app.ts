@@ -4,14 +4,16 @@ import { type Clock, systemClock } from '../catalog/clock.ts';
 import { messageOf, ZkeepError } from '../catalog/errors.ts';
 import { DirectoryStore } from '../catalog/repository/store/directory-store.ts';
 import type { ObjectStore } from '../catalog/repository/store/store.ts';
+import { Agents } from './agents/agents.ts';
 import { Backups } from './backup/backups.ts';
 import type { Configuration } from './configuration/configuration.ts';
+import { Enrolments } from './enrolment/enrolment.ts';
 import { type Foundation, openFoundation } from './foundation.ts';
 import { SelfGranter, type SelfGranterOptions } from './grants.ts';
 import { addRoutes, makeApp } from './http/fastify.ts';
 import { InUse } from './jobs/in-use.ts';
 import { Leases } from './jobs/lease.ts';
-import { Jobs } from './jobs/runner.ts';
+import { Jobs, type JobTools } from './jobs/runner.ts';
 import { stderrLogger } from './logger.ts';
 import type { App, Service } from './service.ts';
 import { Sets } from './sets/sets.ts';
@@ -85,15 +87,21 @@ async function buildOn(
   const sets = new Sets(state, clock);
   sets.resume();
   const inUse = new InUse();
+  const journal: JobTools['journal'] = {
+    note: (by, ...facts) => log.info({ by, facts }, 'to be journalled'),
+  };
   const jobs = new Jobs([], {
     clock,
     log,
     zone: configuration.jobs.zone,
     leases: new Leases({ store: repository.store, clock, service: serviceId(state) }),
     runs: new JobRuns(state),
-    journal: { note: (by, ...facts) => log.info({ by, facts }, 'to be journalled') },
+    journal,
   });
-  await addRoutes(app, tokens, { repository, index, granter, backups, sets, jobs, inUse, clock, objects });
+  const agents = new Agents({ state, clock, journal, log });
+  const enrolments = new Enrolments({ state, tokens, clock, journal });
+  const acts = { backups, sets, jobs, agents, enrolments };
+  await addRoutes(app, tokens, { repository, index, granter, ...acts, inUse, clock, objects });
   await app.ready();
   await backups.recover();
   return {

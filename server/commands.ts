@@ -1,5 +1,6 @@
 /** What the commands of `zkeep-server` do. */
 import { systemClock } from '../catalog/clock.ts';
+import { parseDuration } from '../catalog/durations.ts';
 import { EXIT_CODES } from '../catalog/errors.ts';
 import type { RefreshProblem } from '../catalog/index/refresh.ts';
 import type { Scope } from '../catalog/protocol/protocol.ts';
@@ -19,6 +20,11 @@ export interface ServeOptions extends CommonOptions {
 export interface TokenOptions extends CommonOptions {
   readonly name: string;
   readonly scope: Scope;
+}
+
+export interface EnrollOptions extends TokenOptions {
+  /** A duration. */
+  readonly for: string;
 }
 
 /** Serves until SIGTERM or SIGINT. Its first line on standard output says where. */
@@ -41,6 +47,22 @@ export function addToken(options: TokenOptions): void {
   const token = withTokens(options, (tokens) => tokens.add(name, scope));
   if (options.json) print({ command: 'token add', name, scope, token });
   else process.stdout.write(`${token}\n`);
+}
+
+/** Makes a one-time code and prints it. */
+export async function enroll(options: EnrollOptions): Promise<void> {
+  const { addEnrolment } = await import('./enrolment/enrolment.ts');
+  const { name, scope, for: life } = options;
+  const milliseconds = parseDuration(life);
+  const state = openState(loadConfiguration(asked(options)).data);
+  try {
+    const code = addEnrolment(state, { name, scope, life: milliseconds }, systemClock);
+    const expires = new Date(systemClock.now() + milliseconds).toISOString();
+    if (options.json) print({ command: 'enroll', name, scope, code, expires });
+    else process.stdout.write(`${code}\n`);
+  } finally {
+    state.close();
+  }
 }
 
 /** Prints all tokens, without their secrets. */

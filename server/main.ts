@@ -1,7 +1,7 @@
 /** The command `zkeep-server`: its words, help and exit codes. `commands.ts` does what they say. */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { EXIT_CODES, messageOf, ZkeepError } from '../catalog/errors.ts';
-import type { CommonOptions, ServeOptions, TokenOptions } from './commands.ts';
+import type { CommonOptions, EnrollOptions, ServeOptions, TokenOptions } from './commands.ts';
 import { VERSION } from './version.ts';
 
 /** Loaded when a command was understood, so that help and mistakes are answered at once. */
@@ -40,6 +40,7 @@ function makeProgram(): Command {
     .addHelpText('after', `\nExit codes: ${exitCodes()}`);
   addServe(program);
   addToken(program);
+  addEnroll(program);
   addRebuild(program);
   return program;
 }
@@ -87,6 +88,23 @@ function addToken(program: Command): void {
     .addHelpText('after', '\nExample:\n  zkeep-server token remove mds1')
     .action(async (name: string, _options, command: Command) =>
       (await commands()).removeToken(name, command.optsWithGlobals<CommonOptions>()),
+    );
+}
+
+function addEnroll(program: Command): void {
+  program
+    .command('enroll')
+    .description('print a one-time code, this once: `zkeep enroll` on the new host trades it for a token')
+    .requiredOption('--name <name>', 'who is to hold the token')
+    .addOption(
+      new Option('--scope <scope>', 'what the token allows')
+        .choices(['agent', 'operator', 'reader'])
+        .default('agent'),
+    )
+    .option('--for <duration>', 'the code is good for so long', '1h')
+    .addHelpText('after', '\nExample:\n  zkeep-server enroll --name mds1')
+    .action(async (_options, command: Command) =>
+      (await commands()).enroll(command.optsWithGlobals<EnrollOptions>()),
     );
 }
 

@@ -12,7 +12,9 @@ import type { CatalogIndex } from '../catalog/index/catalog-index.ts';
 import type { Repository } from '../catalog/repository/repository.ts';
 import type { DirectoryStore } from '../catalog/repository/store/directory-store.ts';
 import type { Granter } from '../catalog/repository/store/store.ts';
+import type { Agents } from './agents/agents.ts';
 import type { Backups } from './backup/backups.ts';
+import type { Enrolments } from './enrolment/enrolment.ts';
 import type { SelfGranter } from './grants.ts';
 import type { InUse } from './jobs/in-use.ts';
 import type { Jobs } from './jobs/runner.ts';
@@ -34,6 +36,8 @@ export interface Service {
   readonly backups: Backups;
   readonly sets: Sets;
   readonly jobs: Jobs;
+  readonly agents: Agents;
+  readonly enrolments: Enrolments;
   /** What this service is reading: it is not removed meanwhile. */
   readonly inUse: InUse;
   readonly clock: Clock;

@@ -54,6 +54,7 @@ export const CheckInAnswerSchema = Type.Object({
   /** The service's clock, milliseconds since 1970. */
   clock: Type.Integer(),
 });
+export type CheckInAnswer = Static<typeof CheckInAnswerSchema>;
 /** So far may clocks differ, milliseconds. */
 export const CLOCK_TOLERANCE = 60_000;
 /** An agent that was silent for so long (milliseconds) is said to be away. */

@@ -13,6 +13,7 @@ const STATUS_OF_CODE: Readonly<Record<string, number>> = {
   'request.too-slow': 408,
   'request.head-too-large': 431,
   'object.range': 416,
+  'enrol.too-many': 429,
 };
 
 /** The status with which a failure is answered. */

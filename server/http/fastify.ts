@@ -4,9 +4,11 @@ import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import { type FastifyBaseLogger, fastify, LogController } from 'fastify';
 import { Type } from 'typebox';
 import type { Limits } from '../configuration/configuration.ts';
+import { agentRoutes } from '../routes/agents.ts';
 import { attributesRoutes } from '../routes/attributes.ts';
 import { backupRoutes } from '../routes/backups.ts';
 import { datasetRoutes } from '../routes/datasets.ts';
+import { enrolRoutes } from '../routes/enrol.ts';
 import { healthRoutes } from '../routes/health.ts';
 import { historyRoutes } from '../routes/history.ts';
 import { jobRoutes } from '../routes/jobs.ts';
@@ -73,6 +75,8 @@ const ROUTES = [
   attributesRoutes,
   historyRoutes,
   planRoutes,
+  agentRoutes,
+  enrolRoutes,
   jobRoutes,
 ];
 

@@ -127,6 +127,23 @@ const MIGRATIONS: readonly string[] = [
      outcome TEXT NOT NULL,
      words TEXT NOT NULL
    ) STRICT, WITHOUT ROWID;`,
+
+  `-- What agents said last of themselves; seen in milliseconds since 1970.
+   CREATE TABLE agent (
+     token TEXT NOT NULL,
+     host TEXT NOT NULL,
+     seen INTEGER NOT NULL,
+     said TEXT NOT NULL,
+     PRIMARY KEY (token, host)
+   ) STRICT, WITHOUT ROWID;
+
+   -- Codes that nobody has used; expires in milliseconds since 1970.
+   CREATE TABLE enrolment (
+     hash BLOB PRIMARY KEY,
+     name TEXT NOT NULL UNIQUE,
+     scope TEXT NOT NULL CHECK (scope IN ('reader', 'agent', 'operator')),
+     expires INTEGER NOT NULL
+   ) STRICT, WITHOUT ROWID;`,
 ];
 
 /**

@@ -26,6 +26,8 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9._@-]{0,99}$/;
 export class Tokens {
   readonly #state: State;
   readonly #clock: Clock;
+  /** Names of those that somebody came with. */
+  readonly #presented = new Set<string>();
 
   constructor(state: State, clock: Clock = systemClock) {
     this.#state = state;
@@ -39,16 +41,7 @@ export class Tokens {
    * @example tokens.add('mds1', 'agent') // 'zkeep_…'
    */
   add(name: string, scope: Scope): string {
-    if (!NAME.test(name)) {
-      throw new ZkeepError(
-        'usage',
-        'token.name',
-        `${JSON.stringify(name.slice(0, 120))} is not a name for a token`,
-        {
-          advice: 'use up to 100 letters, digits and . _ @ -, such as the name of the host',
-        },
-      );
-    }
+    checkTokenName(name);
     const token = `zkeep_${randomBytes(32).toString('base64url')}`;
     const created = new Date(this.#clock.now()).toISOString();
     const { changes } = this.#state
@@ -60,6 +53,7 @@ export class Tokens {
         facts: { name },
       });
     }
+    this.#presented.delete(name);
     return token;
   }
 
@@ -87,10 +81,30 @@ export class Tokens {
 
   /** The token that was presented, or `undefined` when it is not one of ours. */
   find(presented: string): TokenFacts | undefined {
-    return this.#state
+    const found = this.#state
       .prepare<[Buffer], TokenFacts>('SELECT name, scope, created FROM token WHERE hash = ?')
       .get(hashOf(presented));
+    if (found) this.#presented.add(found.name);
+    return found;
   }
+
+  /** Whether anybody came with the token of this name since the service was started. */
+  wasPresented(name: string): boolean {
+    return this.#presented.has(name);
+  }
+}
+
+/**
+ * Passes for what may be the name of a token.
+ *
+ * @throws {ZkeepError} `usage` (`token.name`).
+ */
+export function checkTokenName(name: string): void {
+  if (NAME.test(name)) return;
+  const message = `${JSON.stringify(name.slice(0, 120))} is not a name for a token`;
+  throw new ZkeepError('usage', 'token.name', message, {
+    advice: 'use up to 100 letters, digits and . _ @ -, such as the name of the host',
+  });
 }
 
 function hashOf(token: string): Buffer {

@@ -9,6 +9,8 @@ const id = someBackup(1);
 /** Every call that needs a token, and the least scope for it. */
 const CALLS: readonly [scope: Scope, method: string, path: string, body?: unknown][] = [
   ['reader', 'GET', '/v1/repository'],
+  ['reader', 'GET', '/v1/agents'],
+  ['agent', 'POST', '/v1/agents'],
   ['reader', 'POST', '/v1/known', { guids: [] }],
   ['reader', 'GET', '/v1/backups/open'],
   ['reader', 'GET', '/v1/backups'],
@@ -36,7 +38,13 @@ const CALLS: readonly [scope: Scope, method: string, path: string, body?: unknow
   ['agent', 'POST', `/v1/backups/${id}/reads`, { segments: [0] }],
 ];
 
-const OPEN_TO_ALL = ['GET /v1/health', 'GET /openapi.json', 'GET /v1/objects/{*}', 'PUT /v1/objects/{*}'];
+const OPEN_TO_ALL = [
+  'GET /v1/health',
+  'POST /v1/enrol',
+  'GET /openapi.json',
+  'GET /v1/objects/{*}',
+  'PUT /v1/objects/{*}',
+];
 
 describe('access', () => {
   const service = new TestService();
