@@ -25,9 +25,18 @@ export interface TakenTogether {
  */
 export type Moment = (take: () => Promise<void>) => Promise<SetId>;
 
+/**
+ * Does something right before and after all snapshots of a run are taken, and lets `take` be done in between.
+ *
+ * @param snapshots the full names of those that are taken.
+ * @throws whatever keeps them from being taken; then none of them is there.
+ */
+export type Around = (snapshots: readonly string[], take: () => Promise<void>) => Promise<void>;
+
 interface TakingTools {
   readonly progress: Progress;
   readonly signal: AbortSignal;
+  readonly around?: Around | undefined;
   /** Without one, what one pool took in one transaction was taken at one moment. */
   readonly moment?: Moment | undefined;
 }
@@ -40,7 +49,7 @@ interface TakingTools {
  */
 export async function takeSnapshots(
   plan: BackupPlan,
-  { progress, signal, moment }: TakingTools,
+  { progress, signal, moment, around }: TakingTools,
 ): Promise<TakenTogether> {
   const wanted = plan.datasets.filter(({ kind }) => kind !== 'already');
   const done = new Set<string>();
@@ -52,12 +61,20 @@ export async function takeSnapshots(
       done.add(pool);
     }
   };
+  let set: SetId | undefined;
+  const takeAll = async () => {
+    if (moment) set = await moment(take);
+    else await take();
+  };
   try {
-    const set = moment ? await moment(take) : await take();
+    if (around && plan.take.length > 0) await around(wanted.map(fullName), takeAll);
+    else await takeAll();
     const found = await listSnapshots(wanted.map(fullName), signal);
     await hold(found.map(fullName), signal);
     const taken = new Map(found.map((facts) => [facts.dataset, facts]));
-    return { taken, sets: set ? new Map([...taken.keys()].map((dataset) => [dataset, set])) : setsOf(taken) };
+    const together = set;
+    if (together === undefined) return { taken, sets: setsOf(taken) };
+    return { taken, sets: new Map([...taken.keys()].map((dataset) => [dataset, together])) };
   } catch (thrown) {
     for (const item of wanted) {
       if (item.guid !== null || done.has(poolOf(item.dataset))) await undoSnapshot(item, progress);
