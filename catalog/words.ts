@@ -104,6 +104,15 @@ export function newUuid7(now: number, random: Uint8Array = randomBytes(10)): str
   return [hex.slice(0, 8), hex.slice(8, 12), hex.slice(12, 16), hex.slice(16, 20), hex.slice(20)].join('-');
 }
 
+/**
+ * The moment in a UUIDv7, milliseconds since 1970; `undefined` for another text.
+ *
+ * @example momentOfUuid7(newUuid7(42)) // 42
+ */
+export function momentOfUuid7(id: string): number | undefined {
+  return UUID7.test(id) ? Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16) : undefined;
+}
+
 function notA(what: string, text: string): ZkeepError {
   return new ZkeepError('usage', 'words.malformed', `${JSON.stringify(text.slice(0, 80))} is not a ${what}`, {
     advice: 'check the spelling; `zkeep list` shows the identities that are known',

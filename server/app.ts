@@ -13,7 +13,9 @@ import { SelfGranter, type SelfGranterOptions } from './grants.ts';
 import { addRoutes, makeApp } from './http/fastify.ts';
 import { InUse } from './jobs/in-use.ts';
 import { Leases } from './jobs/lease.ts';
-import { Jobs, type JobTools } from './jobs/runner.ts';
+import { Jobs } from './jobs/runner.ts';
+import { Journal, type JournalPace } from './journal/journal.ts';
+import { Outbox } from './journal/outbox.ts';
 import { stderrLogger } from './logger.ts';
 import type { App, Service } from './service.ts';
 import { Sets } from './sets/sets.ts';
@@ -33,6 +35,8 @@ export interface ServiceOptions {
   readonly store?: ObjectStore;
   /** Least time between two notes on an open backup in the bucket, milliseconds. */
   readonly noteEvery?: number;
+  /** How often noted facts are written, and other services followed. */
+  readonly journal?: Partial<JournalPace>;
 }
 
 /** A service that is ready, and listens when it is told to. */
@@ -66,9 +70,10 @@ export async function buildService(options: ServiceOptions): Promise<RunningServ
 
 async function buildOn(
   { state, repository, index, close }: Foundation,
-  { configuration, clock, noteEvery = NOTE_EVERY }: ServiceOptions & { readonly clock: Clock },
+  options: ServiceOptions & { readonly clock: Clock },
   log: FastifyBaseLogger,
 ): Promise<RunningService> {
+  const { configuration, clock, noteEvery = NOTE_EVERY } = options;
   const { limits } = configuration;
   const app = makeApp(limits, log);
   const tokens = new Tokens(state, clock);
@@ -87,20 +92,23 @@ async function buildOn(
   const sets = new Sets(state, clock);
   sets.resume();
   const inUse = new InUse();
-  const journal: JobTools['journal'] = {
-    note: (by, ...facts) => log.info({ by, facts }, 'to be journalled'),
-  };
+  const { store } = repository;
+  const outbox = new Outbox(state);
+  const journal = new Journal(
+    { store, index, outbox, clock, log, service: serviceId(state) },
+    options.journal,
+  );
   const jobs = new Jobs([], {
     clock,
     log,
     zone: configuration.jobs.zone,
-    leases: new Leases({ store: repository.store, clock, service: serviceId(state) }),
+    leases: new Leases({ store, clock, service: serviceId(state) }),
     runs: new JobRuns(state),
     journal,
   });
   const agents = new Agents({ state, clock, journal, log });
   const enrolments = new Enrolments({ state, tokens, clock, journal });
-  const acts = { backups, sets, jobs, agents, enrolments };
+  const acts = { backups, sets, journal, jobs, agents, enrolments };
   await addRoutes(app, tokens, { repository, index, granter, ...acts, inUse, clock, objects });
   await app.ready();
   await backups.recover();
@@ -109,6 +117,7 @@ async function buildOn(
     tokens,
     listen: async () => {
       await listenOn(app, configuration);
+      journal.start();
       jobs.start();
       if (isBare(configuration)) log.warn('tokens travel without TLS here: put a proxy with TLS in front');
       return addressOf(app, configuration);
@@ -117,6 +126,7 @@ async function buildOn(
       await closeServer(app, limits.stop_seconds * 1000);
       await jobs.stop();
       await backups.stop();
+      await journal.close();
       await close();
     },
   };

@@ -1,4 +1,5 @@
 /** What the commands of `zkeep-server` do. */
+import { userInfo } from 'node:os';
 import { systemClock } from '../catalog/clock.ts';
 import { parseDuration } from '../catalog/durations.ts';
 import { EXIT_CODES } from '../catalog/errors.ts';
@@ -112,10 +113,20 @@ async function askedToStop(): Promise<void> {
   });
 }
 
+/** Whom the journal names for what a command does; no token can be called so. */
+function whoRuns(): string {
+  try {
+    return `${userInfo().username} (zkeep-server)`;
+  } catch {
+    // A user without an entry in the host's list.
+    return `user ${process.getuid?.() ?? 'unknown'} (zkeep-server)`;
+  }
+}
+
 function withTokens<T>(options: CommonOptions, work: (tokens: Tokens) => T): T {
   const state = openState(loadConfiguration(asked(options)).data);
   try {
-    return work(new Tokens(state));
+    return work(new Tokens(state, systemClock, whoRuns()));
   } finally {
     state.close();
   }

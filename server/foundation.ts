@@ -5,10 +5,13 @@ import type { FastifyBaseLogger } from 'fastify';
 import type { Clock } from '../catalog/clock.ts';
 import { ZkeepError } from '../catalog/errors.ts';
 import { CatalogIndex } from '../catalog/index/catalog-index.ts';
-import { type RefreshReport, rebuild, refresh } from '../catalog/index/refresh.ts';
+import { type JournalReport, readJournal } from '../catalog/index/read-journal.ts';
+import { type RefreshReport, refresh } from '../catalog/index/refresh.ts';
+import { readJournalKey } from '../catalog/repository/names.ts';
 import { createRepository, openRepository, type Repository } from '../catalog/repository/repository.ts';
 import { openStore } from '../catalog/repository/store/location.ts';
 import type { ObjectStore } from '../catalog/repository/store/store.ts';
+import { momentOfUuid7 } from '../catalog/words.ts';
 import type { Configuration } from './configuration/configuration.ts';
 import { lockFolder } from './state/lock.ts';
 import { keepRepository, knownRepository, openState, type State } from './state/state.ts';
@@ -19,6 +22,8 @@ export interface Foundation {
   readonly index: CatalogIndex;
   /** What bringing the index up to date found. */
   readonly report: RefreshReport;
+  /** The same of the journal. */
+  readonly journal: JournalReport;
   close(): Promise<void>;
 }
 
@@ -54,9 +59,9 @@ export async function openFoundation(options: FoundationOptions): Promise<Founda
     undo.push(() => store.close());
     const repository = await openOrCreate(store, state, options);
     keepRepository(state, repository.marker.id, store.location);
-    const { index, report } = await fillIndex(join(configuration.data, 'index.db'), repository, options);
-    undo.push(() => index.close());
-    return { state, repository, index, report, close };
+    const filled = await fillIndex(join(configuration.data, 'index.db'), repository, options);
+    undo.push(() => filled.index.close());
+    return { state, repository, ...filled, close };
   } catch (thrown) {
     await close();
     throw thrown;
@@ -94,12 +99,19 @@ async function openOrCreate(
   }
 }
 
+type FilledIndex = Pick<Foundation, 'index' | 'report' | 'journal'>;
+
+/** Names of objects of the journal that are so much older (milliseconds) than the last known one are known. */
+const CAUGHT_UP = 30 * 86_400_000;
+/** So wrong (milliseconds) may the clock of another service be. */
+const AHEAD = 86_400_000;
+
 /** An index that is damaged is made anew: it holds nothing that the bucket does not. */
 async function fillIndex(
   file: string,
   repository: Repository,
   options: FoundationOptions,
-): Promise<{ index: CatalogIndex; report: RefreshReport }> {
+): Promise<FilledIndex> {
   try {
     return await openIndex(file, repository, options);
   } catch (thrown) {
@@ -114,19 +126,35 @@ async function fillIndex(
 async function openIndex(
   file: string,
   repository: Repository,
-  { log, anew }: FoundationOptions,
-): Promise<{ index: CatalogIndex; report: RefreshReport }> {
+  { clock, log, anew }: FoundationOptions,
+): Promise<FilledIndex> {
   const index = new CatalogIndex(file);
   try {
-    const report = await (anew ? rebuild(repository, index) : refresh(repository, index));
+    if (anew) index.clear();
+    // First: what is damaged must not be taken for whole.
+    const journal = await catchUp(repository, index, clock.now());
+    for (const { key, error } of journal.problems) log.error({ err: error, key }, UNUSABLE);
+    const report = await refresh(repository, index);
     for (const { key, error } of report.problems) log.error({ err: error, key }, 'a manifest cannot be used');
     const { listed, added, removed, attributes } = report;
-    log.info({ listed, added, removed, attributes }, 'the index is up to date');
-    return { index, report };
+    const { entries } = journal;
+    log.info({ listed, added, removed, attributes, entries }, 'the index is up to date');
+    return { index, report, journal };
   } catch (thrown) {
     index.close();
     throw thrown;
   }
+}
+
+const UNUSABLE = 'an object of the journal cannot be used, or not wholly';
+
+/** Reads what the journal says since the last run; of an index without any of it, all. */
+async function catchUp({ store }: Repository, index: CatalogIndex, now: number): Promise<JournalReport> {
+  const last = index.journal.last();
+  const known = last && momentOfUuid7(readJournalKey(last) ?? '');
+  if (!known) return await readJournal(store, index, { again: true });
+  const since = { from: Math.min(known, now) - CAUGHT_UP, until: Math.max(known, now) + AHEAD };
+  return await readJournal(store, index, { since, again: true });
 }
 
 function vanished({ location }: ObjectStore, cause: unknown): ZkeepError {

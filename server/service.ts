@@ -18,6 +18,7 @@ import type { Enrolments } from './enrolment/enrolment.ts';
 import type { SelfGranter } from './grants.ts';
 import type { InUse } from './jobs/in-use.ts';
 import type { Jobs } from './jobs/runner.ts';
+import type { Journal } from './journal/journal.ts';
 import type { Sets } from './sets/sets.ts';
 
 /** Fastify, with types taken from TypeBox schemas. */
@@ -35,6 +36,7 @@ export interface Service {
   readonly granter: Granter;
   readonly backups: Backups;
   readonly sets: Sets;
+  readonly journal: Journal;
   readonly jobs: Jobs;
   readonly agents: Agents;
   readonly enrolments: Enrolments;

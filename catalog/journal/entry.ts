@@ -5,15 +5,7 @@
  */
 import { type Static, type TSchema, Type } from 'typebox';
 import { PolicyNameSchema, PolicySchema } from '../chain/retention/policy.ts';
-import {
-  BackupIdSchema,
-  BytesSchema,
-  checker,
-  GuidSchema,
-  LineageIdSchema,
-  Nullable,
-  TimeSchema,
-} from '../schema.ts';
+import { BackupIdSchema, BytesSchema, GuidSchema, LineageIdSchema, Nullable, TimeSchema } from '../schema.ts';
 
 const UUID7 = '^[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$';
 export const EntryIdSchema = Type.String({ pattern: UUID7, description: 'UUIDv7: orders entries' });
@@ -177,14 +169,13 @@ export const EntrySchema = Type.Object({
 });
 export type Entry = Static<typeof EntrySchema>;
 
+/** The format of its objects. */
+export const JOURNAL_FORMAT = 1;
 /** One object of the journal. */
 export const JournalObjectSchema = Type.Object({
-  format: Type.Literal(1),
+  format: Type.Literal(JOURNAL_FORMAT),
   /** The service that wrote it. */
   service: Type.String({ maxLength: 64 }),
   entries: Type.Array(EntrySchema, { minItems: 1, maxItems: 10_000 }),
 });
 export type JournalObject = Static<typeof JournalObjectSchema>;
-
-/** @throws {ZkeepError} `damaged`. */
-export const parseJournalObject = checker(JournalObjectSchema, 'the journal object');

@@ -87,6 +87,13 @@ export function journalKey(id: string): string {
   return `${JOURNAL_PREFIX}${id}.json`;
 }
 
+const JOURNAL = /^journal\/([0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})\.json$/;
+
+/** The id in the key of an object of the journal, or `undefined` when the key is none. */
+export function readJournalKey(key: string): string | undefined {
+  return JOURNAL.exec(key)?.[1];
+}
+
 /** Where a copy of the index lies: a UUIDv7, so that the last one is the newest. */
 export function indexCopyKey(id: string): string {
   return `${INDEX_PREFIX}${id}.db.zst`;

@@ -144,6 +144,12 @@ const MIGRATIONS: readonly string[] = [
      scope TEXT NOT NULL CHECK (scope IN ('reader', 'agent', 'operator')),
      expires INTEGER NOT NULL
    ) STRICT, WITHOUT ROWID;`,
+
+  `-- Entries that are to be written to the journal.
+   CREATE TABLE outbox (
+     id TEXT PRIMARY KEY,
+     entry TEXT NOT NULL
+   ) STRICT, WITHOUT ROWID;`,
 ];
 
 /**

@@ -2,7 +2,10 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { type Clock, systemClock } from '../../catalog/clock.ts';
 import { ZkeepError } from '../../catalog/errors.ts';
+import type { Fact } from '../../catalog/journal/entry.ts';
 import type { Scope } from '../../catalog/protocol/protocol.ts';
+import { newUuid7 } from '../../catalog/words.ts';
+import { Outbox } from '../journal/outbox.ts';
 import type { State } from './state.ts';
 
 /** A token without its secret. */
@@ -26,12 +29,15 @@ const NAME = /^[A-Za-z0-9][A-Za-z0-9._@-]{0,99}$/;
 export class Tokens {
   readonly #state: State;
   readonly #clock: Clock;
+  readonly #by: string | null;
   /** Names of those that somebody came with. */
   readonly #presented = new Set<string>();
 
-  constructor(state: State, clock: Clock = systemClock) {
+  /** @param by whom the journal names for what is added and removed; `null`: the service. */
+  constructor(state: State, clock: Clock = systemClock, by: string | null = null) {
     this.#state = state;
     this.#clock = clock;
+    this.#by = by;
   }
 
   /**
@@ -44,10 +50,8 @@ export class Tokens {
     checkTokenName(name);
     const token = `zkeep_${randomBytes(32).toString('base64url')}`;
     const created = new Date(this.#clock.now()).toISOString();
-    const { changes } = this.#state
-      .prepare('INSERT OR IGNORE INTO token VALUES (?, ?, ?, ?)')
-      .run(name, scope, hashOf(token), created);
-    if (changes === 0) {
+    const sql = 'INSERT OR IGNORE INTO token VALUES (?, ?, ?, ?)';
+    if (!this.#change({ kind: 'token.added', name, scope }, sql, name, scope, hashOf(token), created)) {
       throw new ZkeepError('refused', 'token.exists', `there is a token ${name} already`, {
         advice: `zkeep-server token remove ${name} ends the old one`,
         facts: { name },
@@ -68,7 +72,7 @@ export class Tokens {
    * @throws {ZkeepError} `missing` when there is none of this name.
    */
   remove(name: string): void {
-    if (this.#state.prepare('DELETE FROM token WHERE name = ?').run(name).changes > 0) return;
+    if (this.#change({ kind: 'token.removed', name }, 'DELETE FROM token WHERE name = ?', name)) return;
     throw new ZkeepError(
       'missing',
       'token.missing',
@@ -86,6 +90,19 @@ export class Tokens {
       .get(hashOf(presented));
     if (found) this.#presented.add(found.name);
     return found;
+  }
+
+  /** Changes a token, and has the service that runs, or the next one, write that into the journal. */
+  #change(fact: Fact, sql: string, ...values: (string | Buffer)[]): boolean {
+    return this.#state
+      .transaction(() => {
+        if (this.#state.prepare(sql).run(...values).changes === 0) return false;
+        const now = this.#clock.now();
+        const said = { id: newUuid7(now), at: new Date(now).toISOString(), by: this.#by };
+        new Outbox(this.#state).add([{ ...said, fact }]);
+        return true;
+      })
+      .immediate();
   }
 
   /** Whether anybody came with the token of this name since the service was started. */
