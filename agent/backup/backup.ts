@@ -15,7 +15,9 @@ import {
   type Asked as TogetherAsked,
 } from './resume/earlier.ts';
 import { runBackup } from './run.ts';
+import type { Around } from './snapshots.ts';
 import { knownOf, lookAtSources, type Sources } from './sources.ts';
+import type { Throttle } from './throttle.ts';
 
 /** What is to be backed up, and how. */
 export interface BackupAsked {
@@ -34,6 +36,10 @@ export interface WholeTools {
   readonly client: ServiceClient;
   readonly progress: Progress;
   readonly signal: AbortSignal;
+  /** Bounds how fast all that the run sends goes into the store. */
+  readonly throttle?: Throttle | undefined;
+  /** What is done right before and after the snapshots are taken. */
+  readonly around?: Around | undefined;
 }
 
 /** What would be done. */
@@ -105,7 +111,7 @@ interface Wanted extends Omit<BackupAsked, 'lustre'> {
 async function backUpNew(
   wanted: Wanted,
   before: Before,
-  { client, progress, signal }: WholeTools,
+  { client, progress, signal, throttle, around }: WholeTools,
 ): Promise<BackupPlanned | BackupDone> {
   const { datasets, recursive, snapshot, full, dryRun, now, lustre } = wanted;
   if (signal.aborted) return done(before);
@@ -121,7 +127,16 @@ async function backUpNew(
   if (lustre) for (const words of lustre.about(asked.sources, known)) progress.note(words);
   const { repository, interrupted } = before.found;
   if (dryRun) return { kind: 'planned', plan, interrupted, around: lustre?.around };
-  const tools = { client, repository, host: looked.host, progress, signal, moment: lustre?.moment };
+  const tools = {
+    client,
+    repository,
+    host: looked.host,
+    progress,
+    signal,
+    throttle,
+    around,
+    moment: lustre?.moment,
+  };
   return done(before, await runBackup(plan, tools), plan.leftOut);
 }
 

@@ -12,8 +12,9 @@ import { SUSPENDED } from '../zfs/stall.ts';
 import { Interrupted, isLeftAlone } from './interruption.ts';
 import { type DatasetPlan, sendingOf } from './plan.ts';
 import { failedResult, type StoredResult } from './results.ts';
-import { type Moment, type Taken, undoSnapshot } from './snapshots.ts';
+import { type Around, type Moment, type Taken, undoSnapshot } from './snapshots.ts';
 import { type HostFacts, sourceOf } from './sources.ts';
+import type { Throttle } from './throttle.ts';
 import { type UploadOptions, uploadStream } from './upload.ts';
 
 /** How one that was interrupted before came to be a backup. Sizes are raw bytes. */
@@ -45,6 +46,10 @@ export interface BackupTools {
   readonly signal: AbortSignal;
   /** What makes one set of snapshots of several pools and hosts. */
   readonly moment?: Moment | undefined;
+  /** What is done right before and after the snapshots are taken. */
+  readonly around?: Around | undefined;
+  /** Bounds how fast all streams of the run go into the store. */
+  readonly throttle?: Throttle | undefined;
 }
 
 /** What one dataset's backup is made of, besides its plan. */
@@ -120,7 +125,7 @@ export async function sendWhole(item: DatasetPlan, piece: Piece, tools: BackupTo
  */
 export function uploadOptions(
   item: DatasetPlan,
-  { client, repository, progress, signal }: BackupTools,
+  { client, repository, progress, signal, throttle }: BackupTools,
   from = 0,
 ): UploadOptions {
   const sending = sendingOf(item);
@@ -135,7 +140,7 @@ export function uploadOptions(
   }
   const onProgress = (amount: { bytes: number; stored: number }) => progress.tell({ ...amount, total });
   const again = `zkeep backup ${item.dataset}`;
-  return { client, repository, onProgress, signal, source: 'zfs', again };
+  return { client, repository, onProgress, signal, source: 'zfs', again, throttle };
 }
 
 /** What remains to be done once it is stored; should it fail, the backup is one all the same. */

@@ -7,6 +7,7 @@ import type { PackedSegment } from '../../catalog/repository/segment/pack.ts';
 import { putByGrant } from '../../catalog/repository/store/transfer.ts';
 import type { ServiceClient } from '../service/client.ts';
 import { untilTaken } from '../service/grants.ts';
+import type { Throttle } from './throttle.ts';
 
 /** What is needed of the service. */
 type Granting = Pick<ServiceClient, 'writeGrants' | 'patience'>;
@@ -31,6 +32,7 @@ const AT_ONCE = 2;
 export class Segments {
   readonly #client: Granting;
   readonly #earlier: Earlier;
+  readonly #throttle: Throttle | undefined;
   readonly #gate = new ByteGate(Number.POSITIVE_INFINITY, AT_ONCE);
   /** Ends of segments that are durable behind a gap, by their offsets. */
   readonly #beyond = new Map<number, number>();
@@ -39,11 +41,15 @@ export class Segments {
   #again = 0;
   #durable = 0;
 
-  /** @param from the raw byte at which this upload begins: everything before it is durable. */
-  constructor(client: Granting, earlier: Earlier, from: number) {
+  /**
+   * @param from the raw byte at which this upload begins: everything before it is durable.
+   * @param throttle bounds the rate; as fast as it goes without one.
+   */
+  constructor(client: Granting, earlier: Earlier, from: number, throttle?: Throttle) {
     this.#client = client;
     this.#earlier = earlier;
     this.#durable = from;
+    this.#throttle = throttle;
   }
 
   /** Segments that the service knows, of this run and of the interrupted one. */
@@ -76,7 +82,7 @@ export class Segments {
     try {
       signal.throwIfAborted();
       const { patience } = this.#client;
-      const sent = await untilTaken(() => this.#try(writing, part, body, signal), { patience, signal });
+      const sent = await untilTaken(() => this.#inLine(writing, part, body, signal), { patience, signal });
       this.#note(part.segment, sent);
     } finally {
       leave();
@@ -91,13 +97,23 @@ export class Segments {
     this.#noteDurable(offset, size);
   }
 
+  /** A grant is asked for when its bytes begin to go, not before: it must not grow old in a queue. */
+  async #inLine(writing: Writing, part: Part, body: Uint8Array, signal: AbortSignal): Promise<boolean> {
+    const leave = await this.#throttle?.line(signal);
+    try {
+      return await this.#try(writing, part, body, signal);
+    } finally {
+      leave?.();
+    }
+  }
+
   /** Whether it was sent: else it was there. */
   async #try(writing: Writing, part: Part, body: Uint8Array, signal: AbortSignal): Promise<boolean> {
     const grant = await this.#grant(writing, part, signal);
     this.#granted = Math.max(this.#granted, part.number + 1);
     if ('stored' in grant) return false;
     try {
-      await putByGrant(grant, body, signal);
+      await putByGrant(grant, body, signal, this.#throttle);
       return true;
     } catch (thrown) {
       if (!(thrown instanceof ZkeepError) || thrown.code !== 'store.exists') throw thrown;

@@ -23,6 +23,7 @@ import type { ServiceClient } from '../service/client.ts';
 import { goesOn, Interrupted, isLeftAlone } from './interruption.ts';
 import { Lease } from './lease.ts';
 import { type Earlier, Segments } from './segments.ts';
+import type { Throttle } from './throttle.ts';
 import { deadRival, thisWriter } from './writer.ts';
 
 /** What is stored, besides what its BEGIN record says. */
@@ -41,6 +42,8 @@ export interface UploadOptions {
   readonly source: 'zfs' | 'file';
   /** What goes on with it once it was interrupted: a command, or words. */
   readonly again: string;
+  /** Bounds how fast it goes into the store. */
+  readonly throttle?: Throttle | undefined;
 }
 
 /** A stream that is a backup now. */
@@ -118,7 +121,7 @@ class UploadRun {
     this.#options = options;
     this.#lease = new Lease(options.client);
     this.#signal = AbortSignal.any([options.signal, this.#lease.lost, this.#stop.signal]);
-    this.#segments = new Segments(options.client, NOTHING_EARLIER, 0);
+    this.#segments = new Segments(options.client, NOTHING_EARLIER, 0, options.throttle);
   }
 
   async whole(stream: AsyncIterable<Uint8Array>, upload: Upload): Promise<Uploaded> {
@@ -128,7 +131,7 @@ class UploadRun {
         const open = await openBackup(this.#options.client, upload, begin, this.#signal);
         // The service may answer with an interrupted one of the same stream: what equals its segments is not sent.
         const { segments, bytes: begun } = open;
-        this.#segments = new Segments(this.#options.client, { segments, bytes: 0, begun }, 0);
+        this.#segments = this.#segmentsFrom({ segments, bytes: 0, begun }, 0);
         this.#keep(open, null);
       },
     });
@@ -151,8 +154,13 @@ class UploadRun {
 
   #goOn(offer: ResumeOffer, begun: number, from: number): void {
     const { segments, bytes } = offer;
-    this.#segments = new Segments(this.#options.client, { segments, bytes, begun }, from);
+    this.#segments = this.#segmentsFrom({ segments, bytes, begun }, from);
     this.#keep(offer, offer.attributes);
+  }
+
+  #segmentsFrom(earlier: Earlier, from: number): Segments {
+    const { client, throttle } = this.#options;
+    return new Segments(client, earlier, from, throttle);
   }
 
   /** Attributes are of the snapshot's moment: they are stored at once, and those of an interrupted run stay. */

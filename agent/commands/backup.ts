@@ -4,7 +4,7 @@ import { ZkeepError } from '../../catalog/errors.ts';
 import type { BackupAsked } from '../backup/backup.ts';
 import type { ServiceClient } from '../service/client.ts';
 import type { CommonOptions } from '../settings.ts';
-import { common, type Outcome, patient, perform, type Surroundings } from './command.ts';
+import { common, limited, type Outcome, patient, perform, type Surroundings, throttleOf } from './command.ts';
 import { withClient } from './connect.ts';
 
 interface BackupOptions extends CommonOptions {
@@ -18,6 +18,7 @@ interface BackupOptions extends CommonOptions {
   readonly barrierTimeout?: string;
   readonly join?: boolean;
   readonly wait?: string;
+  readonly limit?: string;
 }
 
 const EXAMPLE = `zkeep backup tank/home tank/mail        two datasets, at one moment
@@ -42,7 +43,7 @@ export function addBackup(program: Command, exit: (code: number) => void): void 
     .option('--no-barrier', 'set no barrier: the file system is stopped')
     .option('--join', 'take part in the set that the host of the MGS opens')
     .option('--wait <seconds>', 'wait so long for the other hosts of the set (default 120)');
-  common(patient(command), EXAMPLE).action(async (datasets: string[], options: BackupOptions) => {
+  common(patient(limited(command)), EXAMPLE).action(async (datasets: string[], options: BackupOptions) => {
     exit(await perform('backup', options, async (surroundings) => await backup(datasets, surroundings)));
   });
 }
@@ -64,7 +65,8 @@ async function backup(
     }
     const asked = await askedBy(datasets, options);
     const { backUpWhole } = await import('../backup/backup.ts');
-    const told = await backUpWhole(asked, doing);
+    const throttle = await throttleOf(options);
+    const told = await backUpWhole(asked, { ...doing, throttle });
     const { planOutcome, resultOutcome } = await import('./outcomes/backup.ts');
     return told.kind === 'planned'
       ? planOutcome(told.plan, told.interrupted, told.around)

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { systemClock } from '../../catalog/clock.ts';
 import { EXIT_CODES, messageOf, ZkeepError } from '../../catalog/errors.ts';
+import type { Throttle } from '../backup/throttle.ts';
 import { Progress } from '../output/progress.ts';
 import { printable } from '../output/words.ts';
 import type { CommonOptions } from '../settings.ts';
@@ -62,6 +63,24 @@ export function patient(command: Command): Command {
     '--patience <duration>',
     'wait so long for a service or a store that is away, slow or full (ZKEEP_PATIENCE; default 15m; 0: not at all)',
   );
+}
+
+/** Adds the option of commands that store. */
+export function limited(command: Command): Command {
+  return command.option('--limit <rate>', 'send no faster than this, such as "20 MiB/s"');
+}
+
+/**
+ * What bounds the rate of a command that stores.
+ *
+ * @throws {ZkeepError} `usage` for what is no rate.
+ */
+export async function throttleOf({ limit }: { readonly limit?: string }): Promise<Throttle | undefined> {
+  if (limit === undefined) return undefined;
+  const { parseRate } = await import('../../catalog/rates.ts');
+  const { Throttle: Made } = await import('../backup/throttle.ts');
+  const rate = parseRate(limit);
+  return new Made(() => rate);
 }
 
 /** Adds the options that say which snapshot is wanted. */

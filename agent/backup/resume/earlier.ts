@@ -8,6 +8,7 @@ import type { DatasetResult } from '../dataset.ts';
 import { planBackup } from '../plan.ts';
 import { runBackup } from '../run.ts';
 import { knownOf, lookAtSources, type Sources } from '../sources.ts';
+import type { Throttle } from '../throttle.ts';
 import type { ResumeDecision } from './decide.ts';
 import { findOpen, type Match } from './find.ts';
 import { decideUnseen, type FinishTools, finishInterrupted, type GivenUp } from './finish.ts';
@@ -25,6 +26,7 @@ export interface EarlierTools {
   readonly client: ServiceClient;
   readonly progress: Progress;
   readonly signal: AbortSignal;
+  readonly throttle?: Throttle | undefined;
 }
 
 /** Open backups that were found, with what is decided of each as far as it can be without taking it over. */
