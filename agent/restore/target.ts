@@ -71,7 +71,7 @@ async function checkParent(target: string, parent: string, signal: AbortSignal):
     throw new ZkeepError('missing', 'restore.no-parent', `there is no ${parent} to put ${target} into`, {
       advice: parent.includes('/')
         ? `zfs create -p ${parent}`
-        : 'zpool list shows the pools, zpool create makes one',
+        : 'zpool list shows the pools, zpool import those that could be imported; --create-pool makes one',
       facts: { target, parent },
       cause,
     });

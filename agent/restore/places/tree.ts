@@ -48,7 +48,8 @@ export function makeParentCommand(dataset: string): string[] {
 
 function noPool(pool: string): ZkeepError {
   return new ZkeepError('missing', 'restore.no-parent', `there is no pool ${pool}`, {
-    advice: "zpool list shows the pools; --create-pool 'mirror DISK DISK' makes one",
+    advice:
+      "zpool list shows the pools, zpool import those that could be imported; --create-pool 'mirror DISK DISK' makes one",
     facts: { pool },
   });
 }

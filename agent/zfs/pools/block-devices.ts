@@ -19,7 +19,7 @@ const DEEPEST = 20;
 const MOST_CHILDREN = 1000;
 
 /**
- * Reads `lsblk --json --bytes --output PATH,TYPE,SIZE,RO,FSTYPE,MOUNTPOINTS,LOG-SEC,PHY-SEC DEVICE`.
+ * Reads `lsblk --json --bytes --output NAME,PATH,TYPE,SIZE,RO,FSTYPE,MOUNTPOINTS,LOG-SEC,PHY-SEC DEVICE`.
  *
  * @returns `undefined` where it tells no device.
  */

@@ -158,7 +158,8 @@ function kindOf(stats: Stats): 'block' | 'file' | 'other' {
 /** `MOUNTPOINTS` is of util-linux 2.37; before it there is one only. */
 async function lookAtDevice(path: string, signal: AbortSignal | undefined): Promise<BlockDevice | undefined> {
   for (const mounts of ['MOUNTPOINTS', 'MOUNTPOINT']) {
-    const columns = `PATH,TYPE,SIZE,RO,FSTYPE,${mounts},LOG-SEC,PHY-SEC`;
+    // Without NAME it prints a list, in which nobody sees what is a part of what.
+    const columns = `NAME,PATH,TYPE,SIZE,RO,FSTYPE,${mounts},LOG-SEC,PHY-SEC`;
     const printed = await ask(['lsblk', '--json', '--bytes', '--output', columns, path], signal);
     const device = printed === undefined ? undefined : parseBlockDevices(printed);
     if (device) return device;

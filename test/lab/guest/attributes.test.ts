@@ -114,7 +114,7 @@ const ODD = {
   'a:empty': '',
 };
 
-test('a tree with inherited, received and limited datasets, a volume and an encrypted one comes back as a set', async () => {
+test('a tree with inherited, received and limited datasets, a volume and an encrypted one comes back as a set, on a new pool', async (t) => {
   const data = await makeFilesystem(
     'tank/data',
     '-o',
@@ -177,26 +177,23 @@ test('a tree with inherited, received and limited datasets, a volume and an encr
   assert.ok(set);
   const before = await propertiesOf('tank/data');
 
+  t.after(() => run(['zpool', 'destroy', '-f', 'treenew']));
+  const place = ['--to', 'treenew', '--create-pool', await file('tree.img', 768)];
   const { restores, findings } = await lab.json(
     SetRestoreDocument,
-    'restore',
-    '--set',
-    set,
-    '--to',
-    'fresh',
-    '--take-mountpoint',
+    ...['restore', '--set', set, ...place, '--take-mountpoint'],
   );
   assert.deepEqual(
     restores.map(({ target }) => target),
     ['', '/limited', '/limited/below', '/locked', '/received', '/volume'].map(
-      (below) => `fresh/data${below}`,
+      (below) => `treenew/data${below}`,
     ),
   );
   assert.deepEqual(
     findings.map(({ code }) => code),
     ['preflight.key-needed'],
   );
-  const after = await propertiesOf('fresh/data');
+  const after = await propertiesOf('treenew/data');
   const expected = {
     ...ELSEWHERE,
     mountpoint: 'of another pool, mounted elsewhere',
@@ -211,15 +208,15 @@ test('a tree with inherited, received and limited datasets, a volume and an encr
   assert.deepEqual(names, ['@noted']);
   const kept = new Map([...before].filter(([name]) => !names.includes(name)));
   assert.deepEqual(differencesOf(kept, after, expected), []);
-  for (const [key, value] of Object.entries(ODD)) assert.equal(await property('fresh/data', key), value);
+  for (const [key, value] of Object.entries(ODD)) assert.equal(await property('treenew/data', key), value);
   assert.deepEqual(
     [...after].filter(([, told]) => told.get('mounted')?.startsWith('yes')),
     [],
   );
   const snapshot = [...kept.keys()].find((name) => name.startsWith('@')) ?? '';
-  assert.deepEqual(await treeOf(`fresh/data${snapshot}`), await treeOf(`tank/data${snapshot}`));
+  assert.deepEqual(await treeOf(`treenew/data${snapshot}`), await treeOf(`tank/data${snapshot}`));
   assert.equal(
-    await volumeDigest(`fresh/data/volume${snapshot}`),
+    await volumeDigest(`treenew/data/volume${snapshot}`),
     await volumeDigest(`tank/data/volume${snapshot}`),
   );
 });

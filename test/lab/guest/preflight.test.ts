@@ -41,16 +41,20 @@ const into = (target: string, ...more: string[]) =>
   findingsOf(lab, 'restore', 'tank/fs', '--to', target, ...more);
 
 test('a pool that is not there, not imported, or without the dataset above', async (t) => {
-  const here = ['restore', '--set', set, '--to'];
-  assert.deepEqual(await findingsOf(lab, ...here, 'nopool'), ['refuse no-pool']);
+  const migrate = (target: string) => findingsOf(lab, 'migrate', 'tank/fs', '--to', target);
+  assert.deepEqual(await migrate('nopool/fs'), ['refuse no-pool']);
+  assert.deepEqual(await migrate('fresh/no/fs'), ['refuse no-parent']);
   const device = await loops.over(await sparseFile(join(lab.folder, 'away.img'), 128));
   await must('zpool', 'create', '-m', 'none', 'away', device);
   await must('zpool', 'export', 'away');
   t.after(() => run(['zpool', 'labelclear', '-f', device]));
-  const { message, advice } = errorOf(await lab.zkeep([...here, 'away', '--json']));
-  assert.match(`${message}; ${advice}`, /no pool away; it could be imported: zpool import -N/);
-  assert.deepEqual(await findingsOf(lab, 'migrate', 'tank/fs', '--to', 'fresh/no/fs'), ['refuse no-parent']);
-  assert.deepEqual(await findingsOf(lab, 'migrate', 'tank/fs', '--to', 'nopool/fs'), ['refuse no-pool']);
+  const ended = await lab.zkeep(['migrate', 'tank/fs', '--to', 'away/fs', '--json']);
+  const { code, advice } = errorOf(ended);
+  assert.deepEqual([ended.exit, code], [4, 'preflight.no-pool']);
+  assert.match(String(advice), /it could be imported: zpool import -N -o cachefile=none away/);
+  // Who restores is told so by its exit code as well.
+  const restored = await lab.zkeep(['restore', '--set', set, '--to', 'away', '--json']);
+  assert.deepEqual([restored.exit, errorOf(restored).code], [3, 'restore.no-parent']);
 });
 
 test('a pool that nothing can be written to, or that has lost a disk', async (t) => {
@@ -84,7 +88,8 @@ test('a pool whose only device is gone', async (t) => {
   await shell(
     'for i in {1..600}; do [ "$(zpool list -Ho health frail)" = SUSPENDED ] && exit; sleep .1; done; exit 1',
   );
-  assert.deepEqual(await into('frail/fs'), ['refuse pool-broken']);
+  const ended = await lab.zkeep(['restore', 'tank/fs', '--to', 'frail/fs', '--dry-run', '--json']);
+  assert.deepEqual([ended.exit, errorOf(ended).code], [10, 'zfs.suspended']);
 });
 
 test('a place where something else is, or was begun', async () => {
@@ -100,21 +105,24 @@ test('a place where something else is, or was begun', async () => {
 });
 
 test('a target that went on by itself', async () => {
-  await must('zfs', 'create', '-o', 'quota=64M', 'fresh/small');
-  await lab.restore('tank/fs', '--to', 'fresh/small/newer', '--snapshot', first);
-  await must('zfs', 'set', 'mountpoint=/run/newer', 'fresh/small/newer');
-  await must('zfs', 'mount', 'fresh/small/newer');
+  await must('zfs', 'create', 'fresh/own');
+  await lab.restore('tank/fs', '--to', 'fresh/own/fs', '--snapshot', first);
+  await must('zfs', 'set', 'mountpoint=/run/newer', 'fresh/own/fs');
+  await must('zfs', 'mount', 'fresh/own/fs');
   await writeFile('/run/newer/mine', 'data');
-  await must('zfs', 'unmount', 'fresh/small/newer');
-  await shell('sync; zpool sync fresh');
-  assert.deepEqual(await into('fresh/small/newer'), ['warn target-written']);
-  await must('zfs', 'snapshot', 'fresh/small/newer@mine');
-  // Alone, it is told by the planner in its own words; with something else, in the list of all.
-  assert.deepEqual(await into('fresh/small/newer'), ['refuse chain.target-has-newer']);
-  assert.deepEqual(await into('fresh/small/newer', '--force'), ['warn target-newer']);
-  await must('zfs', 'set', 'quota=3M', 'fresh/small');
-  assert.deepEqual(await into('fresh/small/newer'), ['refuse target-newer', 'refuse no-space']);
-  assert.deepEqual(await snapshotsOf('fresh/small/newer'), [first, 'mine']);
+  await must('zfs', 'unmount', 'fresh/own/fs');
+  await must('zpool', 'sync', 'fresh');
+  assert.deepEqual(await into('fresh/own/fs'), ['warn target-written']);
+  await must('zfs', 'snapshot', 'fresh/own/fs@mine');
+  assert.deepEqual(await into('fresh/own/fs', '--force'), ['warn target-newer']);
+  // Alone, it is told in the planner's words; with something else, in the list of all.
+  assert.deepEqual(await into('fresh/own/fs'), ['refuse chain.target-has-newer']);
+  await must('zfs', 'create', 'fresh/own/big');
+  assert.deepEqual(await findingsOf(lab, 'restore', '--set', set, '--to', 'fresh/own'), [
+    'refuse target-exists',
+    'refuse target-newer',
+  ]);
+  assert.deepEqual(await snapshotsOf('fresh/own/fs'), [first, 'mine']);
 });
 
 test('a pool or a quota that has no room, or hardly any', async () => {

@@ -96,6 +96,21 @@ test('the page names every code and its levels, and no others', () => {
   }
 });
 
+test('the lab provokes every code on real ZFS, but for those that the page tells why not', () => {
+  const page = new URL('../../../../agent/restore/preflight/PREFLIGHT.md', import.meta.url);
+  const [, exceptions = ''] =
+    /\nThe lab provokes.*?\n\n(\| code \| because \|.*?)\n\n/s.exec(readFileSync(page, 'utf8')) ?? [];
+  const excepted = [...exceptions.matchAll(/^\| `([a-z-]+)` +\|/gm)].map(([, code]) => code);
+  const guest = fileURLToPath(new URL('../../../lab/guest/', import.meta.url));
+  const lab = globSync('preflight*.test.ts', { cwd: guest }).map((name) =>
+    readFileSync(guest + name, 'utf8'),
+  );
+  const unseen = FINDING_CODES.filter(
+    (code) => !lab.some((text) => new RegExp(`'((refuse|warn) )?${code}'`).test(text)),
+  );
+  assert.deepEqual(unseen, excepted);
+});
+
 describe('the pool that a restore goes to', () => {
   it('must be there, or made; one that could be imported is named', () => {
     const none = { name: 'new', properties: null, importable: [], creating: null };

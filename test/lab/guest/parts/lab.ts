@@ -22,8 +22,15 @@ const ZKEEP = join(CLONE, 'bin/zkeep');
 
 const AS_NOBODY = ['setpriv', '--reuid=65534', '--regid=65534', '--clear-groups'];
 
+/** Its own host name, to all that it starts. */
+const AS_HOST = ['unshare', '--uts', 'sh', '-c', 'hostname "$0"; exec "$@"'];
+
 /** How `zkeep` is run. */
-export type ZkeepOptions = CommandOptions & { readonly as?: 'nobody' };
+export type ZkeepOptions = CommandOptions & {
+  readonly as?: 'nobody';
+  /** What the host is called to it; by default what it is called. */
+  readonly host?: string;
+};
 
 /** One temporary folder with all that a file of tests makes; `close` takes everything away again. */
 export class Lab {
@@ -66,14 +73,15 @@ export class Lab {
 
   /** Starts `zkeep`; without a service in the environment when the arguments name a repository. */
   start(args: readonly string[], options: ZkeepOptions = {}): Running {
-    const { as: user, ...others } = options;
+    const { as: user, host, ...others } = options;
     const env = {
       ...ENVIRONMENT,
       ZKEEP_SERVICE: this.service.url,
       ZKEEP_TOKEN: this.service.token,
       ...options.env,
     };
-    const running = start([...(user ? AS_NOBODY : []), ZKEEP, ...args], { ...others, env });
+    const before = [...(host === undefined ? [] : [...AS_HOST, host]), ...(user ? AS_NOBODY : [])];
+    const running = start([...before, ZKEEP, ...args], { ...others, env });
     this.#running.add(running);
     void running.ended.finally(() => this.#running.delete(running)).catch(() => undefined);
     return running;
