@@ -1,5 +1,5 @@
 /** What the soak stands on: pools that outlive a power cut, a service, and the two lines that lead to it. */
-import { mkdir, rm, writeFile } from 'node:fs/promises';
+import { copyFile, mkdir, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type FaultProxy, startFaultProxy } from '../../../fault-proxy.ts';
@@ -10,6 +10,8 @@ import { Service } from '../parts/service.ts';
 const POOLS = ['tank', 'fresh'];
 /** Longest that a start of zkeep may take, milliseconds: it waits for a service or a store that is away. */
 const LONGEST = 1_200_000;
+/** Files with streams that are kept of faults. */
+const MOST_STREAMS = 12;
 const ZKEEP = join(CLONE, 'bin/zkeep');
 
 /** Where the soak stands. */
@@ -175,6 +177,17 @@ export class House {
   /** A file in the soak's folder. */
   file(name: string): string {
     return join(this.folder, name);
+  }
+
+  /** Keeps the streams that were compared last, until there are too many of them. */
+  async noteStreams(name: string): Promise<void> {
+    const folder = this.file('faults/streams');
+    await mkdir(folder, { recursive: true });
+    if ((await readdir(folder)).length >= MOST_STREAMS) return;
+    for (const stream of ['sent', 'source', 'restored'])
+      await copyFile(this.file(`${stream}.zfs`), join(folder, `${name}-${stream}.zfs`)).catch(
+        () => undefined,
+      );
   }
 
   /** Keeps what a command said, for whoever looks into a fault. */

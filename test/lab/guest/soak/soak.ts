@@ -49,6 +49,8 @@ export function inGuest(folder: string) {
   };
 }
 
+/** Rounds one after the other that came to no end: nothing comes of more of them. */
+const MOST_FAILED = 3;
 /** Starts of a command that is not cut any more. */
 const LAST_TRIES = 6;
 
@@ -58,6 +60,7 @@ export class Soak {
   readonly #house: House;
   /** The round whose newest backup `sent.zfs` is the stream of. */
   #sentBy: number | undefined;
+  #failed = 0;
 
   private constructor(options: SoakOptions, house: House, state: State) {
     this.#options = options;
@@ -135,8 +138,10 @@ export class Soak {
       if (round.phase === 'backup') await this.#backup(round, kind);
       while (round.phase === 'restore' && round.restores < this.#options.restores)
         await this.#restore(round, kind);
+      this.#failed = 0;
     } catch (thrown) {
       await this.#fault(round, thrown instanceof Error ? String(thrown.stack) : String(thrown));
+      if (++this.#failed >= MOST_FAILED) throw thrown;
     }
     await this.#cleanUp(kind, round);
     state.round = undefined;
@@ -205,6 +210,7 @@ export class Soak {
     const made = stored.filter((one) => one.from !== null || !kind.base);
     const only = made.length === 1 && this.#sentBy === round.number ? made[0] : undefined;
     const difference = await checkRestored(this.#house, kind, target, snapshot, only);
+    if (difference) await this.#house.noteStreams(`${round.number}`);
     if (difference) await this.#fault(round, difference);
     await this.#count(round, {
       twice: stored.reduce((sum, { bytes }, step) => sum + Math.max(0, (round.fed[step] ?? 0) - bytes), 0),
