@@ -39,6 +39,8 @@ export const ProofSchema = Type.Object({
   bytes: BytesSchema,
   /** Frames that the second decoder decoded as well. */
   frames: CountSchema,
+  /** Segments whose checksum the store itself told, and that agreed; of the others a light look compares the size. */
+  checksums: Type.Optional(CountSchema),
 });
 export type Proof = Static<typeof ProofSchema>;
 

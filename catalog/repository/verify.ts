@@ -108,10 +108,7 @@ function examining(
     read += bytes;
     onProgress?.({ backups: sums.backups, bytes: sums.bytes + read });
   };
-  const onStretch = (walked: Walked) => {
-    places?.keep(backup, { ...walked, chance });
-    return true;
-  };
+  const onStretch = (walked: Walked) => places?.keep(backup, { ...walked, chance });
   const deep = { pool, identities, secondDecoder: SECOND_DECODER, chance, from, onRead, onStretch };
   return { wanted, deep, signal };
 }

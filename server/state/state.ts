@@ -150,6 +150,26 @@ const MIGRATIONS: readonly string[] = [
      id TEXT PRIMARY KEY,
      entry TEXT NOT NULL
    ) STRICT, WITHOUT ROWID;`,
+
+  `-- Stored bytes that deep proofs read on a day (YYYY-MM-DD).
+   CREATE TABLE verify_read (
+     day TEXT PRIMARY KEY,
+     bytes INTEGER NOT NULL
+   ) STRICT, WITHOUT ROWID;
+   -- Where a deep proof goes on that was cut off.
+   CREATE TABLE verify_place (
+     backup TEXT PRIMARY KEY,
+     -- Those found whole, from the first on, and the frames in them that the second decoder decoded as well.
+     segments INTEGER NOT NULL,
+     frames INTEGER NOT NULL,
+     -- In [0, 1): chose these frames.
+     chance REAL NOT NULL
+   ) STRICT, WITHOUT ROWID;
+   -- When a damaged backup was looked at again, milliseconds since 1970.
+   CREATE TABLE verify_again (
+     backup TEXT PRIMARY KEY,
+     at INTEGER NOT NULL
+   ) STRICT, WITHOUT ROWID;`,
 ];
 
 /**

@@ -29,8 +29,10 @@ export interface Deep {
   readonly from?: Walked | undefined;
   /** Told of stored bytes that were read. */
   readonly onRead?: ((bytes: number) => void) | undefined;
-  /** Told of the place from which a later examination can go on; `false` ends this one here. */
-  readonly onStretch?: ((walked: Walked) => boolean) | undefined;
+  /** Told of the place from which a later examination can go on. */
+  readonly onStretch?: ((walked: Walked) => void) | undefined;
+  /** Asked every few hundred MiB; `false` ends it there. */
+  readonly mayGoOn?: (() => boolean) | undefined;
 }
 
 /** That a backup is whole, as an entry of the journal has it. */

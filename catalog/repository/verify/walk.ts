@@ -31,8 +31,10 @@ export interface WalkOptions {
   readonly from?: Walked | undefined;
   /** Told of stored bytes that were read. */
   readonly onRead?: ((bytes: number) => void) | undefined;
-  /** Told after each stretch that was whole; `false` ends the walk here. */
-  readonly onStretch?: ((walked: Walked) => boolean) | undefined;
+  /** Told after each stretch that was whole, up to the first that was not. */
+  readonly onStretch?: ((walked: Walked) => void) | undefined;
+  /** Asked after each stretch; `false` ends the walk here. */
+  readonly mayGoOn?: (() => boolean) | undefined;
   /** Raw bytes of a stretch, at most; at least a segment. */
   readonly stretch?: number | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -74,8 +76,9 @@ export async function walkBackup(
     if (problems.length === 0) {
       const frames = walked.frames + framesIn(manifest, part, options);
       walked = { segments: next, frames };
-      if (onStretch?.(walked) === false) break;
+      onStretch?.(walked);
     }
+    if (options.mayGoOn?.() === false) break;
   }
   return { walked, ended: next === manifest.segments.length, problems };
 }

@@ -96,7 +96,7 @@ describe('a walk through a backup of three segments', () => {
     const whole = await walk(looks);
     let place: Walked | undefined;
     for (let left = 3; left > 0; left--) {
-      const { read, walked, ended, problems } = await walk({ ...looks, from: place, onStretch: () => false });
+      const { read, walked, ended, problems } = await walk({ ...looks, from: place, mayGoOn: () => false });
       assert.deepEqual(read, [3 - left]);
       assert.deepEqual(problems, []);
       assert.equal(ended, left === 1);
@@ -200,17 +200,14 @@ describe('a walk through a backup of three segments', () => {
       return await repository.segment(one, number, signal);
     };
     const places: Walked[] = [];
-    const onStretch = (walked: Walked) => places.push(walked) > 0;
+    const onStretch = (walked: Walked) => places.push(walked);
     await assert.rejects(walk({ onStretch }, { segment }), away);
     assert.deepEqual(places, [{ segments: 1, frames: 0 }]);
   });
 
   it('ends at once when it is told to', async () => {
     const stop = new AbortController();
-    const onStretch = () => {
-      stop.abort(new Error('stopped'));
-      return true;
-    };
+    const onStretch = () => stop.abort(new Error('stopped'));
     await assert.rejects(walk({ onStretch, signal: stop.signal }), /stopped/);
   });
 
