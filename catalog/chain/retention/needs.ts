@@ -1,0 +1,138 @@
+/** Which backups the wanted snapshots need. */
+import type { BackupId, Guid } from '../../words.ts';
+import type { ChainFlags } from '../graph.ts';
+import { compareText } from '../order.ts';
+import { Chains } from './chains.ts';
+import type { Wanted } from './wanted.ts';
+
+/** What must not go now, whoever wants it. */
+export interface InUseFacts {
+  /** Backups that are being read. */
+  readonly backups: ReadonlySet<BackupId>;
+  /** Snapshots on which backups are being made, with the flags of these. */
+  readonly bases: readonly { readonly guid: Guid; readonly flags: ChainFlags }[];
+}
+
+export interface NeedsQuestion {
+  readonly chains: Chains;
+  readonly wanted: Wanted;
+  readonly damaged: ReadonlySet<BackupId>;
+  readonly inUse: InUseFacts;
+}
+
+/** What is needed, by the numbers that the backups have in their {@link Chains}. */
+export class Needs {
+  readonly #chains: Chains;
+  /** Backups with which the chains of wanted snapshots end. */
+  readonly #kept: Uint8Array;
+  /** How many wanted snapshots hang on each, and the newest of them. */
+  readonly #counts: Int32Array;
+  readonly #examples: Int32Array;
+  /** Backups that stay only as long as they are in use. */
+  readonly inUse: ReadonlySet<number>;
+
+  constructor(
+    chains: Chains,
+    kept: Uint8Array,
+    hanging: { readonly counts: Int32Array; readonly examples: Int32Array },
+    inUse: ReadonlySet<number>,
+  ) {
+    this.#chains = chains;
+    this.#kept = kept;
+    this.#counts = hanging.counts;
+    this.#examples = hanging.examples;
+    this.inUse = inUse;
+  }
+
+  /** A wanted snapshot's chain ends with it. */
+  isKept(number: number): boolean {
+    return this.#kept[number] === 1;
+  }
+
+  /** Wanted snapshots hang on it. */
+  isNeeded(number: number): boolean {
+    return (this.#counts[number] ?? 0) > 0;
+  }
+
+  /** How many, and one of them in words. */
+  by(number: number): { count: number; example: string } | null {
+    const count = this.#counts[number] ?? 0;
+    const edge = this.#chains.edges[this.#examples[number] ?? -1];
+    return count > 0 && edge ? { count, example: `${edge.dataset}@${edge.name}` } : null;
+  }
+}
+
+/**
+ * For each wanted snapshot the chain that a restore takes. One that cannot be restored keeps all backups
+ * to it; and where that is so because of damage, the chain that there would be without the damage.
+ */
+export function needsOf({ chains, wanted, damaged, inUse }: NeedsQuestion): Needs {
+  const { edges } = chains;
+  const kept = new Uint8Array(edges.length);
+  const lost: number[] = [];
+  for (const guid of wanted.keys()) {
+    const end = chains.end(guid);
+    if (end >= 0) kept[end] = 1;
+    else lost.push(...chains.entering(guid));
+  }
+  const hanging = count(chains, kept);
+  for (const number of lost) kept[number] = 1;
+  if (lost.length > 0 && damaged.size > 0) addMended(new Chains(edges, () => true), lost, hanging);
+  return new Needs(chains, kept, hanging, inUseOf(chains, inUse));
+}
+
+interface Hanging {
+  readonly counts: Int32Array;
+  readonly examples: Int32Array;
+}
+
+/** What hangs on a backup comes before it: so one pass counts. */
+function count(chains: Chains, kept: Uint8Array): Hanging {
+  const { edges } = chains;
+  const counts = new Int32Array(edges.length);
+  const examples = new Int32Array(edges.length).fill(-1);
+  for (const number of chains.longestFirst()) {
+    const before = chains.before(number);
+    if (before < 0) continue;
+    const mine = kept[number] === 1 ? 1 : 0;
+    counts[before] = (counts[before] ?? 0) + (counts[number] ?? 0) + mine;
+    if (mine) offer(chains, examples, before, number);
+    offer(chains, examples, before, examples[number] ?? -1);
+  }
+  return { counts, examples };
+}
+
+/** Of two examples the newer one stays. */
+function offer({ edges }: Chains, examples: Int32Array, at: number, offered: number): void {
+  const standing = edges[examples[at] ?? -1];
+  const edge = edges[offered];
+  if (!edge) return;
+  const later = standing
+    ? edge.created - standing.created || compareText(edge.backup, standing.backup)
+    : Number.POSITIVE_INFINITY;
+  if (later > 0) examples[at] = offered;
+}
+
+/** @param mended the chains that there would be without damage; the same numbers. */
+function addMended(mended: Chains, lost: readonly number[], hanging: Hanging): void {
+  const ends = new Uint8Array(mended.edges.length);
+  for (const number of lost) ends[number] = 1;
+  const { counts, examples } = count(mended, ends);
+  for (const [number, more] of counts.entries()) {
+    hanging.counts[number] = (hanging.counts[number] ?? 0) + more;
+    offer(mended, hanging.examples, number, examples[number] ?? -1);
+  }
+}
+
+/** Backups that are read, backups that others are being made on, and what those hang on. */
+function inUseOf(chains: Chains, { backups, bases }: InUseFacts): Set<number> {
+  const found = new Set<number>();
+  const add = (end: number) => {
+    for (let number = end; number >= 0 && !found.has(number); number = chains.before(number)) {
+      found.add(number);
+    }
+  };
+  for (const backup of backups) add(chains.numberOf(backup) ?? -1);
+  for (const { guid, flags } of bases) add(chains.end(guid, flags));
+  return found;
+}
