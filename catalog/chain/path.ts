@@ -24,18 +24,21 @@ export function enteringOf<Edge extends BackupEdge>(edges: Iterable<Edge>): Ente
  * The cheapest path from one of `starts`, or from nothing when there are none.
  * A target is taken to hold a snapshot in any of the ways in which the repository
  * keeps it; of a snapshot that is only a base, nothing is known.
+ *
+ * @param keeping how the repository keeps snapshots, where a path may not take all of its backups.
  */
 export function findPath<Edge extends BackupEdge>(
   entering: Entering<Edge>,
   wanted: Guid,
   starts: readonly Guid[],
+  keeping: Entering<Edge> = entering,
 ): Edge[] | undefined {
   if (starts.length === 0) return cheapestPath({ wanted, entering, mayBegin: ({ from }) => from === null });
   const held = new Set(starts);
   if (held.has(wanted)) return [];
   const mayBegin = ({ from, flags }: Edge): boolean => {
     if (from === null || !held.has(from)) return false;
-    const kept = entering(from);
+    const kept = keeping(from);
     return kept.length === 0 || kept.some((way) => mayFollow(way.flags, flags));
   };
   return cheapestPath({ wanted, entering, mayBegin });

@@ -10,6 +10,8 @@ import { cheapestPath, type Entering, findPath, walkBack } from './path.ts';
 /** A restore for which there is no path. */
 export interface Impasse {
   readonly entering: Entering<BackupEdge>;
+  /** Of these, those that are not damaged. */
+  readonly whole: Entering<BackupEdge>;
   readonly wanted: Guid;
   /** Snapshots of the target, the newest first. */
   readonly have: readonly Guid[];
@@ -18,32 +20,60 @@ export interface Impasse {
   readonly rolled: readonly BackupEdge[] | undefined;
 }
 
-/** The first that holds, from what the target is in the way of to what the repository lacks. */
-export function whyNoPath(impasse: Impasse): ZkeepError {
-  const { entering, wanted, have, names, rolled } = impasse;
+/**
+ * The first that holds, from what the target is in the way of to what the repository lacks.
+ *
+ * @param broken the damaged backups of the path that there would be if they were whole.
+ */
+export function whyNoPath(impasse: Impasse, broken: readonly BackupEdge[]): ZkeepError {
+  const { entering, whole, wanted, have, names, rolled } = impasse;
   if (entering(wanted).length === 0 && !names.get(wanted)) return unknownSnapshot(wanted);
   if (rolled) return targetHasNewer(impasse, rolled);
   if (have.length > 0) {
     const mixed = pathFromTarget(impasse);
     if (mixed) return flagsMixed(impasse, mixed);
-    if (names.get(wanted)?.restorable ?? findPath(entering, wanted, [])) return targetInTheWay(impasse);
+    if (names.get(wanted)?.restorable ?? findPath(whole, wanted, [])) return targetInTheWay(impasse);
   }
+  if (broken.length > 0) return damagedOnTheWay(impasse, broken);
   const mixedFromNothing = pathOfAnyFlags(impasse, ({ from }) => from === null);
   return mixedFromNothing ? flagsMixed(impasse, mixedFromNothing) : gap(impasse);
 }
 
 function pathFromTarget(impasse: Impasse): BackupEdge[] | undefined {
-  const passed = walkBack(impasse.entering, impasse.wanted);
-  const starts = new Set(impasse.have.filter((guid) => passed.has(guid)));
+  const { whole, wanted, have } = impasse;
+  const passed = walkBack(whole, wanted);
+  const starts = new Set(have.filter((guid) => passed.has(guid)));
   if (starts.size === 0) return undefined;
-  return pathOfAnyFlags(impasse, ({ from }) => from !== null && starts.has(from));
+  return pathOfAnyFlags({ entering: whole, wanted }, ({ from }) => from !== null && starts.has(from));
 }
 
 function pathOfAnyFlags(
-  { entering, wanted }: Impasse,
+  { entering, wanted }: Pick<Impasse, 'entering' | 'wanted'>,
   mayBegin: (edge: BackupEdge) => boolean,
 ): BackupEdge[] | undefined {
   return cheapestPath({ wanted, entering, mayBegin, mayJoin: () => true });
+}
+
+/** Most damaged backups that are told of one snapshot. */
+const MOST_DAMAGED = 5;
+
+function damagedOnTheWay({ wanted, names }: Impasse, broken: readonly BackupEdge[]): ZkeepError {
+  const some = broken.slice(0, MOST_DAMAGED).map((edge) => `${sayStep(edge, names)}, ${edge.backup}`);
+  const more = broken.length > some.length ? `; and ${broken.length - some.length} more` : '';
+  const are = broken.length === 1 ? 'is damaged' : 'are damaged';
+  const words = `no whole chain leads to ${sayName(names, wanted)}: ${some.join('; ')}${more} ${are}`;
+  const goal = names.get(wanted);
+  const before = goal && typeof goal.created === 'number' ? goal : undefined;
+  const [instead] = before ? restorableBefore(names, before.dataset, before.created ?? 0) : [];
+  const last = instead ? `; the last one before it that can be restored is ${sayName(names, instead)}` : '';
+  return new ZkeepError('damaged', 'chain.damaged', words, {
+    advice: `the next backup of the dataset begins a new chain while the source still has it; zkeep damage says what is wrong${last}`,
+    facts: { wanted, backups: broken.map(({ backup }) => backup) },
+  });
+}
+
+function restorableBefore(names: NameSource, dataset: string, created: number): Guid[] {
+  return [...names.until(dataset, created)].flatMap(({ guid, restorable }) => (restorable ? [guid] : []));
 }
 
 function unknownSnapshot(wanted: Guid): ZkeepError {

@@ -16,6 +16,8 @@ export interface RestoreQuestion<Edge extends BackupEdge> {
   readonly have: readonly Guid[];
   /** The target may be rolled back to one of `have` that is not its newest, when there is no other way. */
   readonly rollback: boolean;
+  /** What is known to be damaged: no path leads over it. Absent: nothing. */
+  readonly isDamaged?: (edge: Edge) => boolean;
   /** Names for the words of a reason. Those that are restorable may be proposed as the start of a missing backup. */
   readonly nodes?: Iterable<NamedSnapshot> | NameSource;
 }
@@ -40,21 +42,39 @@ export type RestoreAnswer<Edge extends BackupEdge> =
 
 /**
  * Plans a restore: the path that fetches the fewest stored bytes, by the rules
- * in CHAIN.md. Never throws; a reason is `refused` or `missing`.
+ * in CHAIN.md. Never throws; a reason is `refused`, `missing` or `damaged`.
  *
  * @example planRestore({ edges, wanted, have: [], rollback: false })
  */
 export function planRestore<Edge extends BackupEdge>(question: RestoreQuestion<Edge>): RestoreAnswer<Edge> {
-  const { edges, wanted, have, rollback } = question;
+  const { edges, wanted, have, rollback, isDamaged } = question;
   const entering = typeof edges === 'function' ? edges : enteringOf(edges);
+  const whole = isDamaged ? (to: Guid) => entering(to).filter((edge) => !isDamaged(edge)) : entering;
   const [newest] = have;
-  const found = findPath(entering, wanted, have.slice(0, 1));
+  const found = findPath(whole, wanted, have.slice(0, 1), entering);
   if (found) return { possible: true, path: pathOf(found, newest ?? null, false) };
-  const rolled = have.length > 1 ? findPath(entering, wanted, have) : undefined;
+  const rolled = have.length > 1 ? findPath(whole, wanted, have, entering) : undefined;
   if (rolled && rollback) return { possible: true, path: pathOf(rolled, wanted, true) };
   const { nodes = [] } = question;
   const names = 'until' in nodes ? nodes : nameSource(nodes);
-  return { possible: false, reason: whyNoPath({ entering, wanted, have, names, rolled }) };
+  const impasse = { entering, whole, wanted, have, names, rolled };
+  return {
+    possible: false,
+    reason: whyNoPath(impasse, isDamaged ? brokenPath(impasse).filter(isDamaged) : []),
+  };
+}
+
+/** The path that there would be if all were whole. */
+function brokenPath<Edge extends BackupEdge>({
+  entering,
+  wanted,
+  have,
+}: {
+  entering: Entering<Edge>;
+  wanted: Guid;
+  have: readonly Guid[];
+}): Edge[] {
+  return findPath(entering, wanted, have.slice(0, 1)) ?? findPath(entering, wanted, []) ?? [];
 }
 
 /** @param standing where the target stands when there is nothing to receive. */

@@ -26,15 +26,23 @@ import { datasetRows } from './lists.ts';
  */
 export function planIn(db: IndexDatabase, { wanted, have, rollback }: PlanRequest): RestorePlan {
   const node = chooseSnapshot(db, wanted);
-  const question = { wanted: node.guid, have, rollback, nodes: namesIn(db) };
+  const nodes = namesIn(db);
+  const question = { wanted: node.guid, have, rollback, nodes, isDamaged };
   // For a fresh target the cheapest chain is kept, and the planner need not search for it.
   const chain = have.length === 0 ? cheapestChain(db, node.guid) : [];
   const edges = chain.length > 0 ? chain : readOnce((to) => edgesTo(db, to));
-  const answer = planRestore<BackupEdge>({ ...question, edges });
+  const answer = planRestore<Planned>({ ...question, edges });
   if (!answer.possible) throw answer.reason;
   const known = new Map(chain.map((step) => [step.backup, step]));
   const steps = answer.path.steps.map(({ backup }) => known.get(backup) ?? summaryOf(requireRow(db, backup)));
   return { wanted: node, ...answer.path, steps };
+}
+
+/** Of what is on a kept chain, nothing is damaged. */
+type Planned = BackupEdge & { readonly damaged?: boolean };
+
+function isDamaged({ damaged = false }: Planned): boolean {
+  return damaged;
 }
 
 function readOnce<Row>(read: (guid: Guid) => Row[]): (guid: Guid) => Row[] {

@@ -86,21 +86,28 @@ export function requireRow(db: IndexDatabase, backup: BackupId): BackupRow {
   });
 }
 
+/** A backup as the planner sees it. */
+export interface PlannedEdge extends BackupEdge {
+  readonly damaged: boolean;
+}
+
 /** The backups that lead to a snapshot as the planner sees them, in the order of their ids. */
-export function edgesTo(db: IndexDatabase, to: Guid): BackupEdge[] {
-  return db.all<EdgeRow>(EDGES_TO, to).map(({ raw, large_blocks, ...edge }) => ({
+export function edgesTo(db: IndexDatabase, to: Guid): PlannedEdge[] {
+  return db.all<EdgeRow>(EDGES_TO, to).map(({ raw, large_blocks, damaged, ...edge }) => ({
     ...edge,
     flags: { raw: raw === 1, large_blocks: large_blocks === 1 },
+    damaged: damaged === 1,
   }));
 }
 
 const EDGES_TO = `
-  SELECT backup, base AS "from", snapshot AS "to", raw, large_blocks, bytes, stored, committed
+  SELECT backup, base AS "from", snapshot AS "to", raw, large_blocks, bytes, stored, committed, damaged
   FROM backup WHERE snapshot = ? ORDER BY backup`;
 
 interface EdgeRow extends Omit<BackupEdge, 'flags'> {
   readonly raw: number;
   readonly large_blocks: number;
+  readonly damaged: number;
 }
 
 /** The rows of the backups that lead to a snapshot, in the order of their ids. */

@@ -215,6 +215,48 @@ describe('a reason', () => {
   });
 });
 
+describe('a damaged backup', () => {
+  const nodes = [1, 2, 3].map((number) => node(number));
+  const [full, first, second] = [edge(null, 1), edge(1, 2), edge(2, 3)];
+  const damaged = (...all: BackupEdge[]) => ({ isDamaged: (step: BackupEdge) => all.includes(step) });
+
+  test('is gone round where another chain leads there, though that is dearer', () => {
+    const again = edge(null, 3, { stored: 1000 });
+    const path = planned({ edges: [full, first, second, again], wanted: guid(3), ...damaged(first) });
+    assert.deepEqual(path.steps, [again]);
+  });
+
+  test('is named where no whole chain is left, with the last snapshot that can be restored', () => {
+    const names = nodes.map((one) => ({ ...one, restorable: one.guid === guid(1) }));
+    const edges = [full, first, second];
+    const error = refused({ edges, wanted: guid(3), nodes: names, ...damaged(first) });
+    assert.deepEqual([error.kind, error.code], ['damaged', 'chain.damaged']);
+    assert.match(
+      error.message,
+      /the backup from tank\/fs@s1 .* to tank\/fs@s2 .*, [0-9a-f-]{36} is damaged$/,
+    );
+    assert.deepEqual(error.facts['backups'], [first.backup]);
+    assert.match(error.advice ?? '', /the last one before it that can be restored is tank\/fs@s1/);
+  });
+
+  test('does not hide that backups are missing as well', () => {
+    const error = refused({ edges: [first, second], wanted: guid(3), nodes, ...damaged(second) });
+    assert.equal(error.code, 'chain.gap');
+  });
+
+  test('does not hide that the target is in the way', () => {
+    const edges = [full, first, second, edge(null, 3)];
+    const error = refused({ edges, wanted: guid(3), have: [guid(2)], nodes, ...damaged(second) });
+    assert.equal(error.code, 'chain.target-not-empty');
+  });
+
+  test('still tells in which way a target holds its snapshot', () => {
+    const raw = edge(null, 1, { flags: RAW });
+    const error = refused({ edges: [raw, first], wanted: guid(2), have: [guid(1)], ...damaged(raw) });
+    assert.equal(error.code, 'chain.flags-mixed');
+  });
+});
+
 describe('any graph', () => {
   const questions = fc.record({
     edges: graphs,
@@ -233,6 +275,32 @@ describe('any graph', () => {
           assert.deepEqual(costOf(answer.path.steps), { stored: least?.stored, steps: least?.steps });
           assertReceivable(question, answer.path);
         }
+      }),
+      { numRuns: 3000 },
+    );
+  });
+
+  test('with damaged backups is planned as if they were not there', () => {
+    fc.assert(
+      fc.property(questions, fc.infiniteStream(fc.boolean()), (question, chance) => {
+        const damaged = new Set(question.edges.filter(() => chance.next().value));
+        const isDamaged = (step: BackupEdge) => damaged.has(step);
+        const answer = planRestore({ ...question, isDamaged });
+        const least = bruteForce({ ...question, isDamaged });
+        assert.equal(answer.possible, least !== undefined);
+        if (answer.possible) {
+          assert.deepEqual(costOf(answer.path.steps), { stored: least?.stored, steps: least?.steps });
+          assertReceivable(question, answer.path);
+          return;
+        }
+        const { code, facts } = answer.reason;
+        if (code !== 'chain.damaged') return;
+        const named = question.edges.filter(({ backup }) => (facts['backups'] as string[]).includes(backup));
+        assert.ok(named.length > 0 && named.every(isDamaged), 'it names what is damaged');
+        const repaired = { isDamaged: (step: BackupEdge) => isDamaged(step) && !named.includes(step) };
+        const after = planRestore({ ...question, ...repaired, have: [] });
+        const there = planRestore({ ...question, ...repaired });
+        assert.ok(after.possible || there.possible, 'were that whole, there would be a path');
       }),
       { numRuns: 3000 },
     );
@@ -284,16 +352,19 @@ function bruteForce({
   wanted,
   have,
   rollback,
+  isDamaged = () => false,
 }: {
   edges: BackupEdge[];
   wanted: Guid;
   have: Guid[];
   rollback: boolean;
+  isDamaged?: (edge: BackupEdge) => boolean;
 }) {
+  const whole = edges.filter((step) => !isDamaged(step));
   const [newest] = have;
   const from = (start: Guid | null) =>
     leastCost(
-      [...everyPath(edges, wanted)].filter((path) => path[0]?.from === start && fitsStart(edges, path)),
+      [...everyPath(whole, wanted)].filter((path) => path[0]?.from === start && fitsStart(edges, path)),
     );
   if (newest === undefined) return from(null);
   const straight = newest === wanted ? { stored: 0, steps: 0 } : from(newest);
