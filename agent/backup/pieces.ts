@@ -31,27 +31,56 @@ async function* fromFile(fd: number, signal: AbortSignal): AsyncGenerator<Uint8A
   }
 }
 
+/**
+ * While one piece is used, the next one comes into a second buffer: whoever is done with a piece before
+ * that need not stop the pipe and start it again, for each 64 KiB.
+ */
 async function* fromPipe(fd: number, signal: AbortSignal): AsyncGenerator<Uint8Array> {
-  const buffer = Buffer.allocUnsafeSlow(PIECE);
-  let told = Promise.withResolvers<number>();
-  const callback = (length: number) => {
-    told.resolve(length);
-    return false; // no more until this piece was used
+  const buffers = [Buffer.allocUnsafeSlow(PIECE), Buffer.allocUnsafeSlow(PIECE)];
+  const arrived: Uint8Array[] = [];
+  let used = 0;
+  let end: { readonly thrown?: unknown } | undefined;
+  let told = Promise.withResolvers<void>();
+  const pipe = new Socket({
+    fd,
+    readable: true,
+    writable: false,
+    onread: {
+      buffer: () => {
+        buffers.reverse();
+        return buffers[0] ?? Buffer.alloc(0);
+      },
+      callback: (length, buffer) => {
+        arrived.push(buffer.subarray(0, length));
+        told.resolve();
+        return arrived.length + used < buffers.length; // else this buffer is the next one too, once it is free
+      },
+    },
+  });
+  const ended = (how: { readonly thrown?: unknown }) => {
+    end ??= how;
+    told.resolve();
   };
-  const pipe = new Socket({ fd, readable: true, writable: false, onread: { buffer, callback } });
-  pipe.on('end', () => told.resolve(0));
-  pipe.on('error', (thrown) => told.reject(thrown));
-  const abort = () => told.reject(signal.reason);
+  pipe.on('end', () => ended({}));
+  pipe.on('error', (thrown) => ended({ thrown }));
+  const abort = () => told.resolve();
   signal.addEventListener('abort', abort, { once: true });
   try {
     for (;;) {
       signal.throwIfAborted();
-      pipe.resume();
-      const length = await told.promise;
-      if (length === 0) return;
-      told = Promise.withResolvers();
-      told.promise.catch(() => undefined); // it is thrown where it is awaited
-      yield buffer.subarray(0, length);
+      const piece = arrived.shift();
+      if (piece) {
+        used = 1;
+        yield piece;
+        used = 0;
+      } else if (end) {
+        if ('thrown' in end) throw end.thrown;
+        return;
+      } else {
+        told = Promise.withResolvers();
+        pipe.resume();
+        await told.promise;
+      }
     }
   } finally {
     signal.removeEventListener('abort', abort);
