@@ -14,6 +14,8 @@ import { addRoutes, makeApp } from './http/fastify.ts';
 import { InUse } from './jobs/in-use.ts';
 import { Leases } from './jobs/lease.ts';
 import { Jobs } from './jobs/runner.ts';
+import { VerifyLedger } from './jobs/verify/ledger.ts';
+import { verifyJob } from './jobs/verify/verify.ts';
 import { Journal, type JournalPace } from './journal/journal.ts';
 import { Outbox } from './journal/outbox.ts';
 import { stderrLogger } from './logger.ts';
@@ -98,7 +100,10 @@ async function buildOn(
     { store, index, outbox, clock, log, service: serviceId(state) },
     options.journal,
   );
-  const jobs = new Jobs([], {
+  const { verify: settings, zone } = configuration.jobs;
+  const ledger = new VerifyLedger(state);
+  const verify = verifyJob({ repository, index, journal, ledger, inUse, clock, log, settings, zone });
+  const jobs = new Jobs([verify], {
     clock,
     log,
     zone: configuration.jobs.zone,

@@ -96,7 +96,15 @@ export const DamageRowSchema = Type.Object({
   repaired: Type.Boolean(),
 });
 export type DamageRow = Static<typeof DamageRowSchema>;
+/** Of this dataset, or host. */
+export const DamageQuerySchema = Type.Object({
+  dataset: Type.Optional(Type.String({ maxLength: 255 })),
+  host: Type.Optional(Type.String({ maxLength: 255 })),
+});
+export type DamageQuery = Static<typeof DamageQuerySchema>;
+/** At most 1,000. */
 export const DamageAnswerSchema = Type.Object({ damage: Type.Array(DamageRowSchema) });
+export type DamageAnswer = Static<typeof DamageAnswerSchema>;
 
 /** What a verification elsewhere found: by an operator's machine that has the key. */
 export const FindingsRequestSchema = Type.Object({
@@ -104,6 +112,9 @@ export const FindingsRequestSchema = Type.Object({
   damage: Type.Array(DamageSchema, { maxItems: 1000 }),
 });
 export type FindingsRequest = Static<typeof FindingsRequestSchema>;
+/** How many were taken in; those of backups that are not there any more are not. */
+export const FindingsAnswerSchema = Type.Object({ proofs: Type.Integer(), damage: Type.Integer() });
+export type FindingsAnswer = Static<typeof FindingsAnswerSchema>;
 
 export const DrillRequestSchema = DrillSchema;
 export const DrillRowSchema = Type.Object({

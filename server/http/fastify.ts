@@ -7,6 +7,7 @@ import type { Limits } from '../configuration/configuration.ts';
 import { agentRoutes } from '../routes/agents.ts';
 import { attributesRoutes } from '../routes/attributes.ts';
 import { backupRoutes } from '../routes/backups.ts';
+import { damageRoutes } from '../routes/damage.ts';
 import { datasetRoutes } from '../routes/datasets.ts';
 import { enrolRoutes } from '../routes/enrol.ts';
 import { healthRoutes } from '../routes/health.ts';
@@ -16,6 +17,7 @@ import { lineageRoutes } from '../routes/lineages.ts';
 import { objectRoutes } from '../routes/objects.ts';
 import { openBackupRoutes } from '../routes/open-backups.ts';
 import { planRoutes } from '../routes/plans.ts';
+import { proofRoutes } from '../routes/proofs.ts';
 import { repositoryRoutes } from '../routes/repository.ts';
 import { setRoutes } from '../routes/sets.ts';
 import { snapshotRoutes } from '../routes/snapshots.ts';
@@ -78,6 +80,8 @@ const ROUTES = [
   agentRoutes,
   enrolRoutes,
   jobRoutes,
+  proofRoutes,
+  damageRoutes,
 ];
 
 const OPENAPI = {
