@@ -106,11 +106,18 @@ const KNOWN: readonly Known[] = [
     advice: 'zfs list -t bookmark shows the bookmarks',
   },
   {
-    says: /dataset is busy|pool or dataset is busy|dataset (does )?.*has dependent clones|it's being held/i,
+    // The last one is said of EBUSY where there is a resume token: another receive is at it, perhaps a killed one that is just ending.
+    says: /dataset is busy|pool or dataset is busy|dataset (does )?.*has dependent clones|it's being held|contains partially-complete state/i,
     kind: 'busy',
     code: 'zfs.busy',
     advice:
       'something holds, mounts or receives it: zfs holds and zfs list -o receive_resume_token show what',
+  },
+  {
+    says: /bookmark .* does not exist/i,
+    kind: 'missing',
+    code: 'zfs.no-bookmark',
+    advice: 'zfs list -t bookmark shows the bookmarks',
   },
   {
     says: /no such pool|pool .* does not exist/i,

@@ -1,6 +1,6 @@
 /** One step of a restore: a stored stream, whole or its rest, fed to `zfs receive`, with every byte accounted for. */
 import { systemClock } from '../../../catalog/clock.ts';
-import { messageOf, ZkeepError } from '../../../catalog/errors.ts';
+import { messageOf } from '../../../catalog/errors.ts';
 import type { Manifest } from '../../../catalog/repository/manifest.ts';
 import { RECORD_SIZE } from '../../../catalog/stream/record.ts';
 import type { Sent } from '../../../catalog/stream/resuming/stream.ts';
@@ -12,8 +12,10 @@ import { abortReceiveCommand, receiveStream } from '../../zfs/receive.ts';
 import { run } from '../../zfs/run.ts';
 import type { RestoreStep } from '../plan.ts';
 import type { Wrap } from '../settings.ts';
+import { lookAtTarget } from '../target.ts';
 import { coveredEnd } from './coverage.ts';
 import { checkAccounted, LedgerEntry, type Ledgers } from './ledger.ts';
+import { isOfRest, nextTry, PAUSE } from './next-try.ts';
 import { restPosition, resumingOf, wholeOf } from './stream.ts';
 
 /** What the run works with. */
@@ -35,7 +37,8 @@ export interface Resumed {
 }
 
 /**
- * Receives one stream; goes on with an interrupted receive where the step says so.
+ * Receives one stream; goes on with an interrupted receive where the step says so. A receive
+ * that was killed and has not ended yet is waited for.
  * What ZFS does not take as the rest is thrown away, and the stream sent from its
  * first byte.
  *
@@ -50,25 +53,56 @@ export async function receiveStep(
   tools: RestoreTools,
   wrap?: Wrap,
 ): Promise<Resumed | null> {
-  try {
-    return await receive(target, step, tools, wrap);
-  } catch (thrown) {
-    if (!step.resume || !isNoRest(thrown)) throw thrown;
-    const { progress, ledgers, signal } = tools;
-    progress.note(
-      `${target}: the interrupted receive is thrown away and begins again, because it cannot be gone on with: ${messageOf(thrown)}`,
-    );
-    await run(abortReceiveCommand(target), { signal });
-    await ledgers.remove(target);
-    return await receive(target, { ...step, resume: null }, tools, wrap);
+  const began = systemClock.now();
+  for (let tried = step; ; ) {
+    try {
+      return await receive(target, tried, tools, wrap);
+    } catch (thrown) {
+      if (!tried.resume) throw thrown;
+      tried = {
+        ...tried,
+        resume: await resumeAfter(
+          thrown,
+          target,
+          { token: tried.resume, isFirst: tried === step, began },
+          tools,
+        ),
+      };
+    }
   }
 }
 
-/** Codes of what says that this stream is not the rest of what is there; ZFS calls itself too old then (EINVAL). */
-const NO_REST = new Set(['zfs.too-old', 'resume.begin', 'resume.entry']);
-
-function isNoRest(thrown: unknown): boolean {
-  return thrown instanceof ZkeepError && NO_REST.has(thrown.code);
+/**
+ * The token by which it is tried again after a failure; `null`: from the first byte, as what was there is gone.
+ *
+ * @throws what `thrown` is, where it is not tried again.
+ */
+async function resumeAfter(
+  thrown: unknown,
+  target: string,
+  { token, isFirst, began }: { token: ResumeToken; isFirst: boolean; began: number },
+  { progress, ledgers, signal }: RestoreTools,
+): Promise<ResumeToken | null> {
+  signal.throwIfAborted();
+  if (!isOfRest(thrown)) throw thrown;
+  const read = async () => (await lookAtTarget(target, signal)).partial?.token;
+  const next = nextTry(thrown, { tried: token, there: await read(), waited: systemClock.now() - began });
+  if (next.kind === 'give-up') throw thrown;
+  if (next.kind === 'resume') return next.token;
+  if (next.kind === 'wait') {
+    if (isFirst) progress.note(`${target}: another receive is still at it, and is waited for`);
+    await systemClock.sleep(PAUSE, signal);
+    const there = await read();
+    // It came to its end, or somebody threw it away: the same command finds what is to be done now.
+    if (!there) throw thrown;
+    return there;
+  }
+  progress.note(
+    `${target}: the interrupted receive is thrown away and begins again, because it cannot be gone on with: ${messageOf(thrown)}`,
+  );
+  await run(abortReceiveCommand(target), { signal });
+  await ledgers.remove(target);
+  return null;
 }
 
 async function receive(

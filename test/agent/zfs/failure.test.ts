@@ -34,6 +34,10 @@ describe('what zfs says when it fails', () => {
     ['cannot receive new filesystem stream: out of space', 'zfs.full'],
     ["cannot create snapshot 'tank/a@b': out of space", 'zfs.full'],
     ['cannot destroy snapshot tank/a@b: dataset is busy', 'zfs.busy'],
+    [
+      'cannot receive resume stream: destination tank/a contains partially-complete state from "zfs receive -s".',
+      'zfs.busy',
+    ],
     ["cannot open 'nope': no such pool", 'zfs.no-pool'],
     [
       'cannot receive incremental stream: destination tank/x has been modified\nsince most recent snapshot',
