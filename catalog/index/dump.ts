@@ -15,7 +15,8 @@ export function* dump(db: IndexDatabase): Generator<string> {
 const TABLES: readonly (readonly [table: string, sql: string])[] = [
   [
     'backup',
-    `SELECT ${BACKUP_COLUMNS}, b.chain_cost, b.chain_steps, b.chain_before FROM ${BACKUP_TABLES} ORDER BY b.backup`,
+    `SELECT ${BACKUP_COLUMNS}, b.chain_cost, b.chain_steps, b.chain_before, b.damaged, b.light, b.deep
+     FROM ${BACKUP_TABLES} ORDER BY b.backup`,
   ],
   ['lineage', 'SELECT lineage, snapshots FROM lineage ORDER BY lineage'],
   ['dataset', 'SELECT dataset, host FROM dataset ORDER BY dataset, host'],
@@ -36,4 +37,14 @@ const TABLES: readonly (readonly [table: string, sql: string])[] = [
     `SELECT d.dataset, d.host, c.created, c.backup, c.scope, c.name, c.property, c.before, c.after
      FROM change c JOIN dataset d ON d.id = c.dataset ORDER BY c.backup, c.scope, c.name, c.property`,
   ],
+  ['journal object', 'SELECT key, whole FROM journal_object ORDER BY key'],
+  ['entry', 'SELECT id, at, who, kind, hex(body) AS body FROM entry ORDER BY id'],
+  ['about', 'SELECT dataset, host, id FROM about ORDER BY id, dataset, host'],
+  ['policy', 'SELECT * FROM policy ORDER BY name'],
+  ['pin', 'SELECT * FROM pin ORDER BY pin'],
+  ['mark', 'SELECT * FROM mark ORDER BY backup'],
+  ['proof', 'SELECT * FROM proof ORDER BY backup, depth'],
+  ['damage', 'SELECT * FROM damage ORDER BY backup, depth'],
+  ['gone', 'SELECT * FROM gone ORDER BY backup'],
+  ['drill', 'SELECT * FROM drill ORDER BY id'],
 ];
