@@ -48,6 +48,9 @@ const { values } = parseArgs({
   },
 });
 
+/** Longest that making all sources may take, milliseconds: the guest has what others leave of this machine. */
+const LONGEST_MAKING = 3_600_000;
+const LONGEST_BOOT = 900_000;
 const IN_GUEST = '/var/tmp/soak';
 const LAB = join(CLONE, 'test/lab');
 process.env['ZKEEP_SOAK_SEGMENT'] = String(SEGMENT);
@@ -100,7 +103,9 @@ async function report(): Promise<void> {
 async function make(kinds: readonly Kind[]): Promise<void> {
   const names = kinds.map(({ name }) => name).join(',');
   const args = ['--folder', IN_GUEST, '--kinds', names, '--mebibytes', values.mebibytes];
-  await must('in-guest', 'node', '/srv/zkeep/test/lab/guest/soak/making.ts', ...args);
+  const command = ['in-guest', 'node', '/srv/zkeep/test/lab/guest/soak/making.ts', ...args];
+  const made = await run(command, { longest: LONGEST_MAKING });
+  if (made.exit !== 0) throw new Error(`nothing was made to back up: ${made.stderr}`);
   for (const kind of kinds) {
     if (!kind.base) continue;
     const { exit, stdout, stderr } = await run(['in-guest', 'cat', baseFile(IN_GUEST, kind)]);
@@ -113,7 +118,8 @@ async function make(kinds: readonly Kind[]): Promise<void> {
 async function cutPower(agent: Running): Promise<void> {
   await must(join(LAB, 'vm'), '-n', values.guest, 'kill');
   agent.kill('SIGKILL');
-  await must(join(LAB, 'bridge/open'), values.guest, values.suite);
+  const booted = await run([join(LAB, 'bridge/open'), values.guest, values.suite], { longest: LONGEST_BOOT });
+  if (booted.exit !== 0) throw new Error(`the power did not come back: ${booted.stderr}`);
 }
 
 function times(count: number, method: Method): Method[] {
