@@ -85,21 +85,21 @@ async function buildOn(
     address: () => configuration.publicUrl ?? addressOf(app, configuration),
     lifetime: limits.grant_seconds * 1000,
   });
-  const open = new OpenBackups(state, clock);
-  const candidates = new Candidates(state);
-  const limit = limits.open_backups;
-  const surroundings = { repository, index, granter, open, candidates, clock, log, limit };
-  await adoptUploads(surroundings, state);
-  const backups = new Backups(surroundings, { service: serviceId(state), every: noteEvery });
-  const sets = new Sets(state, clock);
-  sets.resume();
-  const inUse = new InUse();
   const { store } = repository;
   const outbox = new Outbox(state);
   const journal = new Journal(
     { store, index, outbox, clock, log, service: serviceId(state) },
     options.journal,
   );
+  const open = new OpenBackups(state, clock);
+  const candidates = new Candidates(state);
+  const limit = limits.open_backups;
+  const surroundings = { repository, index, granter, open, candidates, journal, clock, log, limit };
+  await adoptUploads(surroundings, state);
+  const backups = new Backups(surroundings, { service: serviceId(state), every: noteEvery });
+  const sets = new Sets(state, clock);
+  sets.resume();
+  const inUse = new InUse();
   const { verify: settings, zone } = configuration.jobs;
   const ledger = new VerifyLedger(state);
   const verify = verifyJob({ repository, index, journal, ledger, inUse, clock, log, settings, zone });

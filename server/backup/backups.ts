@@ -193,7 +193,7 @@ export class Backups {
 
   /** Ends an open backup and removes its segments. A writer that names its session ends only what is its own. */
   async abandon(backup: BackupId, { token, session }: Caller): Promise<void> {
-    const { open } = this.#surroundings;
+    const { open, journal } = this.#surroundings;
     const opened = open.get(backup);
     if (opened && session !== undefined) this.#mine(backup, { token, session });
     if (opened && !mayEnd(opened, token)) throw othersBackup(backup);
@@ -201,6 +201,10 @@ export class Backups {
     open.abandon(backup);
     if (open.get(backup)) throw beingCommitted(backup);
     if (!open.isAbandoned(backup)) throw this.#over(backup);
+    if (opened) {
+      const { host, dataset } = opened.request.source;
+      journal.note(token.name, { kind: 'backup.abandoned', backup, host, dataset });
+    }
     this.#notes.forget(backup);
     await this.#leftovers.sweep();
   }

@@ -10,13 +10,16 @@ import { backupRoutes } from '../routes/backups.ts';
 import { damageRoutes } from '../routes/damage.ts';
 import { datasetRoutes } from '../routes/datasets.ts';
 import { enrolRoutes } from '../routes/enrol.ts';
+import { eventRoutes } from '../routes/events.ts';
 import { healthRoutes } from '../routes/health.ts';
 import { historyRoutes } from '../routes/history.ts';
 import { jobRoutes } from '../routes/jobs.ts';
 import { lineageRoutes } from '../routes/lineages.ts';
 import { objectRoutes } from '../routes/objects.ts';
 import { openBackupRoutes } from '../routes/open-backups.ts';
+import { pinRoutes } from '../routes/pins.ts';
 import { planRoutes } from '../routes/plans.ts';
+import { policyRoutes } from '../routes/policies.ts';
 import { proofRoutes } from '../routes/proofs.ts';
 import { repositoryRoutes } from '../routes/repository.ts';
 import { setRoutes } from '../routes/sets.ts';
@@ -82,6 +85,9 @@ const ROUTES = [
   jobRoutes,
   proofRoutes,
   damageRoutes,
+  policyRoutes,
+  pinRoutes,
+  eventRoutes,
 ];
 
 const OPENAPI = {
