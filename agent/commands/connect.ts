@@ -3,6 +3,7 @@ import { systemClock } from '../../catalog/clock.ts';
 import { Patience } from '../../catalog/patience.ts';
 import { Waits } from '../output/waits.ts';
 import type { ServiceClient } from '../service/client.ts';
+import type { Proving } from '../service/proving.ts';
 import { patienceBy, serviceToken, serviceUrl, withAgentFile } from '../settings.ts';
 import type { CatalogView } from '../view/view.ts';
 import type { Surroundings } from './command.ts';
@@ -39,6 +40,22 @@ export async function withClient<T>(
     return await work(client);
   } finally {
     await client.close();
+  }
+}
+
+/** Works with the service's proofs. */
+export async function withProving<T>(
+  surroundings: Surroundings,
+  work: (proving: Proving) => Promise<T>,
+): Promise<T> {
+  const options = await withAgentFile(surroundings.options);
+  const patience = patienceOf(surroundings);
+  const { Proving } = await import('../service/proving.ts');
+  const proving = new Proving({ url: serviceUrl(options), token: serviceToken(options), patience });
+  try {
+    return await work(proving);
+  } finally {
+    await proving.close();
   }
 }
 

@@ -1,6 +1,7 @@
 /** `zkeep list`: what is kept. */
 import type { Command } from 'commander';
 import { ZkeepError } from '../../catalog/errors.ts';
+import type { DamageRow } from '../../catalog/protocol/events.ts';
 import type { BackupSummary, Dataset } from '../../catalog/protocol/protocol.ts';
 import type { CommonOptions } from '../settings.ts';
 import type { CatalogView } from '../view/view.ts';
@@ -29,19 +30,30 @@ export function addList(program: Command, exit: (code: number) => void): void {
 }
 
 async function list(dataset: string | undefined, surroundings: Surroundings<ListOptions>): Promise<Outcome> {
-  const { host } = surroundings.options;
-  const ofHost = host === undefined ? {} : { host };
+  const meant = ofHost(surroundings.options);
   return await withView(surroundings, async (view) =>
     dataset === undefined
-      ? await listDatasets(view, ofHost)
-      : await listSnapshots(view, { dataset, ...ofHost }),
+      ? await listDatasets(view, meant)
+      : await listSnapshots(view, { dataset, ...meant }),
   );
+}
+
+function ofHost({ host }: { readonly host?: string }): { host?: string } {
+  return host === undefined ? {} : { host };
+}
+
+/** Below a table: what is damaged, and not repaired. */
+function told(damage: readonly DamageRow[]): string {
+  const broken = damage.filter(({ repaired }) => !repaired).length;
+  if (broken === 0) return '';
+  return `\n${broken === 1 ? '1 backup is' : `${broken} backups are`} damaged: zkeep damage says what is lost`;
 }
 
 async function listDatasets(view: CatalogView, meant: { host?: string }): Promise<Outcome> {
   const datasets: Dataset[] = [];
   for await (const one of view.datasets(meant)) datasets.push(one);
-  return { document: { datasets }, text: await datasetTable(datasets) };
+  const damage = await view.damage(meant);
+  return { document: { datasets, damage }, text: `${await datasetTable(datasets)}${told(damage)}` };
 }
 
 async function listSnapshots(view: CatalogView, meant: { dataset: string; host?: string }): Promise<Outcome> {
@@ -51,7 +63,9 @@ async function listSnapshots(view: CatalogView, meant: { dataset: string; host?:
   for await (const one of view.backups({ ...meant, drift: true })) snapshots.push(one);
   if (snapshots.length === 0) throw nothingKept(dataset);
   snapshots.sort((one, other) => one.created - other.created || (one.backup < other.backup ? -1 : 1));
-  return { document: { dataset, snapshots }, text: await snapshotTable(snapshots) };
+  const damage = await view.damage({ dataset, ...ofHost(meant) });
+  const text = `${await snapshotTable(snapshots, damage)}${told(damage)}`;
+  return { document: { dataset, snapshots, damage }, text };
 }
 
 async function datasetTable(datasets: readonly Dataset[]): Promise<string> {
@@ -78,10 +92,17 @@ async function datasetTable(datasets: readonly Dataset[]): Promise<string> {
   );
 }
 
-async function snapshotTable(backups: readonly BackupSummary[]): Promise<string> {
+async function snapshotTable(
+  backups: readonly BackupSummary[],
+  damage: readonly DamageRow[],
+): Promise<string> {
   const { table } = await import('../output/table.ts');
   const { momentInWords, sizeInWords } = await import('../output/words.ts');
   const names = new Map(backups.map(({ to, name }) => [to, `@${name}`]));
+  const damaged = new Set(damage.map(({ backup }) => backup));
+  const lost = new Set(damage.flatMap((row) => row.lost.map(({ guid }) => guid)));
+  const state = ({ backup, to }: BackupSummary) =>
+    damaged.has(backup) ? 'damaged' : lost.has(to) ? 'lost' : '';
   return table(
     [
       { title: 'created' },
@@ -93,18 +114,23 @@ async function snapshotTable(backups: readonly BackupSummary[]): Promise<string>
       { title: 'guid' },
       { title: 'backup' },
       { title: 'host' },
+      ...(damage.length > 0 ? [{ title: 'state' }] : []),
     ],
-    backups.map(({ created, name, from, bytes, stored, drift, to, backup, host }) => [
-      momentInWords(created),
-      `@${name}`,
-      from === null ? 'full' : (names.get(from) ?? from),
-      sizeInWords(bytes),
-      sizeInWords(stored),
-      drift === null ? '-' : String(drift),
-      to,
-      backup,
-      host,
-    ]),
+    backups.map((summary) => {
+      const { created, name, from, bytes, stored, drift, to, backup, host } = summary;
+      return [
+        momentInWords(created),
+        `@${name}`,
+        from === null ? 'full' : (names.get(from) ?? from),
+        sizeInWords(bytes),
+        sizeInWords(stored),
+        drift === null ? '-' : String(drift),
+        to,
+        backup,
+        host,
+        ...(damage.length > 0 ? [state(summary)] : []),
+      ];
+    }),
   );
 }
 

@@ -5,6 +5,7 @@ import { messageOf, ZkeepError } from '../../catalog/errors.ts';
 import { addAttributes } from './attributes.ts';
 import { addBackup } from './backup.ts';
 import { exitCodeOf, tellFailure } from './command.ts';
+import { addDamage } from './damage.ts';
 import { addExport } from './export.ts';
 import { addImport } from './import.ts';
 import { addLeftovers } from './leftovers.ts';
@@ -64,6 +65,7 @@ export function makeProgram(exit: (code: number) => void): Command {
     addAttributes,
     addPlan,
     addVerify,
+    addDamage,
     addLeftovers,
     addLustre,
   ]) {

@@ -1,6 +1,7 @@
 /** `zkeep show`: one backup, its manifest, its attributes. */
 import type { Command } from 'commander';
 import type { Attributes, CommandOutput } from '../../catalog/attributes/attributes.ts';
+import type { DamageRow } from '../../catalog/protocol/events.ts';
 import type { BackupSummary } from '../../catalog/protocol/protocol.ts';
 import type { Manifest } from '../../catalog/repository/manifest.ts';
 import { parseBackupId } from '../../catalog/words.ts';
@@ -41,8 +42,10 @@ async function show(what: string, surroundings: Surroundings<ShowOptions>): Prom
     const digest = options.attributes === true ? backup.attributes : null;
     const attributes = digest === null ? null : await view.attributes(digest);
     const told = attributes === null ? '' : await attributesText(attributes, backup, options.raw === true);
-    const text = [await inWords(backup, manifest), ...(told === '' ? [] : [told])].join('\n\n');
-    return { document: { backup, manifest, attributes }, text };
+    const { dataset, host } = backup;
+    const damage = (await view.damage({ dataset, host })).find((row) => row.backup === backup.backup) ?? null;
+    const text = [await inWords(backup, manifest, damage), ...(told === '' ? [] : [told])].join('\n\n');
+    return { document: { backup, manifest, attributes, damage }, text };
   });
 }
 
@@ -65,7 +68,7 @@ async function backupMeant(
   return newest;
 }
 
-async function inWords(backup: BackupSummary, manifest: Manifest): Promise<string> {
+async function inWords(backup: BackupSummary, manifest: Manifest, damage: DamageRow | null): Promise<string> {
   const { momentInWords, printable, sizeInWords } = await import('../output/words.ts');
   const { begin, records } = manifest.stream;
   const rows: [string, string][] = [
@@ -96,6 +99,7 @@ async function inWords(backup: BackupSummary, manifest: Manifest): Promise<strin
     ['lineage', backup.lineage],
     ['attributes', backup.attributes ?? 'none'],
     ['drift', driftInWords(backup.drift)],
+    ...(damage ? [['damaged', damageInWords(damage)] satisfies [string, string]] : []),
   ];
   return rows.map(([name, value]) => `${name.padEnd(11)} ${printable(value)}`).join('\n');
 }
@@ -121,6 +125,13 @@ async function outputsInWords(outputs: readonly CommandOutput[]): Promise<string
       return [`$ ${printable(command.join(' '))}`, ...lines.map(tabbed), ...note].join('\n');
     })
     .join('\n\n');
+}
+
+function damageInWords({ repaired, lost_count: lost, problems: [first] }: DamageRow): string {
+  const cost = repaired
+    ? 'repaired by a later backup'
+    : `${lost} ${lost === 1 ? 'snapshot' : 'snapshots'} lost`;
+  return `${first?.message ?? 'yes'}; ${cost} (zkeep damage)`;
 }
 
 function driftInWords(drift: number | null): string {

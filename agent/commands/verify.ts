@@ -1,27 +1,41 @@
 /** `zkeep verify`: whether what is kept is whole. */
+import { join } from 'node:path';
 import type { Command } from 'commander';
-import { EXIT_CODES } from '../../catalog/errors.ts';
-import type { VerifyReport } from '../../catalog/repository/verify.ts';
-import { type CommonOptions, readIdentities } from '../settings.ts';
+import { systemClock } from '../../catalog/clock.ts';
+import { parseDuration } from '../../catalog/durations.ts';
+import { EXIT_CODES, ZkeepError } from '../../catalog/errors.ts';
+import type { VerifyOptions, VerifyReport } from '../../catalog/repository/verify.ts';
+import type { Proving } from '../service/proving.ts';
+import { type CommonOptions, readIdentities, stateFolder } from '../settings.ts';
+import type { Reported } from '../verify/reporter.ts';
+import type { CatalogView } from '../view/view.ts';
 import { common, fromRepository, type Outcome, patient, perform, type Surroundings } from './command.ts';
-import { withView } from './connect.ts';
+import { withProving, withView } from './connect.ts';
 
-interface VerifyOptions extends CommonOptions {
+interface VerifyCommandOptions extends CommonOptions {
   readonly deep?: boolean;
+  readonly report?: boolean;
+  readonly olderThan?: string;
 }
 
 const EXAMPLE = `zkeep verify
 zkeep verify tank/home --deep
-zkeep verify --repository s3://backups/zkeep --deep`;
+zkeep verify --repository s3://backups/zkeep --deep
+zkeep verify --deep --identity key.txt --report --older-than 90d`;
 
 export function addVerify(program: Command, exit: (code: number) => void): void {
   const command = program
     .command('verify')
     .description('check that every backup is whole')
     .argument('[dataset]', 'only backups of this dataset')
-    .option('--deep', 'read, decode and check every byte, not only that every object is there');
+    .option('--deep', 'read, decode and check every byte, not only that every object is there')
+    .option('--report', 'tell the service what is proven and what is damaged (needs an operator token)')
+    .option(
+      '--older-than <duration>',
+      'with --report: only backups without a proof within it, the oldest first',
+    );
   common(patient(fromRepository(command)), EXAMPLE).action(
-    async (dataset: string | undefined, options: VerifyOptions) => {
+    async (dataset: string | undefined, options: VerifyCommandOptions) => {
       exit(await perform('verify', options, async (surroundings) => await verify(dataset, surroundings)));
     },
   );
@@ -29,31 +43,105 @@ export function addVerify(program: Command, exit: (code: number) => void): void 
 
 async function verify(
   dataset: string | undefined,
-  surroundings: Surroundings<VerifyOptions>,
+  surroundings: Surroundings<VerifyCommandOptions>,
 ): Promise<Outcome> {
   const { options, progress, signal } = surroundings;
+  if (options.olderThan !== undefined && options.report !== true) throw onlyWithReport();
   const identities = options.identity === undefined ? [] : readIdentities(options.identity);
-  const report = await withView(surroundings, async (view) => {
+  const verifying: VerifyOptions = {
+    deep: options.deep === true,
+    ...(dataset === undefined ? {} : { dataset }),
+    identities,
+    onProgress: ({ bytes }) => progress.tell({ bytes }),
+    signal,
+  };
+  const { report, reported } = await withView(surroundings, async (view) => {
     progress.begin('verify');
-    return await view.verify({
-      deep: options.deep === true,
-      ...(dataset === undefined ? {} : { dataset }),
-      identities,
-      onProgress: ({ bytes }) => progress.tell({ bytes }),
-      signal,
-    });
+    if (options.report !== true) return { report: await view.verify(verifying), reported: null };
+    return await withProving(
+      surroundings,
+      async (proving) => await verifyAndReport(view, proving, verifying, options.olderThan),
+    );
   });
   return {
-    document: { ...report },
-    text: await inWords(report),
+    document: { ...report, reported },
+    text: await inWords(report, reported),
     exit: report.problems.length === 0 ? 0 : EXIT_CODES.damaged,
   };
 }
 
-async function inWords({ backups, segments, bytes, problems }: VerifyReport): Promise<string> {
+/** The same, and the service learns of each backup; what was cut off goes on in the same backup. */
+async function verifyAndReport(
+  view: CatalogView,
+  proving: Proving,
+  verifying: VerifyOptions,
+  olderThan: string | undefined,
+): Promise<{ report: VerifyReport; reported: Reported }> {
+  const { signal, dataset, deep } = verifying;
+  const id = await proving.repositoryId(signal);
+  if ((await view.repositoryId()) !== id) throw otherRepository(view.location);
+  // Asked before anything is read: an agent's token is turned away here.
+  await proving.report({ proofs: [], damage: [] }, signal);
+  const { Reporter, dueNames } = await import('../verify/reporter.ts');
+  const { PlaceFile } = await import('../verify/places.ts');
+  const reporter = new Reporter(proving, systemClock);
+  const depth = deep ? ('deep' as const) : ('light' as const);
+  const due = (period: string) => {
+    const before = new Date(systemClock.now() - parseDuration(period)).toISOString();
+    return dueNames(
+      { proving, view },
+      { depth, before, ...(dataset === undefined ? {} : { dataset }) },
+      signal,
+    );
+  };
+  try {
+    const report = await view.verify({
+      ...verifying,
+      ...(olderThan === undefined ? {} : { names: due(olderThan) }),
+      places: new PlaceFile(join(stateFolder(), 'verify', `${id}.json`), systemClock),
+      onExamined: async (examined) => await reporter.take(examined, signal),
+    });
+    await reporter.flush(signal);
+    return { report, reported: reporter.reported };
+  } catch (thrown) {
+    // What was proven until then was read for nothing otherwise.
+    await reporter.flush(AbortSignal.timeout(LAST_REPORT)).catch(() => undefined);
+    throw thrown;
+  }
+}
+
+/** How long the service is waited for once the command is to end, milliseconds. */
+const LAST_REPORT = 10_000;
+
+async function inWords(
+  { backups, segments, checksums, bytes, frames, problems }: VerifyReport,
+  reported: Reported | null,
+): Promise<string> {
   const { counted, sizeInWords } = await import('../output/words.ts');
   const lines = problems.map(({ backup, message }) => `${backup ?? 'repository'}: ${message}`);
-  const looked = `${counted(backups, 'backup')}, ${counted(segments, 'segment')}, ${sizeInWords(bytes)}`;
+  const looked = [
+    counted(backups, 'backup'),
+    counted(segments, 'segment'),
+    sizeInWords(bytes),
+    ...(checksums > 0 ? [`${counted(checksums, 'checksum')} told by the store`] : []),
+    ...(frames > 0 ? [`${counted(frames, 'frame')} decoded twice`] : []),
+  ];
   const end = problems.length === 0 ? 'all is well' : counted(problems.length, 'problem');
-  return [...lines, `${looked}: ${end}`].join('\n');
+  const told = reported
+    ? [`reported: ${counted(reported.proofs, 'proof')}, ${reported.damage} damaged (zkeep damage)`]
+    : [];
+  return [...lines, `${looked.join(', ')}: ${end}`, ...told].join('\n');
+}
+
+function onlyWithReport(): ZkeepError {
+  return new ZkeepError('usage', 'verify.older-than', '--older-than asks the service for its proofs', {
+    advice: 'use it with --report',
+  });
+}
+
+function otherRepository(location: string): ZkeepError {
+  return new ZkeepError('refused', 'verify.other-repository', `${location} is not what the service keeps`, {
+    advice: 'what is found in one repository says nothing about another: check --repository and --service',
+    facts: { location },
+  });
 }

@@ -4,6 +4,7 @@ import type { Attributes } from '../../catalog/attributes/attributes.ts';
 import { messageOf, ZkeepError } from '../../catalog/errors.ts';
 import type { CatalogIndex } from '../../catalog/index/catalog-index.ts';
 import type { RefreshProblem } from '../../catalog/index/refresh.ts';
+import type { DamageQuery, DamageRow } from '../../catalog/protocol/events.ts';
 import type { HistoryPoint, SettingsAnswer } from '../../catalog/protocol/history.ts';
 import type { DatasetsQuery } from '../../catalog/protocol/pages.ts';
 import type {
@@ -114,6 +115,15 @@ class BucketView implements CatalogView {
     return await this.#repository.segment(manifest, number, signal, into);
   }
 
+  async repositoryId(): Promise<string> {
+    return this.#repository.marker.id;
+  }
+
+  async damage(meant: DamageQuery): Promise<DamageRow[]> {
+    const { damageRows } = await import('../../catalog/index/answers/damage.ts');
+    return await damageRows(await this.#index(), meant);
+  }
+
   async verify(options: VerifyOptions): Promise<VerifyReport> {
     const { verifyRepository } = await import('../../catalog/repository/verify.ts');
     return await verifyRepository(this.#repository, options);
@@ -155,6 +165,10 @@ class BucketView implements CatalogView {
     const reading = { signal: this.#viewing.signal, attributes: false };
     const { problems } = await rebuild(this.#repository, index, reading);
     this.#tell(problems);
+    // What was found damaged is written there: no way leads over it.
+    const { readJournal } = await import('../../catalog/index/read-journal.ts');
+    const journal = await readJournal(this.#repository.store, index, { signal: this.#viewing.signal });
+    this.#tell(journal.problems);
     return index;
   }
 

@@ -1,6 +1,7 @@
 /** What is kept, as the service tells it; the segments come straight from the store, by grants. */
 
 import type { Attributes } from '../../catalog/attributes/attributes.ts';
+import type { DamageQuery, DamageRow } from '../../catalog/protocol/events.ts';
 import type { HistoryPoint, SettingsAnswer } from '../../catalog/protocol/history.ts';
 import type { DatasetsQuery } from '../../catalog/protocol/pages.ts';
 import type {
@@ -20,11 +21,13 @@ import { byGrant, ReadGrants } from './read-grants.ts';
 import type { BackupsMeant, CatalogView, HistoryMeant } from './view.ts';
 
 export class ServiceView implements CatalogView {
+  readonly #access: ServiceAccess;
   readonly #client: ServiceClient;
   readonly #signal: AbortSignal;
   readonly #grants = new Map<BackupId, ReadGrants>();
 
   constructor(access: ServiceAccess, signal: AbortSignal) {
+    this.#access = access;
     this.#client = new ServiceClient(access);
     this.#signal = signal;
   }
@@ -79,6 +82,20 @@ export class ServiceView implements CatalogView {
       async (grant) => await getByGrant(grant, { maxBytes, into, signal }),
       fetching,
     );
+  }
+
+  async repositoryId(): Promise<string> {
+    return (await this.#client.repository(this.#signal)).id;
+  }
+
+  async damage(meant: DamageQuery): Promise<DamageRow[]> {
+    const { Proving } = await import('../service/proving.ts');
+    const proving = new Proving(this.#access);
+    try {
+      return await proving.damage(meant, this.#signal);
+    } finally {
+      await proving.close();
+    }
   }
 
   async verify(options: VerifyOptions): Promise<VerifyReport> {

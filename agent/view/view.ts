@@ -2,6 +2,7 @@
 
 import type { Attributes } from '../../catalog/attributes/attributes.ts';
 import type { Patience } from '../../catalog/patience.ts';
+import type { DamageQuery, DamageRow } from '../../catalog/protocol/events.ts';
 import type { HistoryPoint, HistoryQuery, SettingsAnswer } from '../../catalog/protocol/history.ts';
 import type { DatasetsQuery } from '../../catalog/protocol/pages.ts';
 import type {
@@ -33,6 +34,8 @@ export type HistoryMeant = Pick<HistoryQuery, 'dataset' | 'host' | 'property' | 
 export interface CatalogView {
   /** Where the answers come from, for people. */
   readonly location: string;
+  /** The id of the repository. */
+  repositoryId(): Promise<string>;
   datasets(meant: Pick<DatasetsQuery, 'dataset' | 'host'>): AsyncIterable<Dataset>;
   backups(meant: BackupsMeant): AsyncIterable<BackupSummary>;
   backup(backup: BackupId): Promise<BackupSummary>;
@@ -50,6 +53,8 @@ export interface CatalogView {
    * @param into memory that they may be put into.
    */
   segment(manifest: Manifest, number: number, signal?: AbortSignal, into?: Uint8Array): Promise<Uint8Array>;
+  /** What is known to be damaged, and what is lost by that. */
+  damage(meant: DamageQuery): Promise<DamageRow[]>;
   verify(options: VerifyOptions): Promise<VerifyReport>;
   close(): Promise<void>;
 }

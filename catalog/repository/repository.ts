@@ -128,6 +128,14 @@ export class Repository {
     }
   }
 
+  /** Whether a backup leads to a snapshot. */
+  async isKept(guid: Guid, signal?: AbortSignal): Promise<boolean> {
+    for await (const { key } of this.store.list(`${BACKUPS_PREFIX}${guid}/`, signal)) {
+      if (readManifestKey(key)) return true;
+    }
+    return false;
+  }
+
   /** Stores an attribute manifest once per content; gives the digest of its canonical text. */
   async putAttributes(attributes: Attributes): Promise<Digest> {
     const text = Buffer.from(canonicalJson(attributes));

@@ -4,6 +4,7 @@
  */
 import { systemClock } from '../clock.ts';
 import type { BackupId, Guid } from '../words.ts';
+import type { ManifestName } from './repository.ts';
 import { WorkerPool } from './segment/threads/pool.ts';
 import { type Examined, examineBackup } from './verify/examine.ts';
 import type { Verifiable } from './verify/objects.ts';
@@ -38,8 +39,8 @@ export interface VerifyOptions {
   readonly onProgress?: (done: { backups: number; bytes: number }) => void;
   /** Told what became of each backup, before the next one. */
   readonly onExamined?: (examined: Examined) => Promise<void>;
-  /** Whether a backup may be left out. */
-  readonly isProven?: (backup: BackupId) => boolean;
+  /** The backups to look at; absent: all. */
+  readonly names?: AsyncIterable<ManifestName>;
   /** Keeps the place in a backup at which a deep look can go on. */
   readonly places?: Places;
   readonly signal?: AbortSignal;
@@ -68,9 +69,8 @@ export async function verifyRepository(
   const bases: { backup: BackupId; from: Guid }[] = [];
   const sums = { backups: 0, segments: 0, checksums: 0, bytes: 0, frames: 0 };
   try {
-    for await (const name of repository.manifests(options.signal)) {
+    for await (const name of options.names ?? repository.manifests(options.signal)) {
       kept.add(name.to);
-      if (options.isProven?.(name.backup)) continue;
       const examined = await examineBackup(repository, name, examining(options, name.backup, pool, sums));
       if (!examined) continue;
       const { manifest } = examined;
@@ -87,7 +87,7 @@ export async function verifyRepository(
   } finally {
     await pool?.close();
   }
-  return { ...sums, problems: [...problems, ...(await gaps(repository, bases, kept))] };
+  return { ...sums, problems: [...problems, ...(await gaps(repository, bases, kept, options.signal))] };
 }
 
 function examining(
@@ -118,10 +118,11 @@ async function gaps(
   repository: Verifiable,
   bases: readonly { readonly backup: BackupId; readonly from: Guid }[],
   kept: ReadonlySet<Guid>,
+  signal: AbortSignal | undefined,
 ): Promise<Problem[]> {
   const problems: Problem[] = [];
   for (const { backup, from } of bases) {
-    if (kept.has(from) || (await repository.isKept?.(from))) continue;
+    if (kept.has(from) || (await repository.isKept(from, signal))) continue;
     const message = `its base, snapshot ${from}, is in no backup: it restores only onto a target that has it`;
     problems.push({ backup, key: null, code: 'verify.base-missing', message, damage: false });
   }

@@ -1,5 +1,5 @@
 /** The light look: whether every object of a backup is there, with the size and, where the store tells it, the checksum that it must have. */
-import type { Digest, Guid } from '../../words.ts';
+import type { Digest } from '../../words.ts';
 import type { Manifest, Segment } from '../manifest.ts';
 import { attributesKey, segmentKey } from '../names.ts';
 import type { Repository } from '../repository.ts';
@@ -9,10 +9,8 @@ import type { Problem } from './problem.ts';
 /** What verification reads: a repository, or the service that stands before one. */
 export type Verifiable = Pick<
   Repository,
-  'manifests' | 'manifest' | 'segment' | 'storedSizes' | 'attributes'
+  'manifests' | 'manifest' | 'segment' | 'storedSizes' | 'attributes' | 'isKept'
 > & {
-  /** Whether a backup leads to a snapshot, where `manifests` names only some of them. */
-  readonly isKept?: (guid: Guid) => Promise<boolean>;
   /** Where objects can be looked at one by one; through the service they cannot. */
   readonly store?: Pick<ObjectStore, 'stat' | 'tellsChecksums'>;
 };

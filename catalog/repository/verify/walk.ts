@@ -62,7 +62,8 @@ export async function walkBackup(
   manifest: Manifest,
   options: WalkOptions,
 ): Promise<Walk> {
-  const { onStretch, from = { segments: 0, frames: 0 } } = options;
+  const { onStretch } = options;
+  const from = placeIn(manifest, options.from);
   const problems: Problem[] = [];
   let walked = from;
   let next = from.segments;
@@ -81,6 +82,11 @@ export async function walkBackup(
     if (options.mayGoOn?.() === false) break;
   }
   return { walked, ended: next === manifest.segments.length, problems };
+}
+
+/** A place behind the end is of something else. */
+function placeIn({ segments }: Manifest, place: Walked | undefined): Walked {
+  return place && place.segments <= segments.length ? place : { segments: 0, frames: 0 };
 }
 
 function stretchFrom({ segments }: Manifest, first: number, most: number): StreamPart {

@@ -7,6 +7,7 @@ import {
   AttributesSchema,
   ParsedAttributesSchema,
 } from '../../../catalog/attributes/attributes.ts';
+import { DamageRowSchema } from '../../../catalog/protocol/events.ts';
 import { ChangeSchema, HistoryPointSchema, SettingSchema } from '../../../catalog/protocol/history.ts';
 import {
   BackupSummarySchema,
@@ -47,9 +48,18 @@ const StoredSchema = Type.Object(
   exact,
 );
 const ProblemSchema = Type.Object(
-  { backup: Nullable(BackupIdSchema), code: Type.String(), message: Type.String() },
+  {
+    backup: Nullable(BackupIdSchema),
+    key: Nullable(Type.String()),
+    code: Type.String(),
+    message: Type.String(),
+    damage: Type.Boolean(),
+  },
   exact,
 );
+
+const DamageSchema = Type.Object(DamageRowSchema.properties, exact);
+const damaged = { damage: Type.Array(DamageSchema) };
 
 /** One of two that are compared; without a backup, the dataset as it is. */
 const EndSchema = Type.Object({ dataset: Type.String(), backup: Nullable(BackupSummarySchema) }, exact);
@@ -111,8 +121,11 @@ const DOCUMENTS: Readonly<Record<string, readonly TSchema[]>> = {
     ),
   ],
   list: [
-    Type.Object({ ...head, datasets: Type.Array(DatasetSchema) }, exact),
-    Type.Object({ ...head, dataset: Type.String(), snapshots: Type.Array(BackupSummarySchema) }, exact),
+    Type.Object({ ...head, datasets: Type.Array(DatasetSchema), ...damaged }, exact),
+    Type.Object(
+      { ...head, dataset: Type.String(), snapshots: Type.Array(BackupSummarySchema), ...damaged },
+      exact,
+    ),
   ],
   show: [
     Type.Object(
@@ -121,6 +134,7 @@ const DOCUMENTS: Readonly<Record<string, readonly TSchema[]>> = {
         backup: BackupSummarySchema,
         manifest: ManifestSchema,
         attributes: Nullable(AttributesSchema),
+        damage: Nullable(DamageSchema),
       },
       exact,
     ),
@@ -191,14 +205,18 @@ const DOCUMENTS: Readonly<Record<string, readonly TSchema[]>> = {
       exact,
     ),
   ],
+  damage: [Type.Object({ ...head, ...damaged }, exact)],
   verify: [
     Type.Object(
       {
         ...head,
         backups: Type.Integer(),
         segments: Type.Integer(),
+        checksums: Type.Integer(),
         bytes: BytesSchema,
+        frames: Type.Integer(),
         problems: Type.Array(ProblemSchema),
+        reported: Nullable(Type.Object({ proofs: Type.Integer(), damage: Type.Integer() }, exact)),
       },
       exact,
     ),
@@ -214,6 +232,7 @@ export interface Document {
   readonly snapshots: readonly Static<typeof BackupSummarySchema>[];
   readonly plan: Static<typeof RestorePlanSchema>;
   readonly problems: readonly Static<typeof ProblemSchema>[];
+  readonly reported: { readonly proofs: number; readonly damage: number } | null;
   readonly manifest: Static<typeof ManifestSchema>;
   readonly attributes: Attributes | null;
   readonly settings: readonly Static<typeof SettingSchema>[];

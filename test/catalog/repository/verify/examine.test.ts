@@ -77,6 +77,7 @@ test('an object that a listing lacks, and the next one has, is there', async () 
     manifest: async (to, backup) => await repository.manifest(to, backup),
     attributes: async (digest) => await repository.attributes(digest),
     segment: async (one, number) => await repository.segment(one, number),
+    isKept: async () => true,
     storedSizes: async (one) => (listed++ === 0 ? new Map() : await repository.storedSizes(one)),
   };
   assert.deepEqual(inShort(await examine(source, manifest)), []);
@@ -90,6 +91,7 @@ function telling(repository: Repository, ...told: (Digest | undefined)[]): Verif
     manifest: async (to, backup) => await repository.manifest(to, backup),
     attributes: async (digest) => await repository.attributes(digest),
     segment: async (one, number) => await repository.segment(one, number),
+    isKept: async () => true,
     storedSizes: async (one) => await repository.storedSizes(one),
     store: { tellsChecksums: true, stat: async () => answers.shift() ?? assert.fail('asked too often') },
   };

@@ -45,6 +45,7 @@ describe('a walk through a backup of three segments', () => {
       manifests: () => repository.manifests(),
       manifest: async (to, backup) => await repository.manifest(to, backup),
       attributes: async (digest) => await repository.attributes(digest),
+      isKept: async () => true,
       storedSizes: async (one) => await repository.storedSizes(one),
       segment: async (one, number, signal, into) => await repository.segment(one, number, signal, into),
       ...source,
