@@ -45,6 +45,7 @@ export interface ServiceOptions {
 export interface RunningService {
   readonly app: App;
   readonly tokens: Tokens;
+  readonly journal: Journal;
   /** Listens as configured; gives the address: `http://host:port`. */
   listen(): Promise<string>;
   /** Finishes requests for at most `limits.stop_seconds`, then lets go of everything. */
@@ -120,6 +121,7 @@ async function buildOn(
   return {
     app,
     tokens,
+    journal,
     listen: async () => {
       await listenOn(app, configuration);
       journal.start();
