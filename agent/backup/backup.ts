@@ -1,9 +1,13 @@
 /** A whole backup, as a command or an agent's job asks for it: finishes what was interrupted, then takes, sends, stores. */
 import { systemClock } from '../../catalog/clock.ts';
+import type { Guid } from '../../catalog/words.ts';
 import type { PreparedSet } from '../lustre/sets/backup.ts';
 import type { Asked as LustreAsked } from '../lustre/sets/options.ts';
 import type { Progress } from '../output/progress.ts';
 import type { ServiceClient } from '../service/client.ts';
+import { holdsOn } from '../zfs/holds.ts';
+import type { SourceFacts } from '../zfs/list.ts';
+import { snapshotOf } from '../zfs/snapshot.ts';
 import type { DatasetResult } from './dataset.ts';
 import { type BackupPlan, planBackup } from './plan.ts';
 import {
@@ -11,6 +15,7 @@ import {
   type Found,
   findEarlier,
   finishEarlier,
+  guidsOf,
   knownThen,
   type Asked as TogetherAsked,
 } from './resume/earlier.ts';
@@ -18,6 +23,9 @@ import { runBackup } from './run.ts';
 import type { Around } from './snapshots.ts';
 import { knownOf, lookAtSources, type Sources } from './sources.ts';
 import type { Throttle } from './throttle.ts';
+import { atWorkIn } from './tidy/at-work.ts';
+import { isOwn } from './tidy/names.ts';
+import { KEPT_BOOKMARKS, type TidyFacts } from './tidy/plan.ts';
 
 /** What is to be backed up, and how. */
 export interface BackupAsked {
@@ -28,6 +36,10 @@ export interface BackupAsked {
   readonly snapshot: string | undefined;
   readonly full: boolean;
   readonly dryRun: boolean;
+  /** The new snapshot is a temporary one: gone from the source once it is stored, or came to nothing. */
+  readonly refresh?: boolean | undefined;
+  /** So many of zkeep's own snapshots stay on the source once they are stored; `undefined`: all. */
+  readonly keepOnSource?: number | undefined;
   /** The file system whose MGT and MDTs are meant. */
   readonly lustre?: LustreAsked | undefined;
 }
@@ -111,8 +123,9 @@ interface Wanted extends Omit<BackupAsked, 'lustre'> {
 async function backUpNew(
   wanted: Wanted,
   before: Before,
-  { client, progress, signal, throttle, around }: WholeTools,
+  given: WholeTools,
 ): Promise<BackupPlanned | BackupDone> {
+  const { client, progress, signal } = given;
   const { datasets, recursive, snapshot, full, dryRun, now, lustre } = wanted;
   if (signal.aborted) return done(before);
   // What was finished has other bookmarks and holds than when it was looked at.
@@ -122,22 +135,36 @@ async function backUpNew(
   if (asked.sources.length === 0) return done(before);
   const knownNow = await knownOf(asked.sources, client, signal);
   const known = dryRun ? knownThen(knownNow, before.found) : knownNow;
-  const plan = planBackup({ ...asked, known, request: { snapshot, full, now } });
+  const tidy = await tidyFacts(asked.sources, wanted, again ? undefined : before.found.open, given);
+  const refresh = wanted.refresh ? { process: process.pid } : undefined;
+  const keep = { snapshots: wanted.keepOnSource, bookmarks: KEPT_BOOKMARKS };
+  const plan = planBackup({ ...asked, known, request: { snapshot, full, now, refresh, keep }, tidy });
   for (const dataset of plan.leftOut) progress.note(`${dataset} has no snapshot @${snapshot}: left out`);
   if (lustre) for (const words of lustre.about(asked.sources, known)) progress.note(words);
   const { repository, interrupted } = before.found;
   if (dryRun) return { kind: 'planned', plan, interrupted, around: lustre?.around };
-  const tools = {
-    client,
-    repository,
-    host: looked.host,
-    progress,
-    signal,
-    throttle,
-    around,
-    moment: lustre?.moment,
-  };
+  const tools = { ...given, repository, host: looked.host, moment: lustre?.moment };
   return done(before, await runBackup(plan, tools), plan.leftOut);
+}
+
+/** @param open what is open, where nothing changed since that was asked. */
+async function tidyFacts(
+  sources: readonly SourceFacts[],
+  { keepOnSource }: Pick<BackupAsked, 'keepOnSource'>,
+  open: ReadonlySet<Guid> | undefined,
+  { client, signal }: WholeTools,
+): Promise<Omit<TidyFacts, 'known'>> {
+  const held = sources.flatMap(({ dataset, points }) =>
+    points
+      .filter(({ kind, name, references }) => kind === 'snapshot' && isOwn(name) && references > 0)
+      .map(({ name }) => snapshotOf(dataset, name)),
+  );
+  return {
+    open: open ?? guidsOf(await client.openBackups({}, signal)),
+    // Only what may go need be asked for.
+    holds: keepOnSource === undefined ? new Map() : await holdsOn(held, signal),
+    atWork: atWorkIn(sources),
+  };
 }
 
 function done(

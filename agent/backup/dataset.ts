@@ -15,6 +15,8 @@ import { failedResult, type StoredResult } from './results.ts';
 import { type Around, type Moment, type Taken, undoSnapshot } from './snapshots.ts';
 import { type HostFacts, sourceOf } from './sources.ts';
 import type { Throttle } from './throttle.ts';
+import { isRefresh } from './tidy/names.ts';
+import { tidy } from './tidy/tidy.ts';
 import { type UploadOptions, uploadStream } from './upload.ts';
 
 /** How one that was interrupted before came to be a backup. Sizes are raw bytes. */
@@ -88,6 +90,7 @@ export async function backUp(
   try {
     if (item.kind === 'already') return await alreadyStored(item, await storedBackup(item, tools), tools);
     if (!piece.snapshot) throw vanished(item);
+    await secure(item, tools);
     const { summary, resumed } = await way(item, piece, tools);
     await settle(item, tools);
     return storedResult(item, summary, { set, resumed, seconds: seconds() });
@@ -99,8 +102,23 @@ export async function backUp(
   }
 }
 
-/** Sends the whole stream, and opens a backup for it. */
+/**
+ * Sends the whole stream, and opens a backup for it. A base whose snapshot was destroyed since it was
+ * planned, by another run or anybody, is as good by its bookmark.
+ */
 export async function sendWhole(item: DatasetPlan, piece: Piece, tools: BackupTools): Promise<Sent> {
+  try {
+    return await sendOnce(item, piece, tools);
+  } catch (thrown) {
+    const { from, remembered } = item;
+    const gone = thrown instanceof ZkeepError && thrown.code === 'zfs.base-gone';
+    if (!gone || from?.kind !== 'snapshot' || remembered === null) throw thrown;
+    tools.progress.note(`${snapshotOf(item.dataset, from.name)} was destroyed: its bookmark is the base`);
+    return await sendOnce({ ...item, from: { ...from, kind: 'bookmark', name: remembered } }, piece, tools);
+  }
+}
+
+async function sendOnce(item: DatasetPlan, piece: Piece, tools: BackupTools): Promise<Sent> {
   const { dataset, from, flags } = item;
   const attributes = piece.attributes();
   // It is awaited by the upload, unless something else fails before.
@@ -144,13 +162,30 @@ export function uploadOptions(
 }
 
 /** What remains to be done once it is stored; should it fail, the backup is one all the same. */
-export async function settle(item: DatasetPlan, { progress }: BackupTools): Promise<void> {
+export async function settle(item: DatasetPlan, { progress }: Pick<BackupTools, 'progress'>): Promise<void> {
+  const { dataset, snapshot, tidying } = item;
   try {
-    await bookmark(bookmarkCommand(item.dataset, item.snapshot, item.bookmark));
-    for (const held of item.release) await release(snapshotOf(item.dataset, held));
+    await bookmark(bookmarkCommand(dataset, snapshot, item.bookmark));
+    for (const held of item.release) await release(snapshotOf(dataset, held));
+    await tidy(tidying, progress);
   } catch (thrown) {
     if (!(thrown instanceof ZkeepError)) throw thrown;
-    progress.note(`${snapshotOf(item.dataset, item.snapshot)} is stored, but: ${thrown.message}`);
+    progress.note(`${snapshotOf(dataset, snapshot)} is stored, but: ${thrown.message}`);
+    if (thrown.code === SUSPENDED) return;
+    // Without its bookmark a snapshot stays held, as the base of the next backup; a temporary one goes in any case.
+    const destroy = tidying.destroy.filter((going) => going.snapshot === snapshot && isRefresh(snapshot));
+    await tidy({ dataset, destroy, forget: [], stays: [] }, progress);
+  }
+}
+
+/** Sees that the base can be found again by its bookmark, if its snapshot should go while it is sent. */
+async function secure({ dataset, from, remembered, secures }: DatasetPlan, { progress }: BackupTools) {
+  if (!secures || !from || remembered === null) return;
+  try {
+    await bookmark(bookmarkCommand(dataset, from.name, remembered));
+  } catch (thrown) {
+    if (!(thrown instanceof ZkeepError) || thrown.code === SUSPENDED) throw thrown;
+    progress.note(`${snapshotOf(dataset, from.name)} has no bookmark: ${thrown.message}`);
   }
 }
 
@@ -178,9 +213,17 @@ export async function failed(
   const stays = thrown instanceof Interrupted || isLeftAlone(thrown);
   // On a suspended pool nothing can be undone; it would only be waited for.
   const suspended = thrown instanceof ZkeepError && thrown.code === SUSPENDED;
-  if (item.kind !== 'already' && !stays && !suspended) await undoSnapshot(item, progress);
+  if (item.kind !== 'already' && !stays && !suspended && !isOthers(item, thrown)) {
+    await undoSnapshot(item, progress);
+  }
   const failure: unknown = signal.aborted && !stays ? signal.reason : thrown;
   return { ...failedResult({ ...labelsOf(item), seconds }, failure), ...reasonOf(item, set), resumed: null };
+}
+
+/** Another run stores this very snapshot: it stands on the same hold as ours. */
+function isOthers({ guid }: DatasetPlan, thrown: unknown): boolean {
+  if (!(thrown instanceof ZkeepError) || thrown.code !== 'backup.busy') return false;
+  return guid !== null && thrown.facts['to'] === guid;
 }
 
 async function storedBackup(

@@ -14,6 +14,19 @@ import {
   snapshotCommand,
   snapshotOf,
 } from '../zfs/snapshot.ts';
+import { isOwn, isRefresh, refreshName } from './tidy/names.ts';
+import {
+  afterTidying,
+  bookmarkName,
+  bookmarkOf,
+  KEPT_BOOKMARKS,
+  type KeepOnSource,
+  planTemporary,
+  planTidying,
+  type TidyFacts,
+  type Tidying,
+  tidyCommandsOf,
+} from './tidy/plan.ts';
 
 /** What was asked for. */
 export interface BackupRequest {
@@ -22,6 +35,10 @@ export interface BackupRequest {
   readonly full: boolean;
   /** Milliseconds since 1970; names the new snapshot. */
   readonly now: number;
+  /** The new snapshot is a temporary one, taken by this process. */
+  readonly refresh?: { readonly process: number } | undefined;
+  /** What stays on the source; by default all snapshots, and the newest bookmarks. */
+  readonly keep?: KeepOnSource | undefined;
 }
 
 /** A base, as the source has it. */
@@ -39,14 +56,19 @@ export interface DatasetPlan {
   /** `null`: it is to be taken. */
   readonly guid: Guid | null;
   readonly flags: readonly string[];
-  /** Snapshots of ours that need no hold any more once this is stored. */
+  /** The bookmark of the base, where that is a snapshot; `null`: it has none, and cannot get one. */
+  readonly remembered: string | null;
+  /** That bookmark is made first: what is interrupted goes on from it, whoever destroys the base meanwhile. */
+  readonly secures: boolean;
+  /** Snapshots that need no hold any more once this is stored: itself, and those that older versions held on. */
   readonly release: readonly string[];
   /** The name of its bookmark. */
   readonly bookmark: string;
+  /** What goes from the source then. */
+  readonly tidying: Tidying;
   /**
    * What becomes of the snapshot when it does not become a backup: one that zkeep took for it is
-   * destroyed, on one that somebody else made only our hold is released, and one of ours that is
-   * stored, as the base of the next, stays as it is.
+   * destroyed, on any other our hold is released; `nothing`: a later run needs it as it is.
    */
   readonly undo: 'destroy' | 'release' | 'nothing';
 }
@@ -59,6 +81,8 @@ export interface TakeCommand {
 
 /** The whole backup. */
 export interface BackupPlan {
+  /** What earlier refreshes left of the datasets: it goes first. */
+  readonly temporary: readonly Tidying[];
   /** Empty when a snapshot was named. */
   readonly take: readonly TakeCommand[];
   readonly datasets: readonly DatasetPlan[];
@@ -66,10 +90,14 @@ export interface BackupPlan {
   readonly leftOut: readonly string[];
 }
 
-/** Names of the snapshots that zkeep takes by itself begin so. */
-const OWN = /^zkeep-\d{8}T\d{6}Z$/;
+export { isOwn } from './tidy/names.ts';
+
 /** Stands for a snapshot that is still to be taken: ZFS gives none this GUID. */
 const FUTURE = guidOf(0n);
+
+/** What else is known of the source; nothing of it by default. */
+const NOTHING_ELSE = { open: new Set<Guid>(), holds: new Map<string, string[]>(), atWork: new Set<string>() };
+const KEEP_ALL: KeepOnSource = { snapshots: undefined, bookmarks: KEPT_BOOKMARKS };
 
 /**
  * Plans the backup of datasets.
@@ -77,6 +105,7 @@ const FUTURE = guidOf(0n);
  * @param roots the datasets that were named; others come from below them (`-r`).
  * @param recursive each root's snapshot command takes those below as well.
  * @param known what the repository knows of all their snapshots and bookmarks.
+ * @param tidy what must not go from the source.
  * @throws {ZkeepError} `missing` when a root does not have the snapshot that was named.
  * @example planBackup({ sources, roots: ['tank/a'], recursive: false, known, request })
  */
@@ -86,19 +115,31 @@ export function planBackup(question: {
   readonly recursive: boolean;
   readonly known: readonly KnownSnapshot[];
   readonly request: BackupRequest;
+  readonly tidy?: Omit<TidyFacts, 'known'>;
 }): BackupPlan {
-  const { sources, roots, recursive, known, request } = question;
-  const taken = (free: string) => sources.some((source) => snapshotNamed(source, free) !== undefined);
-  const name = request.snapshot ?? freeName('zkeep', request.now, taken);
+  const { roots, recursive, known, request, tidy = NOTHING_ELSE } = question;
+  const facts = { ...tidy, known };
+  const left = question.sources.map((source) => planTemporary(source, facts));
+  // The snapshot that is to be used is there, whoever took it.
+  const temporary = left.map((one) => ({
+    ...one,
+    destroy: one.destroy.filter(({ snapshot }) => snapshot !== request.snapshot),
+  }));
+  const sources = question.sources.map((source, at) => {
+    const first = temporary[at];
+    return first ? afterTidying(source, first) : source;
+  });
+  const name = request.snapshot ?? newName(question.sources, request);
   const lacking =
     request.snapshot === undefined ? [] : sources.filter((source) => !snapshotNamed(source, name));
   const lackingRoot = lacking.find(({ dataset }) => roots.includes(dataset));
   if (lackingRoot) throw noSnapshot(lackingRoot, name);
   return {
+    temporary: temporary.filter(({ destroy }) => destroy.length > 0),
     take: request.snapshot === undefined ? takeCommands(roots, recursive, name) : [],
     datasets: sources
       .filter((source) => !lacking.includes(source))
-      .map((source) => planDataset(source, name, known, request)),
+      .map((source) => planDataset(source, name, facts, request)),
     leftOut: lacking.map(({ dataset }) => dataset),
   };
 }
@@ -109,12 +150,22 @@ export function planBackup(question: {
  */
 export function commandsOf(plan: DatasetPlan): string[][] {
   if (plan.kind === 'already') return [];
-  const snapshot = snapshotOf(plan.dataset, plan.snapshot);
+  return [...commandsBefore(plan), sendCommand(sendingOf(plan)), ...commandsAfter(plan)];
+}
+
+/** Those before its stream is sent. */
+export function commandsBefore({ dataset, snapshot, from, remembered, secures }: DatasetPlan): string[][] {
+  const secured =
+    secures && from && remembered !== null ? [bookmarkCommand(dataset, from.name, remembered)] : [];
+  return [holdCommand(snapshotOf(dataset, snapshot)), ...secured];
+}
+
+/** Those after it is stored. */
+export function commandsAfter({ dataset, snapshot, bookmark, release, tidying }: DatasetPlan): string[][] {
   return [
-    holdCommand(snapshot),
-    sendCommand(sendingOf(plan)),
-    bookmarkCommand(plan.dataset, plan.snapshot, plan.bookmark),
-    ...plan.release.map((held) => releaseCommand(snapshotOf(plan.dataset, held))),
+    bookmarkCommand(dataset, snapshot, bookmark),
+    ...release.map((held) => releaseCommand(snapshotOf(dataset, held))),
+    ...tidyCommandsOf(tidying),
   ];
 }
 
@@ -128,15 +179,10 @@ export function sendingOf({ dataset, snapshot, from, flags }: DatasetPlan) {
   };
 }
 
-/** Whether zkeep took a snapshot of this name, and so keeps its own hold on it until the next backup. */
-export function isOwn(name: string): boolean {
-  return OWN.test(name);
-}
-
 function planDataset(
   source: SourceFacts,
   name: string,
-  known: readonly KnownSnapshot[],
+  facts: TidyFacts,
   request: BackupRequest,
 ): DatasetPlan {
   const { dataset, points } = source;
@@ -147,22 +193,27 @@ function planDataset(
     dataset,
     source: there ? points : [...points, target],
     target: target.guid,
-    known,
+    known: facts.known,
     wants: { raw: source.encrypted, large_blocks: true },
     full: request.full,
   });
+  const tidying =
+    kind === 'already'
+      ? { dataset, destroy: [], forget: [], stays: [] }
+      : planTidying(source, target, request.keep ?? KEEP_ALL, facts);
+  const stored = new Set(facts.known.map(({ guid }) => guid));
   return {
     dataset,
     kind,
     reason,
-    from: base && { guid: base.guid, name: base.name, kind: base.kind },
+    ...baseOf(points, base),
     snapshot: name,
     guid: there?.guid ?? null,
     flags,
-    release: kind === 'already' ? [] : heldNoLonger(points, target, base),
+    release: kind === 'already' ? [] : heldNoLonger({ points, target, base, stored }, tidying),
     bookmark: bookmarkName(points, target),
-    // One of ours that is there may be held since its own backup.
-    undo: there ? (isOwn(name) ? 'nothing' : 'release') : 'destroy',
+    tidying,
+    undo: there && !isRefresh(name) ? 'release' : 'destroy',
   };
 }
 
@@ -178,19 +229,39 @@ export function planAgain(
   { reason, stored }: { readonly reason: string; readonly stored: boolean },
 ): DatasetPlan {
   const { target, base, flags } = sent;
-  const own = isOwn(target.name);
+  // What else goes from the source, the next backup decides, which follows.
+  const tidying = planTidying({ dataset, points: [] }, target, KEEP_ALL, { ...NOTHING_ELSE, known: [] });
   return {
     dataset,
     kind: base ? 'incremental' : 'full',
     reason,
-    from: base && { guid: base.guid, name: base.name, kind: base.kind },
+    ...baseOf(points, base),
     snapshot: target.name,
     guid: target.guid,
     flags,
-    release: heldNoLonger(points, target, base),
+    release: heldNoLonger({ points, target, base, stored: new Set() }, tidying),
     bookmark: bookmarkName(points, target),
-    undo: own ? (stored ? 'nothing' : 'destroy') : 'release',
+    tidying,
+    undo: isRefresh(target.name) || (isOwn(target.name) && !stored) ? 'destroy' : 'release',
   };
+}
+
+/** The base, and the bookmark by which it stays one when its snapshot goes. */
+function baseOf(points: readonly PointFacts[], base: PointFacts | null) {
+  if (base === null) return { from: null, remembered: null, secures: false };
+  const { guid, name, kind } = base;
+  const there = bookmarkOf(points, guid);
+  const isSnapshot = kind === 'snapshot';
+  return {
+    from: { guid, name, kind },
+    remembered: isSnapshot ? (there?.name ?? bookmarkName(points, base)) : null,
+    secures: isSnapshot && !there,
+  };
+}
+
+function newName(sources: readonly SourceFacts[], { now, refresh }: BackupRequest): string {
+  const taken = (free: string) => sources.some((source) => snapshotNamed(source, free) !== undefined);
+  return refresh ? refreshName(now, refresh.process, taken) : freeName('zkeep', now, taken);
 }
 
 function snapshotNamed({ points }: SourceFacts, name: string): PointFacts | undefined {
@@ -210,24 +281,33 @@ function takeCommands(roots: readonly string[], recursive: boolean, name: string
 }
 
 /**
- * The base's snapshot, older ones of ours (a run that was killed leaves its
- * hold), and a snapshot that is not ours: its own makers destroy it when they like.
+ * The snapshot itself, which has its bookmark by then, as the next base; the base's, and older ones of
+ * ours that are stored: former versions held the newest until the next backup. Those that are not stored
+ * may wait for their turn in another run.
  */
-function heldNoLonger(points: readonly PointFacts[], target: PointFacts, base: PointFacts | null): string[] {
+function heldNoLonger(
+  {
+    points,
+    target,
+    base,
+    stored,
+  }: {
+    points: readonly PointFacts[];
+    target: PointFacts;
+    base: PointFacts | null;
+    stored: ReadonlySet<Guid>;
+  },
+  { destroy }: Tidying,
+): string[] {
   const older = points.filter(
     (point) =>
       point.kind === 'snapshot' &&
       point.references > 0 &&
       point.createtxg < target.createtxg &&
-      (isOwn(point.name) || point.guid === base?.guid),
+      (point.guid === base?.guid || (isOwn(point.name) && stored.has(point.guid))),
   );
-  return [...older.map(({ name }) => name), ...(isOwn(target.name) ? [] : [target.name])];
-}
-
-/** The snapshot's own name, unless an older snapshot's bookmark bears it. */
-function bookmarkName(points: readonly PointFacts[], target: PointFacts): string {
-  const taken = points.find((point) => point.kind === 'bookmark' && point.name === target.name);
-  return !taken || taken.guid === target.guid ? target.name : `${target.name}-${target.guid}`;
+  const going = new Set(destroy.map(({ snapshot }) => snapshot));
+  return [...older.map(({ name }) => name), target.name].filter((name) => !going.has(name));
 }
 
 function noSnapshot({ dataset, points }: SourceFacts, name: string): ZkeepError {

@@ -8,6 +8,8 @@ import { type BackupTools, backUp, type DatasetResult, failed, type Piece } from
 import { Interrupted } from './interruption.ts';
 import { type BackupPlan, type DatasetPlan, sendingOf } from './plan.ts';
 import { takeSnapshots } from './snapshots.ts';
+import { whileAtWork } from './tidy/at-work.ts';
+import { tidy } from './tidy/tidy.ts';
 
 /** So many datasets' attributes are captured before their turn comes: properties may change while others are sent. */
 const CAPTURED_AHEAD = 32;
@@ -18,6 +20,12 @@ const CAPTURED_AHEAD = 32;
  * @throws {ZkeepError} when not even the snapshots could be taken.
  */
 export async function runBackup(plan: BackupPlan, tools: BackupTools): Promise<DatasetResult[]> {
+  for (const left of plan.temporary) await tidy(left, tools.progress);
+  const snapshots = plan.datasets.map(({ dataset, snapshot }) => snapshotOf(dataset, snapshot));
+  return await whileAtWork(snapshots, async () => await storeAll(plan, tools));
+}
+
+async function storeAll(plan: BackupPlan, tools: BackupTools): Promise<DatasetResult[]> {
   const { taken, sets } = await takeSnapshots(plan, tools);
   const over = new AbortController();
   const attributes = captureAhead(plan.datasets, AbortSignal.any([tools.signal, over.signal]));

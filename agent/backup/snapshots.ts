@@ -1,6 +1,6 @@
 /** The snapshots of one run: taken all together, held, and undone where they came to nothing. */
 import { systemClock } from '../../catalog/clock.ts';
-import { messageOf } from '../../catalog/errors.ts';
+import { messageOf, ZkeepError } from '../../catalog/errors.ts';
 import { newUuid7, type SetId } from '../../catalog/words.ts';
 import type { Progress } from '../output/progress.ts';
 import { listSnapshots, type PointFacts } from '../zfs/list.ts';
@@ -57,7 +57,7 @@ export async function takeSnapshots(
     for (const { pool, command } of plan.take) {
       signal.throwIfAborted();
       // Not interrupted: half done, nobody would know whether the snapshots are there.
-      await runOnPool(command);
+      await runOnPool(command).catch(notAlone);
       done.add(pool);
     }
   };
@@ -81,6 +81,16 @@ export async function takeSnapshots(
     }
     throw thrown;
   }
+}
+
+/** The name was free a moment ago: another run took it, and is at these datasets. */
+function notAlone(thrown: unknown): never {
+  if (!(thrown instanceof ZkeepError) || thrown.code !== 'zfs.exists') throw thrown;
+  throw new ZkeepError('busy', 'backup.same-moment', `another run is at it: ${thrown.message}`, {
+    advice: 'wait for it, and start again',
+    facts: thrown.facts,
+    cause: thrown,
+  });
 }
 
 /**

@@ -44,14 +44,29 @@ export async function lookAtSources(
   };
 }
 
-/** What the repository knows of all snapshots and bookmarks of the datasets. */
+/** Questions to the service at once. */
+const AT_ONCE = 6;
+
+/**
+ * What the repository knows of all snapshots and bookmarks of the datasets, and which chains are to be
+ * renewed: by the policies of each dataset, so it is asked for each by itself.
+ */
 export async function knownOf(
   sources: readonly SourceFacts[],
-  client: ServiceClient,
+  client: Pick<ServiceClient, 'known'>,
   signal: AbortSignal,
 ): Promise<KnownSnapshot[]> {
-  const guids = new Set(sources.flatMap(({ points }) => points.map(({ guid }) => guid)));
-  return await client.known([...guids], signal);
+  const host = hostname();
+  const waiting = sources.filter(({ points }) => points.length > 0).values();
+  const found: KnownSnapshot[] = [];
+  const ask = async () => {
+    for (const { dataset, points } of waiting) {
+      const guids = [...new Set(points.map(({ guid }) => guid))];
+      found.push(...(await client.known(guids, signal, { host, dataset })));
+    }
+  };
+  await Promise.all(Array.from({ length: AT_ONCE }, ask));
+  return found;
 }
 
 /** What the manifest says of where a dataset's stream came from. */

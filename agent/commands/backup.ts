@@ -19,11 +19,15 @@ interface BackupOptions extends CommonOptions {
   readonly join?: boolean;
   readonly wait?: string;
   readonly limit?: string;
+  readonly refresh?: boolean;
+  readonly keepOnSource?: string;
 }
 
 const EXAMPLE = `zkeep backup tank/home tank/mail        two datasets, at one moment
 zkeep backup -r tank --dry-run          what would be done to all of a pool
 zkeep backup tank/home --snapshot daily-1
+zkeep backup tank/home --refresh        no snapshot of it stays on the source, only a bookmark
+zkeep backup tank/home --keep-on-source 3
 zkeep backup --abandon tank/home        what was interrupted is not gone on with
 zkeep backup --lustre lustrefs          MGT and all MDTs, at one moment
 zkeep backup --lustre lustrefs --join   the same, on hosts that have MDTs of it and not its MGS`;
@@ -35,6 +39,8 @@ export function addBackup(program: Command, exit: (code: number) => void): void 
     .argument('[dataset...]', 'file systems or volumes of this host; with --abandon also ids of open backups')
     .option('-r, --recursive', 'and all datasets below them')
     .option('--snapshot <name>', 'use this snapshot, which is there already')
+    .option('--refresh', 'use a temporary snapshot, which is gone from the source afterwards')
+    .option('--keep-on-source <n>', "of zkeep's own snapshots that are stored only the newest N stay")
     .option('--full', 'store a full stream, although there is a base')
     .option('--dry-run', 'print what would be done')
     .option('--abandon', 'end open backups whose runs were interrupted, and do nothing else')
@@ -77,7 +83,11 @@ async function backup(
 /** Checked before anything is done. */
 async function askedBy(datasets: readonly string[], options: BackupOptions): Promise<BackupAsked> {
   const { recursive = false, full = false, dryRun = false } = options;
-  const asked = { datasets, recursive, full, dryRun, snapshot: undefined };
+  const asked = {
+    ...{ datasets, recursive, full, dryRun, snapshot: undefined },
+    refresh: refreshOf(options),
+    keepOnSource: countOf(options),
+  };
   if (options.lustre !== undefined) {
     const { askedFor } = await import('../lustre/sets/options.ts');
     return { ...asked, lustre: askedFor(datasets, options) };
@@ -103,8 +113,35 @@ function withoutLustre({ barrier, barrierTimeout, join, wait }: BackupOptions): 
   });
 }
 
-function withoutMore({ abandon, lustre, snapshot, full }: BackupOptions): void {
-  if (!abandon || (lustre ?? snapshot ?? full) === undefined) return;
+/** A temporary snapshot is taken here and now. */
+function refreshOf({ refresh = false, lustre, snapshot }: BackupOptions): boolean {
+  if (!refresh || (lustre ?? snapshot) === undefined) return refresh;
+  throw new ZkeepError(
+    'usage',
+    'backup.refresh-only',
+    '--refresh goes neither with --snapshot nor with --lustre',
+    {
+      advice:
+        'it takes a snapshot of its own; --keep-on-source 0 lets those of a set go once they are stored',
+    },
+  );
+}
+
+function countOf({ keepOnSource: text }: BackupOptions): number | undefined {
+  if (text === undefined) return undefined;
+  if (/^[0-9]{1,6}$/.test(text)) return Number(text);
+  throw new ZkeepError(
+    'usage',
+    'backup.keep-on-source',
+    `${JSON.stringify(text.slice(0, 40))} is no number`,
+    {
+      advice: 'write it as --keep-on-source 3; 0 keeps none',
+    },
+  );
+}
+
+function withoutMore({ abandon, lustre, snapshot, full, refresh, keepOnSource }: BackupOptions): void {
+  if (!abandon || (lustre ?? snapshot ?? full ?? refresh ?? keepOnSource) === undefined) return;
   throw new ZkeepError(
     'usage',
     'backup.abandon-only',

@@ -28,6 +28,8 @@ export interface HereFacts {
   readonly holds: ReadonlyMap<string, readonly string[]>;
   /** Bytes that only a snapshot keeps, of the same. */
   readonly used: ReadonlyMap<string, number>;
+  /** Temporary snapshots (`pool/dataset@name`) that a process of this host is at. */
+  readonly atWork: ReadonlySet<string>;
 }
 
 /** What the service says. */

@@ -4,6 +4,7 @@ import { ZkeepError } from '../../catalog/errors.ts';
 import type { BackupSummary, OpenBackupRow } from '../../catalog/protocol/protocol.ts';
 import { decodeToken } from '../../catalog/stream/token.ts';
 import type { Guid } from '../../catalog/words.ts';
+import { atWorkIn } from '../backup/tidy/at-work.ts';
 import { isAlive } from '../backup/writer.ts';
 import type { ServiceClient } from '../service/client.ts';
 import { holdsOn, usedBy } from '../zfs/holds.ts';
@@ -35,7 +36,7 @@ export async function askHere(signal: AbortSignal, onMore: (count: number) => vo
   if (names.length > MOST_SNAPSHOTS) onMore(names.length - MOST_SNAPSHOTS);
   const asked = names.slice(0, MOST_SNAPSHOTS);
   const [holds, used] = await Promise.all([holdsOn(asked, signal), usedBy(asked, signal)]);
-  return { sources, pools, holds, used, partials: sources.flatMap(partialOf) };
+  return { sources, pools, holds, used, partials: sources.flatMap(partialOf), atWork: atWorkIn(sources) };
 }
 
 /** What a token says is read without ZFS. */

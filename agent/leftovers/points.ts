@@ -1,7 +1,9 @@
 /** Snapshots, holds and bookmarks of zkeep that nothing needs. */
 import type { KnownSnapshot } from '../../catalog/protocol/protocol.ts';
 import type { Guid } from '../../catalog/words.ts';
-import { isOwn, planBackup } from '../backup/plan.ts';
+import { planBackup } from '../backup/plan.ts';
+import { isOwn, isOwnBookmark, isRefresh } from '../backup/tidy/names.ts';
+import { bookmarkOf, planTemporary, tidyCommandsOf } from '../backup/tidy/plan.ts';
 import { isWriting } from '../backup/writer.ts';
 import { isMigrated } from '../migrate/history.ts';
 import type { PointFacts, SourceFacts } from '../zfs/list.ts';
@@ -34,12 +36,12 @@ interface Known {
  * all others nobody need be asked.
  */
 export function isCandidate({ kind, name, references }: PointFacts): boolean {
-  return kind === 'bookmark' ? isOwnBookmark(name) : isOwn(name) || isMigrated(name) || references > 0;
+  return kind === 'bookmark' ? isOwnBookmark(name) : isOurs(name) || references > 0;
 }
 
-/** The name of its snapshot, and where another one had that name before, also its GUID. */
-function isOwnBookmark(name: string): boolean {
-  return isOwn(name.replace(/-[0-9a-f]{16}$/, ''));
+/** Whether zkeep took a snapshot of this name, for whatever. */
+function isOurs(name: string): boolean {
+  return isOwn(name) || isRefresh(name) || isMigrated(name);
 }
 
 /**
@@ -60,7 +62,7 @@ export function leftPoints(facts: LeftoverFacts): { found: Leftover[]; unjudged:
 function unjudgedOf({ sources, holds }: HereFacts): string[] {
   return sources.flatMap(({ dataset, points }) =>
     points.flatMap((point) => {
-      const own = isOwn(point.name) || isMigrated(point.name) || point.kind === 'bookmark';
+      const own = isOurs(point.name) || point.kind === 'bookmark';
       return isCandidate(point) && (own || isHeld(point, holds)) ? [dataset] : [];
     }),
   );
@@ -89,10 +91,13 @@ function leftAt(source: SourceFacts, known: Known): Leftover[] {
   const base = nextBase(source, known);
   return candidates.flatMap((point) => {
     if (point.kind === 'bookmark') return known.guids.has(point.guid) ? [] : [bookmark(point)];
-    const own = isOwn(point.name) || isMigrated(point.name);
+    const own = isOurs(point.name);
     const passing = isHeld(point, known.here.holds, MIGRATION_TAG) ? [passingHold(point, known)] : [];
+    if (isRefresh(point.name)) return [...passing, ...temporary(point, source, known)];
     if (own && !known.guids.has(point.guid)) return [...passing, ...snapshot(point, source, known)];
-    const held = isHeld(point, known.here.holds) && point.guid !== base;
+    // By its bookmark a base stays one, whatever becomes of its snapshot.
+    const isNeeded = point.guid === base && !bookmarkOf(source.points, point.guid);
+    const held = isHeld(point, known.here.holds) && !isNeeded;
     return [...passing, ...(held ? [hold(point, known)] : [])];
   });
 }
@@ -108,6 +113,31 @@ function nextBase(source: SourceFacts, { known, now }: Known): Guid | undefined 
     request,
   });
   return datasets[0]?.from?.guid;
+}
+
+/** One that a refresh took, which nobody is at any more: gone with the next backup, or by hand. */
+function temporary(
+  point: PointFacts,
+  source: SourceFacts,
+  { here, known, guids, running }: Known,
+): Leftover[] {
+  const full = snapshotOf(point.dataset, point.name);
+  if (running.has(point.name) || here.atWork.has(full)) return [];
+  const facts = { known, open: new Set<Guid>(), holds: here.holds, atWork: here.atWork };
+  const left = planTemporary(
+    { ...source, points: source.points.filter((one) => one.guid === point.guid) },
+    facts,
+  );
+  const stored = guids.has(point.guid) ? 'which is stored' : 'which is not stored';
+  return [
+    {
+      kind: 'snapshot',
+      ...factsOf(point, here),
+      what: `a temporary snapshot of a refresh, ${stored}; the next zkeep backup of ${point.dataset} destroys it`,
+      continues: ['zkeep', 'backup', '--refresh', point.dataset],
+      clear: tidyCommandsOf(left),
+    },
+  ];
 }
 
 /** One that zkeep took and did not store; it may still be needed, as a step of a migration. */
@@ -151,7 +181,7 @@ function hold(point: PointFacts, { here, guids }: Known): Leftover {
     kind: 'hold',
     ...factsOf(point, here),
     what: stored
-      ? 'held by zkeep, though it is stored and the next backup does not need it'
+      ? 'held by zkeep, though it is stored and the next backup does not need the hold; it lets go of it'
       : 'held by zkeep for a backup that did not come to its end',
     continues: stored ? null : ['zkeep', 'backup', dataset, '--snapshot', name],
     clear: [releaseCommand(snapshotOf(dataset, name))],

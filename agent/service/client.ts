@@ -115,11 +115,19 @@ export class ServiceClient {
     return await this.#ask(readRepository, { method: 'GET', path: '/v1/repository', signal });
   }
 
-  /** Of these snapshots, those that the repository has. */
-  async known(guids: readonly Guid[], signal?: AbortSignal): Promise<KnownSnapshot[]> {
+  /**
+   * Of these snapshots, those that the repository has.
+   *
+   * @param of whose they are: with it the service says which chains are to be renewed.
+   */
+  async known(
+    guids: readonly Guid[],
+    signal?: AbortSignal,
+    of?: { readonly host: string; readonly dataset: string },
+  ): Promise<KnownSnapshot[]> {
     const found: KnownSnapshot[] = [];
     for (let at = 0; at < guids.length; at += MAX_GUIDS) {
-      const body = { guids: guids.slice(at, at + MAX_GUIDS) };
+      const body = { guids: guids.slice(at, at + MAX_GUIDS), ...(of ? { of } : {}) };
       const answer = await this.#ask(readKnown, { method: 'POST', path: '/v1/known', body, signal });
       found.push(...answer.known);
     }

@@ -22,6 +22,8 @@ export interface KnownPoint {
   readonly restorable: boolean;
   /** Flags of the cheapest such chain; `null` when there is none. */
   readonly flags: ChainFlags | null;
+  /** Why no backup should hang on it any more, in words; `null`: one may. */
+  readonly renew?: string | null;
 }
 
 /** The question to {@link chooseBase}. */
@@ -48,7 +50,8 @@ export type BaseChoice<Point extends SourcePoint> =
 /**
  * Chooses the base: the newest snapshot or bookmark, older than the target, that
  * the repository can restore and whose chain the new stream may continue. A
- * snapshot goes before a bookmark of it.
+ * snapshot goes before a bookmark of it. Where the chain of that one is to be renewed the
+ * backup is full: an older base would only go on with the same chain.
  *
  * @throws {ZkeepError} `missing` (`chain.no-target`) when the source does not have the target as a snapshot.
  * @example chooseBase({ dataset: 'tank/fs', source, target, known, wants, full: false })
@@ -66,6 +69,8 @@ export function chooseBase<Point extends SourcePoint>(question: BaseQuestion<Poi
     .filter(({ guid, createtxg }) => guid !== target && createtxg < sent.createtxg)
     .sort(newestFirst);
   const base = older.find(({ guid }) => isContinuable(kept.get(guid), wants));
+  const renew = base && kept.get(base.guid)?.renew;
+  if (renew) return { kind: 'full', base: null, reason: `the chain to ${say(base)} ends there: ${renew}` };
   if (base) return { kind: 'incremental', base, reason: `${say(base)} is the newest that both sides have` };
   return { kind: 'full', base: null, reason: whyFull(question, sent, older, kept) };
 }

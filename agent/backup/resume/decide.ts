@@ -8,8 +8,8 @@ import type { Guid } from '../../../catalog/words.ts';
 import { counted, sizeInWords } from '../../output/words.ts';
 import type { PointFacts, SourceFacts } from '../../zfs/list.ts';
 import { sendFlags, sendRestCommand } from '../../zfs/send.ts';
-import { holdCommand, snapshotOf } from '../../zfs/snapshot.ts';
-import { commandsOf, type DatasetPlan, planAgain } from '../plan.ts';
+import { snapshotOf } from '../../zfs/snapshot.ts';
+import { commandsAfter, commandsBefore, commandsOf, type DatasetPlan, planAgain } from '../plan.ts';
 
 /** What is known of an open backup: by the list of all, and once it was taken over, by the service's offer. */
 export interface OpenFacts {
@@ -75,11 +75,10 @@ export function decideResume(question: ResumeQuestion): ResumeDecision {
 /** The commands of a decision, in the order in which they run. */
 export function resumeCommandsOf(decision: ResumeDecision): string[][] {
   if (decision.kind === 'give-up') return [];
-  const commands = commandsOf(decision.item);
-  if (decision.kind === 'again') return commands;
-  const { dataset, snapshot } = decision.item;
+  const { item } = decision;
+  if (decision.kind === 'again') return commandsOf(item);
   const rest = sendRestCommand(decision.at?.token ?? 'TOKEN');
-  return [holdCommand(snapshotOf(dataset, snapshot)), rest, ...commands.slice(2)];
+  return [...commandsBefore(item), rest, ...commandsAfter(item)];
 }
 
 function resumeOf(

@@ -1,5 +1,5 @@
 /** What earlier runs left unfinished of the datasets that are asked for: done before anything new is begun. */
-import type { KnownSnapshot, RepositoryInfo } from '../../../catalog/protocol/protocol.ts';
+import type { KnownSnapshot, OpenBackupRow, RepositoryInfo } from '../../../catalog/protocol/protocol.ts';
 import type { Guid } from '../../../catalog/words.ts';
 import type { Progress } from '../../output/progress.ts';
 import type { ServiceClient } from '../../service/client.ts';
@@ -36,6 +36,8 @@ export interface Found {
   readonly interrupted: readonly { readonly match: Match; readonly decision: ResumeDecision }[];
   /** Of their snapshots, those that the repository has. */
   readonly stored: ReadonlySet<Guid>;
+  /** Snapshots and bases of all backups that are open, of whatever dataset. */
+  readonly open: ReadonlySet<Guid>;
 }
 
 /** What became of them. */
@@ -56,7 +58,8 @@ export async function findEarlier(asked: Asked, { client, signal }: EarlierTools
     client.repository(signal),
     lookAtSources(datasets, { recursive, signal }),
   ]);
-  const matches = await findOpen(looked, { recursive, client, signal });
+  const rows = await client.openBackups({}, signal);
+  const matches = await findOpen(looked, { recursive, client, signal }, rows);
   const guids = matches.map(({ row }) => row.to);
   const known = guids.length === 0 ? [] : await client.known(guids, signal);
   const stored = new Set(known.map(({ guid }) => guid));
@@ -64,7 +67,12 @@ export async function findEarlier(asked: Asked, { client, signal }: EarlierTools
     match,
     decision: decideUnseen(match, { host: looked.host, stored }),
   }));
-  return { repository, looked, interrupted, stored };
+  return { repository, looked, interrupted, stored, open: guidsOf(rows) };
+}
+
+/** Snapshots and bases of open backups. */
+export function guidsOf(rows: readonly OpenBackupRow[]): ReadonlySet<Guid> {
+  return new Set(rows.flatMap(({ to, from }) => (from === null ? [to] : [to, from])));
 }
 
 /** Finishes them, and what was left of their sets. One that fails does not keep the others from being finished. */
@@ -124,5 +132,6 @@ async function finishSet(
   tools.progress.note(`of the same set, and stored now: ${names}`);
   const request = { snapshot, full: false, now: 0 };
   const plan = planBackup({ sources, roots, recursive: false, known, request });
-  return await runBackup(plan, { ...tools, moment: async () => set });
+  // What else is left of the datasets, the next backup clears.
+  return await runBackup({ ...plan, temporary: [] }, { ...tools, moment: async () => set });
 }

@@ -49,14 +49,19 @@ export function matchOpen({ rows, sources, trees, host, pools }: MatchQuestion):
   });
 }
 
-/** Asks the service for what is open of these datasets. */
+/**
+ * Asks the service for what is open of these datasets.
+ *
+ * @param rows all that is open, where that was asked before.
+ */
 export async function findOpen(
   { host, roots, sources }: Sources,
   { recursive, client, signal }: { recursive: boolean; client: ServiceClient; signal: AbortSignal },
+  rows?: readonly OpenBackupRow[],
 ): Promise<Match[]> {
-  const rows = await client.openBackups({}, signal);
+  const open = rows ?? (await client.openBackups({}, signal));
   const trees = recursive ? roots : [];
-  const matches = matchOpen({ rows, sources, trees, host: hostname(), pools: host.pools });
+  const matches = matchOpen({ rows: open, sources, trees, host: hostname(), pools: host.pools });
   const found: Match[] = [];
   for (const match of matches) if (!(await isCopy(match, signal))) found.push(match);
   return found;

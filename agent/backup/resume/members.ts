@@ -3,7 +3,7 @@ import type { KnownSnapshot } from '../../../catalog/protocol/protocol.ts';
 import type { Guid, SetId } from '../../../catalog/words.ts';
 import type { PointFacts, SourceFacts } from '../../zfs/list.ts';
 import { poolOf } from '../../zfs/names.ts';
-import { isOwn } from '../plan.ts';
+import { isOwn, isRefresh } from '../tidy/names.ts';
 
 /** A member of a set that was interrupted and is a backup now. */
 export interface Finished {
@@ -37,7 +37,7 @@ export function missingMembers(facts: {
   const stored = new Set(facts.known.map(({ guid }) => guid));
   const once = new Map(facts.finished.map((finished) => [finished.set, finished]));
   return [...once.values()].flatMap(({ dataset, snapshot, set }) => {
-    if (!isOwn(snapshot)) return [];
+    if (!isOwn(snapshot) && !isRefresh(snapshot)) return [];
     const first = pointOf(facts.sources, dataset, snapshot);
     const sources = facts.sources.filter((source) => {
       const point = pointIn(source, snapshot);
@@ -55,7 +55,8 @@ function isTogether(one: PointFacts, other: PointFacts): boolean {
 
 function pointOf(sources: readonly SourceFacts[], dataset: string, name: string): PointFacts | undefined {
   const source = sources.find((each) => each.dataset === dataset);
-  return source && pointIn(source, name);
+  // One that was temporary is gone by now; its bookmark tells its transaction, too.
+  return source && (pointIn(source, name) ?? source.points.find((point) => point.name === name));
 }
 
 function pointIn({ points }: SourceFacts, name: string): PointFacts | undefined {

@@ -6,6 +6,7 @@ import { exitOf, failuresOf, resultDocument, storedInWords } from '../../backup/
 import { type AbandonPlan, abandonCommandsOf } from '../../backup/resume/abandon.ts';
 import { resumeCommandsOf } from '../../backup/resume/decide.ts';
 import type { EarlierResults, Found } from '../../backup/resume/earlier.ts';
+import { tidyCommandsOf } from '../../backup/tidy/plan.ts';
 import { sizeInWords } from '../../output/words.ts';
 import { showCommand } from '../../zfs/failure.ts';
 import { snapshotOf } from '../../zfs/snapshot.ts';
@@ -24,6 +25,12 @@ export function planOutcome(
     from: item.from?.guid ?? null,
     snapshot: item.snapshot,
     commands: commandsOf(item),
+    stays: item.tidying.stays,
+  }));
+  const temporary = plan.temporary.map((left) => ({
+    dataset: left.dataset,
+    snapshots: left.destroy.map(({ snapshot }) => snapshot),
+    commands: tidyCommandsOf(left),
   }));
   const earlier = interrupted.map(({ match, decision }) => ({
     backup: match.row.backup,
@@ -37,14 +44,19 @@ export function planOutcome(
   const first = [...around.before, ...plan.take.map(({ command }) => [...command]), ...around.after];
   const lines = [
     ...earlier.flatMap((row) => [`# ${interruptedInWords(row)}`, ...row.commands.map(showCommand)]),
+    ...temporary.flatMap(({ dataset, commands }) => [
+      `# ${dataset}: an earlier refresh left a temporary snapshot`,
+      ...commands.map(showCommand),
+    ]),
     ...first.map(showCommand),
     ...plan.datasets.flatMap((item) => [
       `# ${item.dataset}: ${inWords(item)}`,
       ...commandsOf(item).map(showCommand),
+      ...item.tidying.stays.map(({ snapshot, reason }) => `# @${snapshot} stays, because ${reason}`),
     ]),
   ];
   return {
-    document: { interrupted: earlier, plan: rows, commands: first, left_out: plan.leftOut },
+    document: { interrupted: earlier, temporary, plan: rows, commands: first, left_out: plan.leftOut },
     text: lines.join('\n'),
   };
 }
@@ -69,7 +81,7 @@ export function resultOutcome(
       given_up: told.givenUp,
       ...(failures[0] ? { error: failureDocument(failures[0].failure) } : {}),
     },
-    text: [storedInWords(results), ...results.flatMap(resumedInWords)]
+    text: [storedInWords(results), ...results.flatMap(whyFull), ...results.flatMap(resumedInWords)]
       .filter((text) => text !== '')
       .join('\n'),
     failures,
@@ -111,6 +123,13 @@ function interruptedInWords(row: {
     'give-up': 'cannot be gone on with, and is ended',
   }[row.decision];
   return `${what} was interrupted and ${how}, because ${row.reason}`;
+}
+
+/** A full backup costs what an incremental one does not: it is never made in silence. */
+function whyFull({ outcome, kind, resumed, dataset, reason }: DatasetResult): string[] {
+  return outcome === 'stored' && kind === 'full' && !resumed
+    ? [`         ${dataset}: full, because ${reason}`]
+    : [];
 }
 
 function resumedInWords({ outcome, resumed, dataset }: DatasetResult): string[] {

@@ -49,6 +49,7 @@ describe('the plan of a backup', () => {
       ['zfs', 'hold', 'zkeep', `tank/a@${NEW}`],
       ['zfs', 'send', '-L', '-c', `tank/a@${NEW}`],
       ['zfs', 'bookmark', `tank/a@${NEW}`, `tank/a#${NEW}`],
+      ['zfs', 'release', 'zkeep', `tank/a@${NEW}`],
     ]);
   });
 
@@ -68,7 +69,7 @@ describe('the plan of a backup', () => {
     );
   });
 
-  it('starts from the newest that both sides have, and lets go of its hold', () => {
+  it('starts from the newest that both sides have, gives it a bookmark, and lets go of its hold', () => {
     const points = [
       point('tank/a', 'one', 1),
       point('tank/a', 'two', 2, { references: 1 }),
@@ -77,8 +78,17 @@ describe('the plan of a backup', () => {
     const [item] = plan([source('tank/a', points)], { known: [known(1), known(2)] }).datasets;
     assert.ok(item);
     assert.deepEqual(item.from, { guid: guidOf(2n), name: 'two', kind: 'snapshot' });
-    assert.deepEqual(commandsOf(item)[1], ['zfs', 'send', '-L', '-c', '-i', 'tank/a@two', `tank/a@${NEW}`]);
-    assert.deepEqual(commandsOf(item).at(-1), ['zfs', 'release', 'zkeep', 'tank/a@two']);
+    assert.deepEqual(
+      commandsOf(item).map((command) => command.join(' ')),
+      [
+        `zfs hold zkeep tank/a@${NEW}`,
+        'zfs bookmark tank/a@two tank/a#two',
+        `zfs send -L -c -i tank/a@two tank/a@${NEW}`,
+        `zfs bookmark tank/a@${NEW} tank/a#${NEW}`,
+        'zfs release zkeep tank/a@two',
+        `zfs release zkeep tank/a@${NEW}`,
+      ],
+    );
   });
 
   it('starts from a bookmark where its snapshot is gone', () => {
@@ -157,13 +167,33 @@ describe('the plan of a backup', () => {
     assert.equal(full.datasets[0]?.kind, 'full');
   });
 
-  it('lets go of a snapshot that somebody else made, and of holds that killed runs left', () => {
+  it('has the bookmark of its base at hand, should the snapshot be destroyed', () => {
+    const points = [point('tank/a', 'one', 1, { kind: 'bookmark' }), point('tank/a', 'one', 1)];
+    const [item] = plan([source('tank/a', points)], { known: [known(1)] }).datasets;
+    assert.deepEqual([item?.from?.kind, item?.remembered, item?.secures], ['snapshot', 'one', false]);
+  });
+
+  it('is full where the service says that the chain is to end, and says why', () => {
+    const points = [point('tank/a', 'one', 1), point('tank/a', 'two', 2)];
+    const renew = 'it has 30 steps, the policy allows 30';
+    const [item] = plan([source('tank/a', points)], { known: [known(1), { ...known(2), renew }] }).datasets;
+    assert.deepEqual([item?.kind, item?.from], ['full', null]);
+    assert.equal(item?.reason, `the chain to @two ends there: ${renew}`);
+  });
+
+  it('leaves the hold on a snapshot that is not stored: it may wait for its turn in another run', () => {
+    const points = [point('tank/a', 'zkeep-20261118T090000Z', 1, { references: 1 })];
+    assert.deepEqual(plan([source('tank/a', points)]).datasets[0]?.release, [NEW]);
+  });
+
+  it('lets go of a snapshot that somebody else made, and of what former versions held on', () => {
     const points = [
       point('tank/a', 'zkeep-20261118T090000Z', 1, { references: 1 }),
       point('tank/a', 'theirs', 2, { references: 1 }),
       point('tank/a', 'daily', 3),
     ];
-    const [item] = plan([source('tank/a', points)], { request: { ...TAKE_NEW, snapshot: 'daily' } }).datasets;
+    const request = { ...TAKE_NEW, snapshot: 'daily' };
+    const [item] = plan([source('tank/a', points)], { request, known: [known(1)] }).datasets;
     assert.deepEqual(item?.release, ['zkeep-20261118T090000Z', 'daily']);
   });
 
@@ -184,7 +214,7 @@ describe('the plan of a backup', () => {
         const [item] = made.datasets;
         assert.ok(item);
         assert.deepEqual(made.take[0]?.command, ['zfs', 'snapshot', `${dataset}@${NEW}`]);
-        assert.deepEqual(commandsOf(item)[1], [
+        assert.deepEqual(commandsOf(item)[2], [
           'zfs',
           'send',
           '-L',

@@ -44,6 +44,7 @@ function here(sources: readonly SourceFacts[], partials: readonly PartialReceive
     partials,
     holds: new Map(held.map((point) => [full(point), ['zkeep']])),
     used: new Map(points.map((point) => [full(point), Number(point.createtxg)])),
+    atWork: new Set(),
   };
 }
 
@@ -170,10 +171,36 @@ describe('a snapshot of zkeep', () => {
   });
 
   it('that is stored and the next base is none, nor is one of somebody else', () => {
-    const points = [snapshot('daily', 4), snapshot(ZKEEP(12), 5, true), bookmark(ZKEEP(12), 5)];
+    for (const points of [
+      [snapshot('daily', 4), snapshot(ZKEEP(12), 5, true)],
+      [snapshot('daily', 4), snapshot(ZKEEP(12), 5), bookmark(ZKEEP(12), 5)],
+    ]) {
+      const facts = { here: here([source('tank/a', points)]), kept: kept({ known: stored(5) }) };
+      assert.deepEqual(leftOf(facts), []);
+    }
+  });
+
+  it('that is held although its bookmark is there, as former versions did, only loses the hold', () => {
+    const points = [snapshot(ZKEEP(12), 5, true), bookmark(ZKEEP(12), 5)];
+    const left = only(leftOf({ here: here([source('tank/a', points)]), kept: kept({ known: stored(5) }) }));
+    assert.deepEqual([left.kind, words(left.clear)], ['hold', [`zfs release zkeep tank/a@${ZKEEP(12)}`]]);
+  });
+
+  it('that is temporary is none while its process lives, and goes, with a bookmark if it is stored', () => {
+    const name = 'zkeep-refresh-20261120T120000Z-42';
+    const sources = [source('tank/a', [snapshot(name, 5, true)])];
+    const facts = (known: KnownSnapshot[]) => ({ here: here(sources), kept: kept({ known }) });
+    const gone = [`zfs release zkeep tank/a@${name}`, `zfs destroy tank/a@${name}`];
+    assert.deepEqual(words(only(leftOf(facts([]))).clear), gone);
+    const marked = only(leftOf(facts(stored(5))));
+    assert.deepEqual(words(marked.clear), [`zfs bookmark tank/a@${name} tank/a#${name}`, ...gone]);
+    assert.deepEqual(marked.continues, ['zkeep', 'backup', '--refresh', 'tank/a']);
+    const atWork = new Set([`tank/a@${name}`]);
+    assert.deepEqual(leftOf({ here: { ...here(sources), atWork }, kept: kept() }), []);
+    const open_ = kept({ open: [open(5)] });
     assert.deepEqual(
-      leftOf({ here: here([source('tank/a', points)]), kept: kept({ known: stored(5) }) }),
-      [],
+      leftOf({ here: here(sources), kept: open_ }).map(({ kind }) => kind),
+      ['open-backup'],
     );
   });
 });

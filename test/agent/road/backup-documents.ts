@@ -90,6 +90,12 @@ const PlanSchema = Type.Object(
         exact,
       ),
     ),
+    temporary: Type.Array(
+      Type.Object(
+        { dataset: Type.String(), snapshots: Type.Array(Type.String()), commands: CommandsSchema },
+        exact,
+      ),
+    ),
     plan: Type.Array(
       Type.Object(
         {
@@ -99,6 +105,7 @@ const PlanSchema = Type.Object(
           from: Nullable(GuidSchema),
           snapshot: Type.String(),
           commands: CommandsSchema,
+          stays: Type.Array(Type.Object({ snapshot: Type.String(), reason: Type.String() }, exact)),
         },
         exact,
       ),
@@ -118,7 +125,7 @@ export const BACKUP_DOCUMENTS: readonly TSchema[] = [
 
 /** Any of them: the tests look into the part that they are about. */
 export type BackupDocument = Static<typeof ResultsSchema> &
-  Pick<Static<typeof PlanSchema>, 'interrupted' | 'plan' | 'commands'> & {
+  Pick<Static<typeof PlanSchema>, 'interrupted' | 'temporary' | 'plan' | 'commands'> & {
     readonly abandoned: readonly Static<typeof AbandonedSchema>[];
     readonly abandon: readonly Static<typeof AbandonedSchema>[];
     readonly error: Static<typeof ErrorSchema>;

@@ -14,6 +14,7 @@ const SEND = fileURLToPath(new URL('zfs-send.ts', import.meta.url));
 const ZFS = `#!/bin/sh
 here=$(dirname "$0"); printf 'zfs %s\\n' "$*" >>"$here/calls"
 for last; do :; done
+case "$1" in snapshot|hold|release|bookmark|destroy) exec 9>"$here/lock"; flock 9;; esac
 case "$1" in
 version) cat "$here/version";;
 get) printf '%s\\ttype\\tfilesystem\\t-\\t-\\n' "$last";;
@@ -29,7 +30,15 @@ list) case "$*" in
       */*) case "$*" in *' -r '*) p="^$w[/@#]";; *) p="^$w[@#]";; esac; grep "$p" "$here/points";;
     esac; done; true;;
   esac;;
+holds)
+  shift 2; for w; do
+    if grep -q "^$w	.*	1$" "$here/points"; then printf '%s\\tzkeep\\tnow\\n' "$w"; fi
+    if grep -qx "$w" "$here/foreign"; then printf '%s\\ttheirs\\tnow\\n' "$w"; fi
+  done;;
 snapshot)
+  for w; do if grep -q "^$w	" "$here/points"; then
+    echo "cannot create snapshot '$w': dataset already exists" >&2; exit 1
+  fi; done
   shift; txg=$(($(cat "$here/txg") + 1)); echo $txg >"$here/txg"
   if [ "$1" = -r ]; then
     shift; all=
@@ -39,7 +48,7 @@ snapshot)
   for w; do
     id=$(grep "^\${w%@*}	" "$here/ids" | cut -f2); n=$(($(cat "$here/count-$id" 2>/dev/null || echo 0) + 1))
     echo $n >"$here/count-$id"
-    printf '%s\\t%s\\t%s\\t1795161023\\t0\\n' "$w" $((id*100+n)) $txg >>"$here/points"
+    printf '%s\\t%s\\t%s\\t%s\\t0\\n' "$w" $((id*100+n)) $txg $(date +%s) >>"$here/points"
   done;;
 hold) shift 2; for w; do
     if grep -q "^$w	.*	1$" "$here/points"; then echo "cannot hold '$w': tag already exists on this dataset" >&2; exit 1; fi
@@ -48,7 +57,16 @@ hold) shift 2; for w; do
 release) grep -q "^$3	.*	1$" "$here/points" || { echo "cannot release '$3': no such tag on this dataset" >&2; exit 1; }
   sed -i "s|^\\($3	.*	\\)1$|\\10|" "$here/points";;
 bookmark) grep "^$2	" "$here/points" | cut -f2-4 | sed "s|.*|$3	&	-|" >>"$here/points";;
-destroy) if grep -q "^$2	.*	1$" "$here/points"; then echo "cannot destroy '$2': it's being held" >&2; exit 1; fi
+destroy)
+  if grep -qx "$2" "$here/cloned"; then echo "cannot destroy '$2': snapshot has dependent clones" >&2; exit 1; fi
+  if grep -qx "$2" "$here/foreign"; then echo "cannot destroy '$2': it's being held" >&2; exit 1; fi
+  if ! grep -q "^$2	" "$here/points"; then
+    case "$2" in
+    *#*) echo "bookmark '$2' does not exist." >&2;;
+    *) echo "could not find any snapshots to destroy; check snapshot names." >&2;;
+    esac; exit 1
+  fi
+  if grep -q "^$2	.*	1$" "$here/points"; then echo "cannot destroy '$2': it's being held" >&2; exit 1; fi
   grep -v "^$2	" "$here/points" >"$here/points.new"; mv "$here/points.new" "$here/points";;
 send) exec NODE SEND "$here" "$@";;
 *) echo "what is $*" >&2; exit 2;;
@@ -85,7 +103,7 @@ export class ZfsHost extends MadeHost<SendFault> {
     this.program('zfs', zfs);
     this.program('zpool', ZPOOL);
     this.version = 'zfs-2.3.9-1';
-    this.write('points', '');
+    for (const file of ['points', 'foreign', 'cloned']) this.write(file, '');
     this.write('txg', '1000\n');
     const names = Object.keys(datasets);
     this.write('datasets', names.map((name) => `${name}\tfilesystem\toff\t-\n`).join(''));
@@ -138,12 +156,12 @@ export class ZfsHost extends MadeHost<SendFault> {
     this.write('points', lines.filter((line) => !line.includes(part)).join('\n'));
   }
 
-  /** The snapshots and bookmarks that are there, those that are held with a `+`, without the time in their names. */
+  /** The snapshots and bookmarks that are there, those that are held with a `+`, those of zkeep as `X`, temporary ones as `R`. */
   get points(): string[] {
     const lines = this.read('points').split('\n').slice(0, -1);
     return lines.map((line) => {
       const [name = '', , , , references] = line.split('\t');
-      return `${name.replace(/zkeep-\w+/, 'X')}${references === '1' ? '+' : ''}`;
+      return `${name.replace(/zkeep-(refresh-)?\w+(-\d+)?/, (_, temporary) => (temporary ? 'R' : 'X'))}${references === '1' ? '+' : ''}`;
     });
   }
 
@@ -152,7 +170,17 @@ export class ZfsHost extends MadeHost<SendFault> {
     const calls = this.read('calls').split('\n');
     return calls
       .filter((call) => call.startsWith('zfs send') && !call.includes(' -n '))
-      .map((call) => call.replace(/zkeep-\w+/g, 'X').replace(/-t \S+/, '-t'));
+      .map((call) =>
+        call.replace(/zkeep-(refresh-)?\w+(-\d+)?/g, (_, r) => (r ? 'R' : 'X')).replace(/-t \S+/, '-t'),
+      );
+  }
+
+  /** Somebody holds the snapshots whose names have this part, or a clone hangs on them. */
+  keepBy(what: 'foreign' | 'cloned', part: string): void {
+    const names = this.read('points')
+      .split('\n')
+      .map((line) => line.split('\t')[0] ?? '');
+    this.write(what, `${names.filter((name) => name.includes(part)).join('\n')}\n`);
   }
 
   forgetCalls(): void {

@@ -1,0 +1,61 @@
+/** Does what `plan.ts` decided about the source; what cannot go is said, and stays. */
+import { messageOf, ZkeepError } from '../../../catalog/errors.ts';
+import type { Progress } from '../../output/progress.ts';
+import {
+  bookmark,
+  bookmarkCommand,
+  destroyBookmarkCommand,
+  destroyCommand,
+  release,
+  snapshotOf,
+} from '../../zfs/snapshot.ts';
+import { runOnPool, SUSPENDED } from '../../zfs/stall.ts';
+import type { Going, Tidying } from './plan.ts';
+
+/** Clears one dataset. Never throws: it says what stays, which is no failure of the backup. */
+export async function tidy(
+  { dataset, destroy, forget, stays }: Tidying,
+  progress: Pick<Progress, 'note'>,
+): Promise<void> {
+  for (const { snapshot, reason } of stays)
+    progress.note(`${snapshotOf(dataset, snapshot)} stays, because ${reason}`);
+  for (const going of destroy) {
+    const name = snapshotOf(dataset, going.snapshot);
+    if (await isHopeless(name, progress, async () => await destroyOne(dataset, going))) return;
+  }
+  for (const each of forget) {
+    const name = `${dataset}#${each}`;
+    if (await isHopeless(name, progress, async () => await gone(destroyBookmarkCommand(name)))) return;
+  }
+}
+
+async function destroyOne(dataset: string, { snapshot, mark }: Going): Promise<void> {
+  const name = snapshotOf(dataset, snapshot);
+  if (mark !== null) await bookmark(bookmarkCommand(dataset, snapshot, mark));
+  await release(name);
+  await gone(destroyCommand(name));
+}
+
+/** Destroys; what somebody else destroyed meanwhile is as good. */
+async function gone(command: readonly string[]): Promise<void> {
+  try {
+    await runOnPool(command);
+  } catch (thrown) {
+    if (!(thrown instanceof ZkeepError) || thrown.kind !== 'missing') throw thrown;
+  }
+}
+
+/** Does one thing; on a suspended pool all that follows would only be waited for. */
+async function isHopeless(
+  name: string,
+  progress: Pick<Progress, 'note'>,
+  work: () => Promise<void>,
+): Promise<boolean> {
+  try {
+    await work();
+    return false;
+  } catch (thrown) {
+    progress.note(`${name} stays, because: ${messageOf(thrown)}`);
+    return thrown instanceof ZkeepError && thrown.code === SUSPENDED;
+  }
+}
