@@ -60,7 +60,7 @@ export async function withProving<T>(
 }
 
 /** The patience that is set, which tells of its waits on the command's progress. */
-function patienceOf({ options, progress }: Surroundings): Patience {
+export function patienceOf({ options, progress }: Surroundings): Patience {
   const waits = new Waits(progress, systemClock);
   return new Patience({
     limit: patienceBy(options),

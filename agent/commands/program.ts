@@ -2,10 +2,12 @@
 import { readFileSync } from 'node:fs';
 import { Command, CommanderError } from 'commander';
 import { messageOf, ZkeepError } from '../../catalog/errors.ts';
+import { addAgent } from './agent/agent.ts';
 import { addAttributes } from './attributes.ts';
 import { addBackup } from './backup.ts';
 import { exitCodeOf, tellFailure } from './command.ts';
 import { addDamage } from './damage.ts';
+import { addEnroll } from './enroll.ts';
 import { addExport } from './export.ts';
 import { addImport } from './import.ts';
 import { addLeftovers } from './leftovers.ts';
@@ -68,6 +70,8 @@ export function makeProgram(exit: (code: number) => void): Command {
     addDamage,
     addLeftovers,
     addLustre,
+    addAgent,
+    addEnroll,
   ]) {
     add(program, exit);
   }
@@ -101,7 +105,8 @@ function nameIn(args: readonly string[], program: Command): string | undefined {
   return program.commands.map((command) => command.name()).find((name) => name === args[0]);
 }
 
-function version(): string {
+/** The version of this zkeep. */
+export function version(): string {
   const text: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'));
   return typeof text === 'object' && text !== null && 'version' in text ? String(text.version) : 'unknown';
 }

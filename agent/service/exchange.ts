@@ -12,6 +12,7 @@ import { TIMEOUTS, type Timeouts } from '../../catalog/repository/store/deadline
 export interface ServiceAccess {
   /** Without a slash at the end. */
   readonly url: string;
+  /** Empty for what needs none. */
   readonly token: string;
   /** How long it is waited for; shared with whatever else the command waits for. */
   readonly patience?: Patience;
@@ -86,7 +87,7 @@ export class Exchange {
         method,
         dispatcher: this.#agent,
         headers: {
-          authorization: `Bearer ${token}`,
+          ...(token === '' ? {} : { authorization: `Bearer ${token}` }),
           ...(text ? { 'content-type': 'application/json', 'content-length': String(text.length) } : {}),
           ...headers,
         },

@@ -61,6 +61,14 @@ export async function listSources(
   return found;
 }
 
+/** All datasets of this host, without their snapshots: one question, which is quick. */
+export async function listDatasets(signal: AbortSignal): Promise<DatasetFacts[]> {
+  const columns = DATASET_COLUMNS.join(',');
+  return parseDatasets(
+    await run(['zfs', 'list', '-Hp', '-t', 'filesystem,volume', '-o', columns], { signal }),
+  );
+}
+
 /** All datasets of this host, as {@link listSources} gives them: two questions, however many there are. */
 export async function listHost(signal: AbortSignal): Promise<SourceFacts[]> {
   return await listLot([], [], signal);

@@ -1,31 +1,19 @@
 /** One service to a data folder: two would not see each other's turns. */
 import { join } from 'node:path';
-import Database from 'better-sqlite3';
 import { ZkeepError } from '../../catalog/errors.ts';
-
-/** Held until it is given back or the process ends, however it ends. */
-export interface Lock {
-  release(): void;
-}
+import { type Lock, lockFile } from '../../catalog/lock.ts';
 
 /**
- * Takes the lock of a data folder that exists: an exclusive transaction on
- * `service.lock`, which the operating system ends with the process.
+ * Takes the lock of a data folder that exists.
  *
  * @throws {ZkeepError} `busy` with code `service.running`.
  */
 export function lockFolder(folder: string): Lock {
-  const database = new Database(join(folder, 'service.lock'), { timeout: 0 });
-  try {
-    database.exec('BEGIN EXCLUSIVE');
-  } catch (cause) {
-    database.close();
-    if (!(cause instanceof Database.SqliteError) || cause.code !== 'SQLITE_BUSY') throw cause;
-    throw new ZkeepError('busy', 'service.running', `a zkeep-server is running on ${folder}`, {
+  return lockFile(join(folder, 'service.lock'), (cause) => {
+    return new ZkeepError('busy', 'service.running', `a zkeep-server is running on ${folder}`, {
       advice: 'stop it first, or use another data folder',
       facts: { folder },
       cause,
     });
-  }
-  return { release: () => database.close() };
+  });
 }
