@@ -1,90 +1,122 @@
-/** The chains of many backups at once, numbered, for questions over all of them. */
-import type { BackupId, Guid } from '../../words.ts';
+/** The chains of many backups at once. */
 import { mayFollow } from '../flags.ts';
 import type { ChainFlags } from '../graph.ts';
-import { compareText } from '../order.ts';
-import { type Reach, reachAll } from '../reach.ts';
+import { Heap } from '../heap.ts';
+import { addBytes, compareText } from '../order.ts';
 import type { RetentionEdge } from './edge.ts';
+import type { Numbered } from './numbered.ts';
+
+/** A way to a backup that was found. */
+interface Found {
+  readonly number: number;
+  readonly cost: number;
+  readonly steps: number;
+}
 
 /**
- * For each of some backups the cheapest chain from nothing that ends with it: the one that a restore takes.
- * Where there is none the backup is out of reach.
+ * For each backup the cheapest chain from nothing that ends with it: the one that a restore takes, as
+ * `reachAll` finds it, in arrays. Where there is none the backup is out of reach.
  */
 export class Chains {
-  readonly edges: readonly RetentionEdge[];
-  readonly #numbers: ReadonlyMap<BackupId, number>;
-  readonly #reaches: ReadonlyMap<BackupId, Reach>;
-  readonly #entering: ReadonlyMap<Guid, readonly RetentionEdge[]>;
-  /** Of each backup the number of the one before it in its chain, -1: none. */
+  readonly graph: Numbered;
+  readonly #cost: Float64Array;
+  readonly #steps: Int32Array;
   readonly #before: Int32Array;
+  /** Of each snapshot the backup with which the cheapest chain to it ends. */
+  readonly #ends: Int32Array;
 
   /**
-   * @param isWhole which of them a chain may pass.
+   * @param isWhole which of the backups a chain may pass.
    */
-  constructor(edges: readonly RetentionEdge[], isWhole: (edge: RetentionEdge) => boolean) {
-    this.edges = edges;
-    this.#numbers = new Map(edges.map(({ backup }, number) => [backup, number]));
-    this.#reaches = reachAll(edges.filter(isWhole));
-    this.#entering = Map.groupBy(edges, ({ to }) => to);
-    this.#before = Int32Array.from(edges, ({ backup }) => {
-      const before = this.#reaches.get(backup)?.before;
-      return before ? (this.#numbers.get(before) ?? -1) : -1;
-    });
+  constructor(graph: Numbered, isWhole: (edge: RetentionEdge) => boolean) {
+    this.graph = graph;
+    this.#cost = new Float64Array(graph.edges.length).fill(Number.POSITIVE_INFINITY);
+    this.#steps = new Int32Array(graph.edges.length);
+    this.#before = new Int32Array(graph.edges.length).fill(-1);
+    this.#search(Uint8Array.from(graph.edges, (edge) => Number(isWhole(edge))));
+    this.#ends = new Int32Array(graph.size).fill(-1);
+    for (const [number, snapshot] of graph.to.entries()) {
+      const standing = this.#ends[snapshot] ?? -1;
+      if (this.steps(number) > 0 && (standing < 0 || this.#inOrder(number, standing) < 0)) {
+        this.#ends[snapshot] = number;
+      }
+    }
   }
 
-  numberOf(backup: BackupId): number | undefined {
-    return this.#numbers.get(backup);
-  }
-
-  /** The number of the backup before the one of this number in its chain; -1: it is the first one, or out of reach. */
+  /** The backup before this one in its chain; -1: it is the first one, or out of reach. */
   before(number: number): number {
     return this.#before[number] ?? -1;
   }
 
-  /** The numbers of all backups that lead to a snapshot. */
-  entering(guid: Guid): number[] {
-    return (this.#entering.get(guid) ?? []).flatMap(({ backup }) => this.#numbers.get(backup) ?? []);
-  }
-
-  /**
-   * The number of the backup with which the cheapest chain to a snapshot ends; -1: none leads there.
-   *
-   * @param next what must be able to follow.
-   */
-  end(guid: Guid, next?: ChainFlags): number {
-    let best: { readonly edge: RetentionEdge; readonly reach: Reach } | undefined;
-    for (const edge of this.#entering.get(guid) ?? []) {
-      const reach = this.#reaches.get(edge.backup);
-      if (!reach || (next && !mayFollow(edge.flags, next))) continue;
-      if (!best || inOrder({ edge, reach }, best) < 0) best = { edge, reach };
-    }
-    return best ? (this.#numbers.get(best.edge.backup) ?? -1) : -1;
-  }
-
   /** How many backups a chain to this one has, itself included; 0: none leads there. */
   steps(number: number): number {
-    const edge = this.edges[number];
-    return (edge && this.#reaches.get(edge.backup)?.steps) ?? 0;
+    return this.#steps[number] ?? 0;
   }
 
-  /** All numbers, those with the longest chains first: what hangs on a backup comes before it. */
+  /** The backup with which the cheapest chain to a snapshot ends; -1: none leads there. */
+  end(snapshot: number): number {
+    return this.#ends[snapshot] ?? -1;
+  }
+
+  /** The same of the chains that a backup of these flags may follow. */
+  endBefore(snapshot: number, next: ChainFlags): number {
+    let best = -1;
+    for (const number of this.graph.entering(snapshot)) {
+      if (this.steps(number) === 0 || !mayFollow(this.graph.edge(number).flags, next)) continue;
+      if (best < 0 || this.#inOrder(number, best) < 0) best = number;
+    }
+    return best;
+  }
+
+  /** All backups, those with the longest chains first: what hangs on a backup comes before it. */
   *longestFirst(): Generator<number> {
     const byLength: number[][] = [];
-    for (let number = 0; number < this.edges.length; number++) {
-      const steps = this.steps(number);
+    for (const [number, steps] of this.#steps.entries()) {
       const same = byLength[steps];
       if (same) same.push(number);
       else byLength[steps] = [number];
     }
     for (let steps = byLength.length - 1; steps >= 0; steps--) yield* byLength[steps] ?? [];
   }
-}
 
-type Ended = { readonly edge: RetentionEdge; readonly reach: Reach };
+  /** Dijkstra's search, from nothing. The first time that a backup comes up its chain is the cheapest one. */
+  #search(whole: Uint8Array): void {
+    const { graph } = this;
+    const queue = new Heap<Found>((a, b) => a.cost - b.cost || a.steps - b.steps);
+    for (const [number, from] of graph.from.entries()) {
+      if (from < 0 && whole[number] === 1) this.#propose(queue, number, -1);
+    }
+    for (let found = queue.pop(); found; found = queue.pop()) {
+      const { number, cost, steps } = found;
+      if (cost !== this.#cost[number] || steps !== this.#steps[number]) continue;
+      const { flags } = graph.edge(number);
+      for (const next of graph.leaving(graph.to[number] ?? -1)) {
+        if (whole[next] === 1 && mayFollow(flags, graph.edge(next).flags)) this.#propose(queue, next, number);
+      }
+    }
+  }
 
-/** As the index orders the chains to a snapshot. */
-function inOrder(a: Ended, b: Ended): number {
-  return (
-    a.reach.cost - b.reach.cost || a.reach.steps - b.reach.steps || compareText(a.edge.backup, b.edge.backup)
-  );
+  #propose(queue: Heap<Found>, number: number, before: number): void {
+    const cost = addBytes(before < 0 ? 0 : (this.#cost[before] ?? 0), this.graph.edge(number).stored);
+    const steps = this.steps(before) + 1;
+    const order = cost - (this.#cost[number] ?? 0) || steps - this.steps(number);
+    if (order > 0 || (order === 0 && this.#idOf(before) >= this.#idOf(this.before(number)))) return;
+    this.#cost[number] = cost;
+    this.#steps[number] = steps;
+    this.#before[number] = before;
+    if (order < 0) queue.push({ number, cost, steps });
+  }
+
+  /** As the index orders the chains to a snapshot. */
+  #inOrder(a: number, b: number): number {
+    return (
+      (this.#cost[a] ?? 0) - (this.#cost[b] ?? 0) ||
+      this.steps(a) - this.steps(b) ||
+      compareText(this.#idOf(a), this.#idOf(b))
+    );
+  }
+
+  #idOf(number: number): string {
+    return number < 0 ? '' : this.graph.edge(number).backup;
+  }
 }

@@ -16,11 +16,12 @@ export interface InUseFacts {
 export interface NeedsQuestion {
   readonly chains: Chains;
   readonly wanted: Wanted;
-  readonly damaged: ReadonlySet<BackupId>;
+  /** Chains pass over some of the backups, which are damaged. */
+  readonly isDamaged: boolean;
   readonly inUse: InUseFacts;
 }
 
-/** What is needed, by the numbers that the backups have in their {@link Chains}. */
+/** What is needed, by the numbers of the backups. */
 export class Needs {
   readonly #chains: Chains;
   /** Backups with which the chains of wanted snapshots end. */
@@ -57,7 +58,7 @@ export class Needs {
   /** How many, and one of them in words. */
   by(number: number): { count: number; example: string } | null {
     const count = this.#counts[number] ?? 0;
-    const edge = this.#chains.edges[this.#examples[number] ?? -1];
+    const edge = this.#chains.graph.edges[this.#examples[number] ?? -1];
     return count > 0 && edge ? { count, example: `${edge.dataset}@${edge.name}` } : null;
   }
 }
@@ -66,18 +67,18 @@ export class Needs {
  * For each wanted snapshot the chain that a restore takes. One that cannot be restored keeps all backups
  * to it; and where that is so because of damage, the chain that there would be without the damage.
  */
-export function needsOf({ chains, wanted, damaged, inUse }: NeedsQuestion): Needs {
-  const { edges } = chains;
-  const kept = new Uint8Array(edges.length);
+export function needsOf({ chains, wanted, isDamaged, inUse }: NeedsQuestion): Needs {
+  const { graph } = chains;
+  const kept = new Uint8Array(graph.edges.length);
   const lost: number[] = [];
-  for (const guid of wanted.keys()) {
-    const end = chains.end(guid);
+  for (const snapshot of wanted.snapshots()) {
+    const end = chains.end(snapshot);
     if (end >= 0) kept[end] = 1;
-    else lost.push(...chains.entering(guid));
+    else lost.push(...graph.entering(snapshot));
   }
   const hanging = count(chains, kept);
   for (const number of lost) kept[number] = 1;
-  if (lost.length > 0 && damaged.size > 0) addMended(new Chains(edges, () => true), lost, hanging);
+  if (lost.length > 0 && isDamaged) addMended(new Chains(graph, () => true), lost, hanging);
   return new Needs(chains, kept, hanging, inUseOf(chains, inUse));
 }
 
@@ -88,9 +89,9 @@ interface Hanging {
 
 /** What hangs on a backup comes before it: so one pass counts. */
 function count(chains: Chains, kept: Uint8Array): Hanging {
-  const { edges } = chains;
-  const counts = new Int32Array(edges.length);
-  const examples = new Int32Array(edges.length).fill(-1);
+  const { length } = chains.graph.edges;
+  const counts = new Int32Array(length);
+  const examples = new Int32Array(length).fill(-1);
   for (const number of chains.longestFirst()) {
     const before = chains.before(number);
     if (before < 0) continue;
@@ -103,10 +104,10 @@ function count(chains: Chains, kept: Uint8Array): Hanging {
 }
 
 /** Of two examples the newer one stays. */
-function offer({ edges }: Chains, examples: Int32Array, at: number, offered: number): void {
-  const standing = edges[examples[at] ?? -1];
-  const edge = edges[offered];
-  if (!edge) return;
+function offer({ graph }: Chains, examples: Int32Array, at: number, offered: number): void {
+  const standing = graph.edges[examples[at] ?? -1];
+  const edge = graph.edges[offered];
+  if (!edge || edge === standing) return;
   const later = standing
     ? edge.created - standing.created || compareText(edge.backup, standing.backup)
     : Number.POSITIVE_INFINITY;
@@ -115,7 +116,7 @@ function offer({ edges }: Chains, examples: Int32Array, at: number, offered: num
 
 /** @param mended the chains that there would be without damage; the same numbers. */
 function addMended(mended: Chains, lost: readonly number[], hanging: Hanging): void {
-  const ends = new Uint8Array(mended.edges.length);
+  const ends = new Uint8Array(mended.graph.edges.length);
   for (const number of lost) ends[number] = 1;
   const { counts, examples } = count(mended, ends);
   for (const [number, more] of counts.entries()) {
@@ -126,13 +127,16 @@ function addMended(mended: Chains, lost: readonly number[], hanging: Hanging): v
 
 /** Backups that are read, backups that others are being made on, and what those hang on. */
 function inUseOf(chains: Chains, { backups, bases }: InUseFacts): Set<number> {
+  const { graph } = chains;
   const found = new Set<number>();
   const add = (end: number) => {
     for (let number = end; number >= 0 && !found.has(number); number = chains.before(number)) {
       found.add(number);
     }
   };
-  for (const backup of backups) add(chains.numberOf(backup) ?? -1);
-  for (const { guid, flags } of bases) add(chains.end(guid, flags));
+  if (backups.size > 0) {
+    for (const [number, { backup }] of graph.edges.entries()) if (backups.has(backup)) add(number);
+  }
+  for (const { guid, flags } of bases) add(chains.endBefore(graph.snapshot(guid), flags));
   return found;
 }

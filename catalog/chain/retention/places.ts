@@ -1,29 +1,28 @@
 /** Whose snapshots are counted together: those of one dataset, also after it was renamed or has come to another host. */
-import type { Guid } from '../../words.ts';
 import { compareText } from '../order.ts';
-import type { RetentionEdge } from './edge.ts';
+import type { Numbered } from './numbered.ts';
 
 /** The snapshots of one dataset on one host. */
 export interface Place {
   readonly host: string;
   readonly dataset: string;
-  /** All backups that were made there. */
-  readonly edges: readonly RetentionEdge[];
+  /** The numbers of the backups that were made there. */
+  readonly backups: readonly number[];
 }
 
 /** Backups by the dataset and host that they name, in the order of these. */
-export function placesOf(edges: Iterable<RetentionEdge>): Place[] {
-  const byDataset = new Map<string, Map<string, RetentionEdge[]>>();
-  for (const edge of edges) {
-    const byHost = byDataset.get(edge.dataset) ?? new Map<string, RetentionEdge[]>();
-    byDataset.set(edge.dataset, byHost);
-    const here = byHost.get(edge.host);
-    if (here) here.push(edge);
-    else byHost.set(edge.host, [edge]);
+export function placesOf({ edges }: Numbered): Place[] {
+  const byDataset = new Map<string, Map<string, number[]>>();
+  for (const [number, { dataset, host }] of edges.entries()) {
+    const byHost = byDataset.get(dataset) ?? new Map<string, number[]>();
+    if (byHost.size === 0) byDataset.set(dataset, byHost);
+    const here = byHost.get(host);
+    if (here) here.push(number);
+    else byHost.set(host, [number]);
   }
   const places: Place[] = [];
   for (const [dataset, byHost] of byDataset) {
-    for (const [host, here] of byHost) places.push({ host, dataset, edges: here });
+    for (const [host, backups] of byHost) places.push({ host, dataset, backups });
   }
   return places.sort((a, b) => compareText(a.dataset, b.dataset) || compareText(a.host, b.host));
 }
@@ -33,18 +32,19 @@ export function placesOf(edges: Iterable<RetentionEdge>): Place[] {
  * nothing newer, and there nothing older. Where it goes on in several places (two hosts that were both
  * restored from it) it goes on in none: each of these is a dataset of its own.
  */
-export function successorsOf(places: readonly Place[]): Map<Place, Place> {
-  const newest = new Map(places.map((place) => [place, newestOf(place)]));
-  const endsAt = new Map<Guid, Place[]>();
-  for (const [place, { to }] of newest) {
-    const ending = endsAt.get(to);
+export function successorsOf(graph: Numbered, places: readonly Place[]): Map<Place, Place> {
+  const ends = new Map(places.map((place) => [place, newestOf(graph, place)]));
+  const endsAt = new Map<number, Place[]>();
+  for (const [place, end] of ends) {
+    const ending = endsAt.get(graph.to[end] ?? -1);
     if (ending) ending.push(place);
-    else endsAt.set(to, [place]);
+    else endsAt.set(graph.to[end] ?? -1, [place]);
   }
   const next = new Map<Place, Set<Place>>();
   for (const there of places) {
-    for (const { from } of there.edges) {
-      for (const here of (from !== null && endsAt.get(from)) || []) {
+    for (const number of there.backups) {
+      const from = graph.from[number] ?? -1;
+      for (const here of (from >= 0 && endsAt.get(from)) || []) {
         if (here !== there) next.set(here, (next.get(here) ?? new Set()).add(there));
       }
     }
@@ -52,8 +52,9 @@ export function successorsOf(places: readonly Place[]): Map<Place, Place> {
   const successors = new Map<Place, Place>();
   for (const [here, found] of next) {
     const [there] = found;
-    const end = newest.get(here)?.created ?? 0;
-    if (found.size === 1 && there?.edges.every(({ created }) => created >= end)) successors.set(here, there);
+    const { created: end } = graph.edge(ends.get(here) ?? -1);
+    const isAfter = (number: number) => graph.edge(number).created >= end;
+    if (found.size === 1 && there?.backups.every(isAfter)) successors.set(here, there);
   }
   return withoutCircles(successors);
 }
@@ -68,10 +69,11 @@ export function joined(places: readonly Place[], successors: ReadonlyMap<Place, 
   return [...Map.groupBy(places, last).values()];
 }
 
-function newestOf({ edges }: Place): RetentionEdge {
-  return edges.reduce((best, edge) => {
-    const later = edge.created - best.created || compareText(edge.backup, best.backup);
-    return later > 0 ? edge : best;
+function newestOf(graph: Numbered, { backups }: Place): number {
+  return backups.reduce((best, number) => {
+    const [edge, standing] = [graph.edge(number), graph.edge(best)];
+    const later = edge.created - standing.created || compareText(edge.backup, standing.backup);
+    return later > 0 ? number : best;
   });
 }
 

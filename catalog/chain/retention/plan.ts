@@ -5,11 +5,12 @@ import { addBytes, compareText } from '../order.ts';
 import { Chains } from './chains.ts';
 import type { RetentionEdge } from './edge.ts';
 import { type InUseFacts, type Needs, needsOf } from './needs.ts';
+import { Numbered } from './numbered.ts';
 import type { Periods } from './periods.ts';
 import { joined, type Place, placesOf, successorsOf } from './places.ts';
 import type { Policy } from './policy.ts';
 import { type Because, ReadyPolicy } from './rules.ts';
-import { type PinnedSnapshot, type Wanted, wantedOf, wantPinned } from './wanted.ts';
+import { type PinnedSnapshot, Wanted, wantBy, wantPinned } from './wanted.ts';
 
 /** The question to {@link planRetention}. */
 export interface RetentionQuestion {
@@ -45,7 +46,7 @@ export interface RetentionRow {
   readonly until: string | null;
 }
 
-/** A row, and how many backups its chain has: of those that go, the longest chain goes first. */
+/** A row, and how many backups the chain to it has; 0: it is out of reach. */
 export interface PlannedRow extends RetentionRow {
   readonly steps: number;
 }
@@ -59,17 +60,25 @@ export interface PlannedRow extends RetentionRow {
  */
 export function planRetention(question: RetentionQuestion): PlannedRow[] {
   const { marks, now, grace, damaged } = question;
-  const places = placesOf(question.edges);
-  const edges = places.flatMap((place) => place.edges);
-  const chains = new Chains(edges, ({ backup }) => !damaged.has(backup));
+  const graph = new Numbered([...question.edges]);
+  const places = placesOf(graph);
+  const chains = new Chains(graph, ({ backup }) => !damaged.has(backup));
   const { wanted, needs } = decide(question, places, chains);
   const marked = new Map(marks.map(({ backup, at }) => [backup, at + grace]));
-  const fates = edges.map(({ backup }, number) =>
-    fateOf(needs, number, { until: marked.get(backup), now, isInUse: needs.inUse.has(number) }),
-  );
-  const until = edges.map(({ backup }) => marked.get(backup));
+  const until = graph.edges.map(({ backup }) => marked.get(backup));
+  const fates = until.map((ends, number) => fateOf(needs, number, ends, now));
   waitForOthers(chains, fates, until);
   return rowsOf(places, chains, { wanted, needs, fates, until });
+}
+
+/**
+ * The order in which backups go, so that after each step what is still there can be restored as before:
+ * those in one part may go at once.
+ */
+export function inSteps<Row extends Pick<PlannedRow, 'steps'>>(rows: Iterable<Row>): Row[][] {
+  const parts = [...Map.groupBy(rows, ({ steps }) => steps)];
+  const rank = (steps: number) => (steps === 0 ? Number.POSITIVE_INFINITY : steps);
+  return parts.sort(([a], [b]) => (a === b ? 0 : rank(b) - rank(a))).map(([, part]) => part);
 }
 
 /** Counts and stored bytes by fate. */
@@ -105,69 +114,67 @@ function decide(
   places: readonly Place[],
   chains: Chains,
 ): { wanted: Wanted; needs: Needs } {
-  const { now, damaged, inUse, pins } = question;
+  const { now, inUse, pins } = question;
   const zones = new Map<string, Periods>();
   const policies = question.policies
     .toSorted((a, b) => compareText(a.name, b.name))
     .map((policy) => new ReadyPolicy(policy, zones));
-  const isRestorable = (guid: Guid) => chains.end(guid) >= 0;
+  const isDamaged = question.damaged.size > 0;
   let left = places;
   for (let round = 1; ; round++) {
-    const wanted: Wanted = new Map();
-    for (const together of joined(left, successorsOf(left))) {
-      wantedOf(together, policies, isRestorable, now, wanted);
+    const wanted = new Wanted();
+    for (const together of joined(left, successorsOf(chains.graph, left))) {
+      wantBy(policies, together, chains, now, wanted);
     }
-    wantPinned(pins, now, wanted);
-    const needs = needsOf({ chains, wanted, damaged, inUse });
-    const rest = withoutReleased(left, chains, needs);
+    wantPinned(pins, chains, now, wanted);
+    const needs = needsOf({ chains, wanted, isDamaged, inUse });
+    const rest = withoutReleased(left, needs);
     if (rest === left || round === MOST_ROUNDS) return { wanted, needs };
     left = rest;
   }
 }
 
-/** The places without what goes; the same ones when that changes nothing of how they are counted. */
-function withoutReleased(places: readonly Place[], chains: Chains, needs: Needs): readonly Place[] {
-  const stays = ({ backup }: RetentionEdge) => {
-    const number = chains.numberOf(backup) ?? -1;
-    return needs.isKept(number) || needs.isNeeded(number) || needs.inUse.has(number);
-  };
+/** The places without what goes; the same ones when nothing does. */
+function withoutReleased(places: readonly Place[], needs: Needs): readonly Place[] {
+  const stays = (number: number) => needs.isKept(number) || needs.isNeeded(number) || needs.inUse.has(number);
   let went = 0;
   const rest: Place[] = [];
   for (const place of places) {
-    const edges = place.edges.filter(stays);
-    went += place.edges.length - edges.length;
-    if (edges.length > 0) rest.push(edges.length === place.edges.length ? place : { ...place, edges });
+    const backups = place.backups.filter(stays);
+    went += place.backups.length - backups.length;
+    if (backups.length > 0) rest.push({ ...place, backups });
   }
   return went === 0 ? places : rest;
 }
 
-function fateOf(
-  needs: Needs,
-  number: number,
-  { until, now, isInUse }: { until: number | undefined; now: number; isInUse: boolean },
-): Fate {
+/** @param until when its grace is over; `undefined`: it is not marked. */
+function fateOf(needs: Needs, number: number, until: number | undefined, now: number): Fate {
   const kept = needs.isKept(number);
   if (kept || needs.isNeeded(number)) return until !== undefined ? 'unmark' : kept ? 'kept' : 'needed';
-  if (isInUse) return 'in-use';
+  if (needs.inUse.has(number)) return 'in-use';
   if (until === undefined) return 'mark';
   return until <= now ? 'remove' : 'marked';
 }
 
 /**
- * As long as a backup is there, a chain leads to it: what it hangs on goes with it or after it.
+ * As long as a backup is there, its snapshot is as restorable as it was: what its chain hangs on goes with
+ * it or after it, and so does the chain to a snapshot that a backup out of reach leads to as well.
  *
  * @param until when the grace of each is over: that of what it waits for.
  */
 function waitForOthers(chains: Chains, fates: Fate[], until: (number | undefined)[]): void {
-  for (const number of chains.longestFirst()) {
-    const before = chains.before(number);
-    if (before < 0 || fates[number] === 'remove') continue;
-    const mine = until[number];
-    const its = until[before];
-    if (fates[before] === 'remove') fates[before] = 'marked';
-    if (fates[before] === 'marked' && mine !== undefined && its !== undefined && its < mine)
-      until[before] = mine;
+  const wait = (number: number, other: number): void => {
+    if (number < 0 || fates[other] === 'remove') return;
+    const [mine, its] = [until[number], until[other]];
+    if (fates[number] === 'remove') fates[number] = 'marked';
+    if (fates[number] === 'marked' && mine !== undefined && its !== undefined && mine < its) {
+      until[number] = its;
+    }
+  };
+  for (const [number, snapshot] of chains.graph.to.entries()) {
+    if (chains.steps(number) === 0) wait(chains.end(snapshot), number);
   }
+  for (const number of chains.longestFirst()) wait(chains.before(number), number);
 }
 
 interface Decided {
@@ -177,32 +184,35 @@ interface Decided {
   readonly until: readonly (number | undefined)[];
 }
 
-const NONE: Because[] = [];
-
 function rowsOf(places: readonly Place[], chains: Chains, decided: Decided): PlannedRow[] {
-  const { wanted, needs, fates, until } = decided;
-  return places.flatMap(({ edges }) =>
-    edges
-      .toSorted((a, b) => b.created - a.created || compareText(b.backup, a.backup))
-      .map(({ backup, host, dataset, name, from, to, created, stored }) => {
-        const number = chains.numberOf(backup) ?? -1;
-        const isKept = needs.isKept(number);
-        const ends = until[number];
-        return {
-          backup,
-          host,
-          dataset,
-          name,
-          from,
-          to,
-          created,
-          stored,
-          fate: fates[number] ?? 'kept',
-          because: isKept ? (wanted.get(to) ?? NONE) : NONE,
-          needed_by: isKept ? null : needs.by(number),
-          until: ends === undefined ? null : new Date(ends).toISOString(),
-          steps: chains.steps(number),
-        };
-      }),
+  const { graph } = chains;
+  const newestFirst = (one: number, other: number) => {
+    const [a, b] = [graph.edge(one), graph.edge(other)];
+    return b.created - a.created || compareText(b.backup, a.backup);
+  };
+  return places.flatMap(({ backups }) =>
+    backups.toSorted(newestFirst).map((number) => rowOf(chains, number, decided)),
   );
+}
+
+function rowOf(chains: Chains, number: number, { wanted, needs, fates, until }: Decided): PlannedRow {
+  const { graph } = chains;
+  const { backup, host, dataset, name, from, to, created, stored } = graph.edge(number);
+  const isKept = needs.isKept(number);
+  const ends = until[number];
+  return {
+    backup,
+    host,
+    dataset,
+    name,
+    from,
+    to,
+    created,
+    stored,
+    fate: fates[number] ?? 'kept',
+    because: isKept ? wanted.because(graph.to[number] ?? -1) : [],
+    needed_by: isKept ? null : needs.by(number),
+    until: ends === undefined ? null : new Date(ends).toISOString(),
+    steps: chains.steps(number),
+  };
 }

@@ -1,12 +1,13 @@
 /** Which snapshots of a dataset a policy's rules keep. */
 import { durationMeant } from '../../durations.ts';
-import type { Guid, LineageId } from '../../words.ts';
+import type { LineageId } from '../../words.ts';
 import { PERIODS, type Period, Periods } from './periods.ts';
 import type { Keep, Policy } from './policy.ts';
 
 /** A snapshot that counts. */
 export interface Counted {
-  readonly guid: Guid;
+  /** Its number. */
+  readonly snapshot: number;
   readonly lineage: LineageId;
   /** Milliseconds since 1970. */
   readonly moment: number;

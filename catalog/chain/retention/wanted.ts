@@ -2,6 +2,7 @@
 import { matches } from '../../patterns.ts';
 import type { Guid } from '../../words.ts';
 import { compareText } from '../order.ts';
+import type { Chains } from './chains.ts';
 import type { RetentionEdge } from './edge.ts';
 import type { Place } from './places.ts';
 import type { Policy } from './policy.ts';
@@ -15,8 +16,26 @@ export interface PinnedSnapshot {
   readonly legal: boolean;
 }
 
-/** Wanted snapshots with all reasons. */
-export type Wanted = Map<Guid, Because[]>;
+/** Wanted snapshots, by number, with all reasons. */
+export class Wanted {
+  readonly #reasons = new Map<number, Because[]>();
+
+  add(snapshot: number, why: Because): void {
+    const reasons = this.#reasons.get(snapshot);
+    if (!reasons) this.#reasons.set(snapshot, [why]);
+    else if (!reasons.includes(why)) reasons.push(why);
+  }
+
+  /** All of them. */
+  snapshots(): Iterable<number> {
+    return this.#reasons.keys();
+  }
+
+  /** Why one is wanted. */
+  because(snapshot: number): Because[] {
+    return this.#reasons.get(snapshot) ?? [];
+  }
+}
 
 const NEWEST: Because = { reason: 'newest', policy: null };
 const NO_POLICY: Because = { reason: 'no-policy', policy: null };
@@ -30,48 +49,43 @@ const LEGAL: Because = { reason: 'legal', policy: null };
  */
 const IN_TIME = 2 * 86_400_000;
 
-/**
- * What the policies keep of datasets that are counted together.
- *
- * @param isRestorable whether a whole chain leads to a snapshot.
- */
-export function wantedOf(
-  places: readonly Place[],
+/** Adds what the policies keep of datasets that are counted together. */
+export function wantBy(
   policies: readonly ReadyPolicy[],
-  isRestorable: (guid: Guid) => boolean,
+  places: readonly Place[],
+  chains: Chains,
   now: number,
   wanted: Wanted,
 ): void {
-  const want = ({ guid }: Counted, why: Because): void => {
-    const reasons = wanted.get(guid);
-    if (!reasons) wanted.set(guid, [why]);
-    else if (!reasons.includes(why)) reasons.push(why);
-  };
-  const asked = policies.filter(({ policy }) => places.some((place) => mayApply(policy, place)));
-  for (const snapshots of countedOf(places, isRestorable)) {
+  const want = ({ snapshot }: Counted, why: Because): void => wanted.add(snapshot, why);
+  const asked = policies.filter(({ policy }) => places.some((place) => mayApply(policy, place, chains)));
+  for (const snapshots of countedOf(places, chains)) {
     const newest = snapshots.find(({ restorable }) => restorable);
     if (newest) want(newest, NEWEST);
-    const covered = new Set<Guid>();
+    const uncovered = new Set(snapshots);
     for (const ready of asked) {
       const meant = places.some((place) => isFor(ready.policy, place))
         ? snapshots
         : snapshots.filter(({ lineage }) => ready.policy.lineages.includes(lineage));
-      for (const { guid } of meant) covered.add(guid);
+      if (meant === snapshots) uncovered.clear();
+      for (const snapshot of meant) uncovered.delete(snapshot);
       ready.keep(meant, now, want);
     }
-    if (covered.size === snapshots.length) continue;
-    for (const snapshot of snapshots) if (!covered.has(snapshot.guid)) want(snapshot, NO_POLICY);
+    for (const snapshot of uncovered) want(snapshot, NO_POLICY);
   }
 }
 
-/** Adds the snapshots that pins keep. */
-export function wantPinned(pins: readonly PinnedSnapshot[], now: number, wanted: Wanted): void {
+/** Adds what pins keep. */
+export function wantPinned(
+  pins: readonly PinnedSnapshot[],
+  { graph }: Chains,
+  now: number,
+  wanted: Wanted,
+): void {
   for (const { guid, until, legal } of pins) {
-    if (!legal && until !== null && Date.parse(until) <= now) continue;
-    const why = legal ? LEGAL : PINNED;
-    const reasons = wanted.get(guid);
-    if (!reasons) wanted.set(guid, [why]);
-    else if (!reasons.includes(why)) reasons.push(why);
+    const snapshot = graph.snapshot(guid);
+    const isOver = !legal && until !== null && Date.parse(until) <= now;
+    if (snapshot >= 0 && !isOver) wanted.add(snapshot, legal ? LEGAL : PINNED);
   }
 }
 
@@ -84,27 +98,31 @@ function isFor({ datasets, hosts, lineages }: Policy, { host, dataset }: Place):
 }
 
 /** The same, or for some of them. */
-function mayApply(policy: Policy, place: Place): boolean {
+function mayApply(policy: Policy, place: Place, { graph }: Chains): boolean {
   if (isFor(policy, place)) return true;
-  return policy.lineages.length > 0 && place.edges.some(({ lineage }) => policy.lineages.includes(lineage));
+  const isOfLineage = (number: number) => policy.lineages.includes(graph.edge(number).lineage);
+  return policy.lineages.length > 0 && place.backups.some(isOfLineage);
 }
 
 /** The snapshots, the newest first: those that were backed up in time, and the others. */
-function countedOf(places: readonly Place[], isRestorable: (guid: Guid) => boolean): Counted[][] {
-  const firsts = new Map<Guid, RetentionEdge>();
-  for (const { edges } of places) {
-    for (const edge of edges) {
-      const first = firsts.get(edge.to);
-      if (!first || edge.backup < first.backup) firsts.set(edge.to, edge);
+function countedOf(places: readonly Place[], chains: Chains): Counted[][] {
+  const { graph } = chains;
+  const firsts = new Map<number, RetentionEdge>();
+  for (const { backups } of places) {
+    for (const number of backups) {
+      const edge = graph.edge(number);
+      const snapshot = graph.to[number] ?? -1;
+      const first = firsts.get(snapshot);
+      if (!first || edge.backup < first.backup) firsts.set(snapshot, edge);
     }
   }
-  const parts: [inTime: RetentionEdge[], others: RetentionEdge[]] = [[], []];
-  for (const edge of firsts.values()) parts[isInTime(edge) ? 0 : 1].push(edge);
-  return parts.map((edges) =>
-    edges
-      .sort((a, b) => b.created - a.created || compareText(b.backup, a.backup))
-      .map(({ to: guid, lineage, created }) => {
-        return { guid, lineage, moment: created * 1000, restorable: isRestorable(guid) };
+  const parts: [inTime: [number, RetentionEdge][], others: [number, RetentionEdge][]] = [[], []];
+  for (const first of firsts) parts[isInTime(first[1]) ? 0 : 1].push(first);
+  return parts.map((part) =>
+    part
+      .sort(([, a], [, b]) => b.created - a.created || compareText(b.backup, a.backup))
+      .map(([snapshot, { lineage, created }]) => {
+        return { snapshot, lineage, moment: created * 1000, restorable: chains.end(snapshot) >= 0 };
       }),
   );
 }
