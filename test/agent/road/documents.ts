@@ -232,6 +232,7 @@ export interface Document {
   readonly snapshots: readonly Static<typeof BackupSummarySchema>[];
   readonly plan: Static<typeof RestorePlanSchema>;
   readonly problems: readonly Static<typeof ProblemSchema>[];
+  readonly damage: readonly Static<typeof DamageSchema>[];
   readonly reported: { readonly proofs: number; readonly damage: number } | null;
   readonly manifest: Static<typeof ManifestSchema>;
   readonly attributes: Attributes | null;
