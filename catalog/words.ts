@@ -105,6 +105,17 @@ export function newUuid7(now: number, random: Uint8Array = randomBytes(10)): str
 }
 
 /**
+ * A new UUIDv7 that is greater than another one: a millisecond later than that, should the clock stand still or go back.
+ *
+ * @param before `undefined`, or no UUIDv7: any will do.
+ */
+export function laterUuid7(before: string | undefined, now: number): string {
+  const id = newUuid7(now);
+  if (before === undefined || id > before) return id;
+  return newUuid7((momentOfUuid7(before) ?? now) + 1);
+}
+
+/**
  * The moment in a UUIDv7, milliseconds since 1970; `undefined` for another text.
  *
  * @example momentOfUuid7(newUuid7(42)) // 42

@@ -15,7 +15,7 @@ import {
 import { isEntry } from '../../catalog/journal/read.ts';
 import { journalKey, readJournalKey } from '../../catalog/repository/names.ts';
 import type { ObjectStore } from '../../catalog/repository/store/store.ts';
-import { momentOfUuid7, newUuid7, parseDigest } from '../../catalog/words.ts';
+import { laterUuid7, momentOfUuid7, parseDigest } from '../../catalog/words.ts';
 import type { Outbox } from './outbox.ts';
 
 export interface JournalTools {
@@ -261,8 +261,7 @@ export class Journal {
   }
 
   #nextId(): string {
-    const id = newUuid7(this.#tools.clock.now());
-    this.#last = id > this.#last ? id : newUuid7((momentOfUuid7(this.#last) ?? 0) + 1);
+    this.#last = laterUuid7(this.#last, this.#tools.clock.now());
     return this.#last;
   }
 

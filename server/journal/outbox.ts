@@ -33,6 +33,12 @@ export class Outbox {
     return entries.length - taken.length;
   }
 
+  /** The greatest id of those that wait. */
+  last(): string | undefined {
+    const sql = 'SELECT id FROM outbox ORDER BY id DESC LIMIT 1';
+    return this.#state.prepare<[], { id: string }>(sql).get()?.id;
+  }
+
   /** The first ones. */
   first(limit: number): Entry[] {
     return this.#state

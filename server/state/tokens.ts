@@ -4,7 +4,7 @@ import { type Clock, systemClock } from '../../catalog/clock.ts';
 import { ZkeepError } from '../../catalog/errors.ts';
 import type { Fact } from '../../catalog/journal/entry.ts';
 import type { Scope } from '../../catalog/protocol/protocol.ts';
-import { newUuid7 } from '../../catalog/words.ts';
+import { laterUuid7 } from '../../catalog/words.ts';
 import { Outbox } from '../journal/outbox.ts';
 import type { State } from './state.ts';
 
@@ -98,8 +98,9 @@ export class Tokens {
       .transaction(() => {
         if (this.#state.prepare(sql).run(...values).changes === 0) return false;
         const now = this.#clock.now();
-        const said = { id: newUuid7(now), at: new Date(now).toISOString(), by: this.#by };
-        new Outbox(this.#state).add([{ ...said, fact }]);
+        const outbox = new Outbox(this.#state);
+        const id = laterUuid7(outbox.last(), now);
+        outbox.add([{ id, at: new Date(now).toISOString(), by: this.#by, fact }]);
         return true;
       })
       .immediate();
