@@ -5,7 +5,7 @@
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, statSync } from 'node:fs';
-import { arch, cpus, release, tmpdir, totalmem } from 'node:os';
+import { arch, cpus, loadavg, release, tmpdir, totalmem } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { KINDS, type Kind, writeStream } from './data.ts';
@@ -34,7 +34,8 @@ const ROAD = 'zkeep, the road alone';
 try {
   console.log(
     `${cpus().length} cores (${cpus()[0]?.model.trim()}), ${Math.round(totalmem() / 2 ** 30)} GiB, ` +
-      `${release()} ${arch()}, Node ${process.version}; streams of ${values.size} MiB, medians of ${rounds} rounds\n`,
+      `${release()} ${arch()}, Node ${process.version}, load before ${loadavg()[0]?.toFixed(1)}; ` +
+      `streams of ${values.size} MiB, medians of ${rounds} rounds\n`,
   );
   const s3 = has('radosgw') ? await startBenchStore() : undefined;
   try {
