@@ -1,6 +1,6 @@
 /** A real service in this process, on a folder of its own, and the command `zkeep` as real child processes. */
 import assert from 'node:assert/strict';
-import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { type ChildProcessWithoutNullStreams, spawn, spawnSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -36,6 +36,15 @@ export interface Given {
   readonly stdin?: Uint8Array;
   readonly env?: Readonly<Record<string, string>>;
 }
+
+/** What starts a command on a host of another name: a namespace of its own, which not every machine allows. */
+const asHost = (name: string) => {
+  const script = 'echo "$0" >/proc/sys/kernel/hostname; exec "$@"';
+  return ['unshare', '--user', '--map-root-user', '--uts', 'sh', '-c', script, name];
+};
+
+/** Whether commands can be run as on hosts of other names. */
+export const HAS_HOSTS = spawnSync('unshare', asHost('other').slice(1).concat('true')).status === 0;
 
 export class AgentHouse {
   readonly folder = mkdtempSync(join(tmpdir(), 'zkeep-agent-'));
@@ -97,9 +106,14 @@ export class AgentHouse {
     rmSync(this.folder, { recursive: true, force: true });
   }
 
-  /** Starts a command. */
-  begin(args: readonly string[], env: Given['env'] = {}): Running {
-    const child = spawn(process.execPath, [MAIN, ...args], {
+  /**
+   * Starts a command.
+   *
+   * @param host what its host is called, see {@link HAS_HOSTS}; by default this one's name.
+   */
+  begin(args: readonly string[], env: Given['env'] = {}, host?: string): Running {
+    const [file, ...words] = [...(host === undefined ? [] : asHost(host)), process.execPath, MAIN, ...args];
+    const child = spawn(file ?? '', words, {
       env: {
         ...process.env,
         ZKEEP_SERVICE: this.url,

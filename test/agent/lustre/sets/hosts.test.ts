@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { AgentHouse, type Ran, type Running } from '../../road/agent-house.ts';
+import { AgentHouse, HAS_HOSTS, type Ran, type Running } from '../../road/agent-house.ts';
 import { LustreHost, MDT0, MDT1, MGT } from '../lustre-host.ts';
 
 const BOTH = ['lustrefs-MDT0000', 'lustrefs-MDT0001'];
@@ -60,6 +60,24 @@ describe('a set of two hosts', () => {
     assert.equal(new Set(all.map(({ snapshot }) => snapshot)).size, 1);
     assert.equal(mds1.barrier, 'thawed');
     assert.deepEqual(mds2.acts[0], 'zfs snapshot mds2pool/mdt1@X');
+  });
+
+  it('is known by the names of its hosts, of which each can be had by itself', {
+    skip: !HAS_HOSTS,
+  }, async () => {
+    const words = ['backup', '--lustre', 'lustrefs', '--json', '--full', '--wait', '30'];
+    const first = house.begin(words, mds1.env, 'mds1');
+    const second = house.begin([...words, '--join'], mds2.env, 'mds2');
+    const ran = await Promise.all([first, second].map(({ ended }) => ended));
+    const [one, other] = ran.map(documentOf);
+    assert.equal(one.set, other.set);
+    const hosts: string[] = [];
+    for (const { backup } of [...one.backups, ...other.backups]) {
+      const { manifest } = documentOf(await house.zkeep(['show', backup, '--json']));
+      assert.equal(manifest.set, one.set);
+      hosts.push(`${manifest.source.host} ${manifest.source.dataset}`);
+    }
+    assert.deepEqual(hosts, ['mds1 mgspool/mgt', 'mds1 mdtpool/mdt0', 'mds2 mds2pool/mdt1']);
   });
 
   it('freezes nothing when nobody joins', async () => {
