@@ -1,5 +1,5 @@
 /** What every command is told: by its options, by the environment, by files in their usual places. */
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { dirname, isAbsolute, join } from 'node:path';
 import { durationMeant } from '../catalog/durations.ts';
@@ -72,6 +72,16 @@ export function serviceToken(options: CommonOptions, environment: NodeJS.Process
       facts: { places: usual },
     },
   );
+}
+
+/** The file that {@link serviceToken} reads; `undefined`: none, or the environment holds the token itself. */
+export function tokenPlace(
+  options: Pick<CommonOptions, 'tokenFile'>,
+  environment: NodeJS.ProcessEnv = process.env,
+): string | undefined {
+  if (options.tokenFile !== undefined) return options.tokenFile;
+  if (environment['ZKEEP_TOKEN']) return undefined;
+  return environment['ZKEEP_TOKEN_FILE'] || usualTokenFiles(environment).find((file) => existsSync(file));
 }
 
 /**

@@ -30,6 +30,8 @@ import {
   BackupSummarySchema,
   type CommitRequest,
   type Dataset,
+  type Health,
+  HealthSchema,
   KnownAnswerSchema,
   type KnownSnapshot,
   MAX_GRANTS,
@@ -67,6 +69,7 @@ import { checker } from '../../catalog/schema.ts';
 import type { BackupId, Digest, Guid, SetId } from '../../catalog/words.ts';
 import { Exchange, type Question, type ServiceAccess, strangeAnswer } from './exchange.ts';
 
+const readHealth = checker(HealthSchema, 'the answer');
 const readRepository = checker(RepositoryInfoSchema, 'the answer');
 const readKnown = checker(KnownAnswerSchema, 'the answer');
 const readOpen = checker(OpenBackupSchema, 'the answer');
@@ -107,8 +110,18 @@ export class ServiceClient {
     return this.#exchange.patience;
   }
 
+  /** So far the service's clock is ahead of ours by its last answer, milliseconds; `null`: it did not tell. */
+  get ahead(): number | null {
+    return this.#exchange.ahead;
+  }
+
   async close(): Promise<void> {
     await this.#exchange.close();
+  }
+
+  /** Whether the service can do its work, and its version; one that says that it cannot is `unavailable`. */
+  async health(signal?: AbortSignal): Promise<Health> {
+    return await this.#ask(readHealth, { method: 'GET', path: '/v1/health', signal });
   }
 
   async repository(signal?: AbortSignal): Promise<RepositoryInfo> {

@@ -3,6 +3,7 @@
  * tried again while the service does not answer, failures as they were there.
  */
 import { Agent, request } from 'undici';
+import { systemClock } from '../../catalog/clock.ts';
 import { type ErrorKind, EXIT_CODES, type Facts, messageOf, ZkeepError } from '../../catalog/errors.ts';
 import { Patience } from '../../catalog/patience.ts';
 import { piecesOf } from '../../catalog/repository/store/body.ts';
@@ -49,6 +50,7 @@ export class Exchange {
   readonly access: ServiceAccess;
   readonly patience: Patience;
   readonly #agent: Agent;
+  #ahead: number | null = null;
   readonly #closed = new AbortController();
 
   constructor(access: ServiceAccess) {
@@ -69,6 +71,11 @@ export class Exchange {
     if (once) return await this.#try(question);
     const ended = waiting ? AbortSignal.any([waiting, this.#closed.signal]) : this.#closed.signal;
     return await this.patience.keep('service', () => this.#try(question), { signal: ended });
+  }
+
+  /** So far the clock of who answered last was ahead of ours, milliseconds, to a second; `null`: nobody told. */
+  get ahead(): number | null {
+    return this.#ahead;
   }
 
   /** Frees the sockets, and ends what nobody waits for any more. */
@@ -96,6 +103,9 @@ export class Exchange {
         ...(signal ? { signal } : {}),
       });
       const told = await readText(answer.body, maxBytes);
+      const date = Date.parse(String(answer.headers['date']));
+      // The header is cut off to a second.
+      this.#ahead = Number.isNaN(date) ? null : date + 500 - systemClock.now();
       if (answer.statusCode >= 300) throw this.#failure(answer.statusCode, told);
       this.patience.heard();
       return told === '' ? undefined : this.#parse(told);

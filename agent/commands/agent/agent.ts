@@ -6,6 +6,7 @@ import type { AgentLog } from '../../daemon/log.ts';
 import type { CommonOptions } from '../../settings.ts';
 import { common, exitCodeOf, patient, tellFailure } from '../command.ts';
 import { addAgentCheck } from './check.ts';
+import { addAgentDoctor } from './doctor.ts';
 import { addAgentRun } from './run.ts';
 
 export interface AgentOptions extends CommonOptions {
@@ -32,6 +33,7 @@ export function addAgent(program: Command, exit: (code: number) => void): void {
   });
   addAgentCheck(agent, exit);
   addAgentRun(agent, exit);
+  addAgentDoctor(agent, exit);
 }
 
 /** Adds the option that names the configuration. */
