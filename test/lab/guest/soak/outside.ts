@@ -72,7 +72,7 @@ for (const signal of ['SIGTERM', 'SIGINT'] as const)
 const soak = await Soak.open({
   ...usual,
   place: { folder: values.folder, pools: `${IN_GUEST}/pools`, port: Number(values.port), cutPower },
-  pace: { pauses: 0.1, segment: SEGMENT, look: 5, counts: COUNTS },
+  pace: { pauses: 0.1, segment: SEGMENT, look: 8, counts: COUNTS },
   cuts: 2,
   epoch: 100,
   commit: values.commit,

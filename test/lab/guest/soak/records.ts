@@ -7,12 +7,23 @@ import { type FileHandle, open } from 'node:fs/promises';
 /** Of every record the header; `sys/zfs_ioctl.h` says what is where. */
 const HEADER = 312;
 const SUM_AT = 280;
+/** Of a WRITE: what kind of checksum the block has in the pool, and its sizes and checksum as it is compressed there. */
+const KINDS = [48, 50] as const;
+const KEY = [56, 96] as const;
 const NAMES =
   'BEGIN OBJECT FREEOBJECTS WRITE FREE END WRITE_BYREF SPILL WRITE_EMBEDDED OBJECT_RANGE REDACT'.split(' ');
 
-/** What is the first thing in which two streams in files differ, in words; `undefined`: nothing. */
-export async function differenceOf(one: string, other: string): Promise<string | undefined> {
-  const files = await Promise.all([Records.open(one), Records.open(other)]);
+/**
+ * What is the first thing in which two streams in files differ, in words; `undefined`: nothing.
+ *
+ * @param decoded the blocks in them are not as they lie in the pool: how they lie there does not matter.
+ */
+export async function differenceOf(
+  one: string,
+  other: string,
+  { decoded = false }: { readonly decoded?: boolean } = {},
+): Promise<string | undefined> {
+  const files = await Promise.all([Records.open(one, decoded), Records.open(other, decoded)]);
   try {
     for (let count = 0; ; count++) {
       const [left, right] = [await files[0].next(), await files[1].next()];
@@ -28,16 +39,18 @@ export async function differenceOf(one: string, other: string): Promise<string |
 /** A stream in a file, read by records. */
 class Records {
   readonly #file: FileHandle;
+  readonly #decoded: boolean;
   readonly #buffer = Buffer.allocUnsafe(4 * 1024 * 1024);
   #from = 0;
   #to = 0;
 
-  private constructor(file: FileHandle) {
+  private constructor(file: FileHandle, decoded: boolean) {
     this.#file = file;
+    this.#decoded = decoded;
   }
 
-  static async open(path: string): Promise<Records> {
-    return new Records(await open(path));
+  static async open(path: string, decoded: boolean): Promise<Records> {
+    return new Records(await open(path), decoded);
   }
 
   async close(): Promise<void> {
@@ -54,6 +67,7 @@ class Records {
     const type = record.readUInt32LE(0);
     if (type === 0) return record.subarray(0, 4);
     record.fill(0, SUM_AT, HEADER);
+    if (type === 3 && this.#decoded) record.fill(0, ...KINDS).fill(0, ...KEY);
     if (type === 5) record.fill(0, 8, 40);
     return record;
   }

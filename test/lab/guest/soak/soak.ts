@@ -282,7 +282,7 @@ export class Soak {
     }
     await watch.until(() => false);
     const ending = endingOf(await agent.ended);
-    await watch.end();
+    watch.end();
     round.moved += await this.#house.calm();
     round.spent += Date.now() - started;
     if (!first) this.#countTry(round, watch, ending);
@@ -306,8 +306,7 @@ export class Soak {
     });
     // Half of the time the next one meets what the killed one leaves running.
     const child = watch.child();
-    if (child !== undefined && chance.onceIn(2))
-      await eventually('its child', async () => !(await lives(child)));
+    if (child !== undefined && chance.onceIn(2)) await eventually('its child', async () => !lives(child));
     await this.#keep();
     return ending;
   }
