@@ -4,7 +4,7 @@ import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, type TestContext, test } from 'node:test';
 import { must, run, shell } from './parts/command.ts';
-import { Loops, sparseFile } from './parts/devices.ts';
+import { Loops, partition, sparseFile } from './parts/devices.ts';
 import { findingsOf } from './parts/findings.ts';
 import { Lab } from './parts/lab.ts';
 
@@ -94,19 +94,18 @@ test('what is missing, is no disk, is read-only, is too small, or is named twice
 
 test('what somebody else uses: a pool, a mount, swap, a device built upon it', async (t) => {
   const { file: inPool } = await lab.pool('using', { size: 64 });
-  const [mounted, parted, swap, held] = await Promise.all(
-    ['mounted', 'parted', 'swap', 'held'].map(async (name) => loops.over(await file(`${name}.img`))),
+  const [mounted, swap, held] = await Promise.all(
+    ['mounted', 'swap', 'held'].map(async (name) => loops.over(await file(`${name}.img`))),
   );
-  assert.ok(mounted && parted && swap && held);
+  const parted = await loops.over(await partition(await file('parted.img')), '--partscan');
+  assert.ok(mounted && swap && held);
   await shell(`busybox mke2fs ${mounted}; mkdir -p /run/mounted; mount ${mounted} /run/mounted`);
   t.after(() => must('umount', '/run/mounted'));
   // Of this one it is a partition that is mounted.
   const part = `${parted}p1`;
-  await shell(
-    `addpart ${parted} 1 2048 100000; for i in {1..100}; do [ -b ${part} ] && break; sleep .1; done`,
-  );
-  await shell(`busybox mke2fs ${part}; mkdir -p /run/parted; mount ${part} /run/parted`);
-  t.after(() => shell(`umount /run/parted; delpart ${parted} 1`));
+  await shell(`for i in {1..100}; do [ -b ${part} ] && break; sleep .1; done; busybox mke2fs ${part}`);
+  await shell(`mkdir -p /run/parted; mount ${part} /run/parted`);
+  t.after(() => must('umount', '/run/parted'));
   await shell(`mkswap -q ${swap}; swapon ${swap}`);
   t.after(() => must('swapoff', swap));
   await must('modprobe', 'dm-mod');
