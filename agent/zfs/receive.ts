@@ -1,4 +1,5 @@
 /** `zfs receive`: its arguments, and how a stream is fed to it. */
+import { Writable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { ZkeepError } from '../../catalog/errors.ts';
 import { poolOf } from './names.ts';
@@ -78,11 +79,12 @@ export async function receiveStream(
     options.onTaken?.(bytes);
   });
   const [fed, end] = await Promise.allSettled([
-    // A child that ends early closes its standard input, which ends the feeding too.
-    pipeline(watched.chunks, started.child.stdin, { signal }).catch(async (thrown: unknown) => {
-      await stopChild(started);
-      throw thrown;
-    }),
+    pipeline(watched.chunks, mouthOf(started.child.stdin, ended), { signal }).catch(
+      async (thrown: unknown) => {
+        await stopChild(started);
+        throw thrown;
+      },
+    ),
     ended,
   ]);
   clearInterval(watching);
@@ -90,6 +92,29 @@ export async function receiveStream(
   if (watched.failure) throw watched.failure.thrown;
   if (end.status === 'rejected') throw end.reason;
   if (fed.status === 'rejected') throw endedEarly(command, fed.reason);
+}
+
+/**
+ * What a child's standard input is fed by. A child that ends badly ends the feeding at once; one that ends
+ * well has perhaps had all of it, and the source only has to say so yet: just another byte is too many then.
+ */
+function mouthOf(stdin: Writable, ended: Promise<void>): Writable {
+  const mouth = new Writable({
+    write: (chunk: Uint8Array, _encoding, done) => {
+      if (stdin.writable) stdin.write(chunk, done);
+      else done(new Error('the child has closed its standard input'));
+    },
+    final: (done) => {
+      stdin.end();
+      done();
+    },
+  });
+  ended.catch((thrown: unknown) => mouth.destroy(asError(thrown)));
+  return mouth;
+}
+
+function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
 }
 
 /** The source, with what it threw kept apart from what the child's end makes of the feeding. */
