@@ -3,7 +3,7 @@ import type { Clock } from '../../catalog/clock.ts';
 import { messageOf } from '../../catalog/errors.ts';
 import { counted, spanInWords } from '../output/words.ts';
 import type { AgentConfiguration } from './configuration.ts';
-import { type DueJob, decideDue } from './due.ts';
+import { type DueJob, decideDue, mended } from './due.ts';
 import type { Job } from './job.ts';
 import type { AgentLog } from './log.ts';
 import { begun, ended, found, type JobEnd, type JobRecord, newRecord, type Records } from './records.ts';
@@ -126,7 +126,12 @@ export class Daemon {
   #decide(): ReturnType<typeof decideDue> {
     const { jobs } = this.#configuration;
     const running = new Set(this.#running.keys());
-    return decideDue({ jobs, records: this.#records, running, now: this.#tools.clock.now() });
+    const now = this.#tools.clock.now();
+    for (const { name, schedule } of jobs) {
+      const record = this.#records.get(name);
+      if (record) this.#records.set(name, mended(schedule, record, now));
+    }
+    return decideDue({ jobs, records: this.#records, running, now });
   }
 
   async #startSome(due: readonly DueJob[], stop: AbortSignal): Promise<void> {
@@ -193,7 +198,9 @@ export class Daemon {
     const { clock, log } = this.#tools;
     const before = this.#records.get(name) ?? newRecord(clock.now());
     const record = ended(before, end, clock);
-    this.#records.set(name, record);
+    // The configuration that is there by now may not have it.
+    if (this.#configuration.jobs.some((job) => job.name === name)) this.#records.set(name, record);
+    else this.#records.delete(name);
     this.#running.delete(name);
     const { outcome, words, stored } = end;
     const seconds = (clock.now() - (before.started ?? clock.now())) / 1000;

@@ -57,8 +57,10 @@ export function nextRun(
   { due, retry }: Pick<JobRecord, 'due' | 'retry'>,
   now: number,
 ): Omit<DueJob, 'name'> | undefined {
-  const at = schedule.next(sinceThen(schedule, due, now));
-  if (retry !== null && (at === undefined || retry.at < at)) return { at: retry.at, again: true };
+  const at = schedule.next(due);
+  // A scheduled run that is due by now makes up for the one that failed.
+  const isScheduled = at !== undefined && (at <= now || retry === null || retry.at >= at);
+  if (retry !== null && !isScheduled) return { at: retry.at, again: true };
   return at === undefined ? undefined : { at, again: false };
 }
 
@@ -87,11 +89,14 @@ export function retryAt(
 }
 
 /**
- * From when on runs count. One that seems to lie ahead by more than a period was made
- * under a wrong clock: it must not keep the job from running until that time comes.
+ * The record with what a wrong clock did to it mended. A run that seems to lie ahead by more than a period, or a
+ * try again by more than the longest pause, must not keep the job from running until that time comes.
  */
-function sinceThen(schedule: Job['schedule'], due: number, now: number): number {
-  if (due <= now) return due;
+export function mended(schedule: Job['schedule'], record: JobRecord, now: number): JobRecord {
+  const { due, retry } = record;
   const following = schedule.next(due);
-  return following !== undefined && due - now <= following - due ? due : now;
+  const isAhead = due > now && (following === undefined || due - now > following - due);
+  const isFar = retry !== null && retry.at - now > 2 * LONGEST_PAUSE;
+  if (!isAhead && !isFar) return record;
+  return { ...record, due: isAhead ? now : due, retry: isFar ? { ...retry, at: now } : retry };
 }
