@@ -11,11 +11,13 @@ import { Enrolments } from './enrolment/enrolment.ts';
 import { type Foundation, openFoundation } from './foundation.ts';
 import { SelfGranter, type SelfGranterOptions } from './grants.ts';
 import { addRoutes, makeApp } from './http/fastify.ts';
+import { copyJob } from './jobs/copy.ts';
 import { InUse } from './jobs/in-use.ts';
 import { Leases } from './jobs/lease.ts';
 import { Jobs } from './jobs/runner.ts';
 import { VerifyLedger } from './jobs/verify/ledger.ts';
 import { verifyJob } from './jobs/verify/verify.ts';
+import { watchJob } from './jobs/watch.ts';
 import { Journal, type JournalPace } from './journal/journal.ts';
 import { Outbox } from './journal/outbox.ts';
 import { stderrLogger } from './logger.ts';
@@ -26,6 +28,7 @@ import { JobRuns } from './state/job-runs.ts';
 import { OpenBackups } from './state/open-backups.ts';
 import { grantKey, serviceId } from './state/state.ts';
 import { Tokens } from './state/tokens.ts';
+import { lookAt } from './status/look.ts';
 import { adoptUploads } from './uploads/adopting.ts';
 import { NOTE_EVERY } from './uploads/notes.ts';
 
@@ -104,7 +107,16 @@ async function buildOn(
   const { verify: settings, zone } = configuration.jobs;
   const ledger = new VerifyLedger(state);
   const verify = verifyJob({ repository, index, journal, ledger, inUse, clock, log, settings, zone });
-  const jobs = new Jobs([verify], {
+  const { data: folder } = configuration;
+  const copy = copyJob({ repository, index, clock, log, folder, settings: configuration.jobs.copy });
+  const agents = new Agents({ state, clock, journal, log });
+  const watch = watchJob({
+    index,
+    journal,
+    status: () => lookAt({ index, agents, jobs, clock }),
+    schedule: configuration.jobs.watch.schedule,
+  });
+  const jobs: Jobs = new Jobs([verify, copy, watch], {
     clock,
     log,
     zone: configuration.jobs.zone,
@@ -112,7 +124,6 @@ async function buildOn(
     runs: new JobRuns(state),
     journal,
   });
-  const agents = new Agents({ state, clock, journal, log });
   const enrolments = new Enrolments({ state, tokens, clock, journal });
   const acts = { backups, sets, journal, jobs, agents, enrolments };
   await addRoutes(app, tokens, { repository, index, granter, ...acts, inUse, clock, objects });

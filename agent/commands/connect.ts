@@ -3,6 +3,7 @@ import { systemClock } from '../../catalog/clock.ts';
 import { Patience } from '../../catalog/patience.ts';
 import { Waits } from '../output/waits.ts';
 import type { ServiceClient } from '../service/client.ts';
+import type { ServiceAccess } from '../service/exchange.ts';
 import type { Proving } from '../service/proving.ts';
 import { patienceBy, serviceToken, serviceUrl, withAgentFile } from '../settings.ts';
 import type { CatalogView } from '../view/view.ts';
@@ -31,9 +32,7 @@ export async function withClient<T>(
   surroundings: Surroundings,
   work: (client: ServiceClient) => Promise<T>,
 ): Promise<T> {
-  const options = await withAgentFile(surroundings.options);
-  const patience = patienceOf(surroundings);
-  const access = { url: serviceUrl(options), token: serviceToken(options), patience };
+  const access = await accessOf(surroundings);
   const { ServiceClient } = await import('../service/client.ts');
   const client = new ServiceClient(access);
   try {
@@ -43,15 +42,20 @@ export async function withClient<T>(
   }
 }
 
+/** Where the service is and what opens it, for commands that ask it one question. */
+export async function accessOf(surroundings: Surroundings): Promise<ServiceAccess> {
+  const options = await withAgentFile(surroundings.options);
+  return { url: serviceUrl(options), token: serviceToken(options), patience: patienceOf(surroundings) };
+}
+
 /** Works with the service's proofs. */
 export async function withProving<T>(
   surroundings: Surroundings,
   work: (proving: Proving) => Promise<T>,
 ): Promise<T> {
-  const options = await withAgentFile(surroundings.options);
-  const patience = patienceOf(surroundings);
+  const access = await accessOf(surroundings);
   const { Proving } = await import('../service/proving.ts');
-  const proving = new Proving({ url: serviceUrl(options), token: serviceToken(options), patience });
+  const proving = new Proving(access);
   try {
     return await work(proving);
   } finally {

@@ -17,6 +17,7 @@ import { addMigrate } from './migrate.ts';
 import { addPlan } from './plan.ts';
 import { addRestore } from './restore.ts';
 import { addShow } from './show.ts';
+import { addStatus } from './status.ts';
 import { addVerify } from './verify.ts';
 
 /**
@@ -66,6 +67,7 @@ export function makeProgram(exit: (code: number) => void): Command {
     addShow,
     addAttributes,
     addPlan,
+    addStatus,
     addVerify,
     addDamage,
     addLeftovers,

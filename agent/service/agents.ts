@@ -9,7 +9,8 @@ import {
 } from '../../catalog/protocol/agents.ts';
 import { HealthSchema, type RepositoryInfo, RepositoryInfoSchema } from '../../catalog/protocol/protocol.ts';
 import { checker } from '../../catalog/schema.ts';
-import { Exchange, type Question, type ServiceAccess, strangeAnswer } from './exchange.ts';
+import { asking } from './asking.ts';
+import type { ServiceAccess } from './exchange.ts';
 
 const readCheckIn = checker(CheckInAnswerSchema, 'the answer');
 const readEnrolment = checker(EnrolAnswerSchema, 'the answer');
@@ -60,22 +61,4 @@ export async function enrol(
 /** Asks for the repository, which any token may. */
 export async function seeRepository(access: ServiceAccess, signal: AbortSignal): Promise<RepositoryInfo> {
   return await asking(access, readRepository, { method: 'GET', path: '/v1/repository', signal });
-}
-
-async function asking<T>(
-  access: ServiceAccess,
-  read: (answer: unknown) => T,
-  question: Question,
-): Promise<T> {
-  const exchange = new Exchange(access);
-  try {
-    const answer = await exchange.ask(question);
-    try {
-      return read(answer);
-    } catch (cause) {
-      throw strangeAnswer(access.url, `${question.method} ${question.path} has another shape`, cause);
-    }
-  } finally {
-    await exchange.close();
-  }
 }

@@ -44,7 +44,8 @@ import { listHistory } from './answers/history.ts';
 import { findLineage, listDatasets, listLineages } from './answers/lists.ts';
 import { planIn } from './answers/plan.ts';
 import { settingsAt } from './answers/settings.ts';
-import { dump } from './dump.ts';
+import { type DatasetState, datasetStates, type StateScope } from './answers/state.ts';
+import { contentMark, dump } from './dump.ts';
 import { Inventory } from './inventory.ts';
 import { applyEntries } from './journal/apply.ts';
 import { lastDrill, listDrills } from './journal/drills.ts';
@@ -241,6 +242,11 @@ export class CatalogIndex {
       .findLast((backup) => backup.from === from);
   }
 
+  /** How the datasets of a name or host stand, or all. */
+  states(scope: StateScope = {}): DatasetState[] {
+    return datasetStates(this.#db, scope);
+  }
+
   /** The backups of a dataset, host or lineage, or all, as retention sees them. Nothing may be written meanwhile. */
   edges(scope: EdgesScope = {}): Generator<KeptEdge> {
     return edgesOf(this.#db, scope);
@@ -364,6 +370,25 @@ export class CatalogIndex {
    */
   history(query: HistoryQuery): HistoryAnswer {
     return listHistory(this.#db, query);
+  }
+
+  /** How many backups there are. */
+  count(): number {
+    return this.#db.get<{ count: number }>('SELECT count(*) AS count FROM backup')?.count ?? 0;
+  }
+
+  /**
+   * Copies the index to a file while it is used.
+   *
+   * @throws {ZkeepError} `full`, `denied` and the like of the other file; the signal's reason.
+   */
+  async copyTo(path: string, signal?: AbortSignal): Promise<void> {
+    await this.#db.copyTo(path, () => signal?.throwIfAborted());
+  }
+
+  /** A text that is another one when the content is: by counts, so nearly always. Ends of jobs do not count. */
+  contentMark(): string {
+    return contentMark(this.#db);
   }
 
   /** Every fact as a line of JSON, the same for the same set of backups. Nothing may be added meanwhile. */

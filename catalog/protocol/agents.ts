@@ -79,6 +79,7 @@ export const StateSchema = OneOf('well', 'late', 'broken');
 export const DatasetStatusSchema = Type.Object({
   host: NameSchema,
   dataset: NameSchema,
+  /** That of its newest snapshot; `null`: nothing is kept of it. */
   lineage: Nullable(LineageIdSchema),
   state: StateSchema,
   /** Why it is not well, in words. */
@@ -92,9 +93,11 @@ export const DatasetStatusSchema = Type.Object({
   stored: BytesSchema,
   /** The chain of the newest: its backups and their stored bytes. */
   chain: Nullable(Type.Object({ steps: Type.Integer(), stored: BytesSchema })),
-  /** The oldest light and deep proof of that chain's backups; `null`: not all are proven. */
+  /** The oldest light and deep look at its backups, whatever was found; `null`: not all were looked at. */
   proven: Type.Object({ light: Nullable(TimeSchema), deep: Nullable(TimeSchema) }),
+  /** Its damaged backups, and its snapshots that nothing leads to. */
   damaged: Type.Integer(),
+  lost: Type.Integer(),
   drill: Nullable(
     Type.Object({ at: TimeSchema, passed: Type.Boolean(), seconds: Type.Number(), bytes: BytesSchema }),
   ),
@@ -119,7 +122,7 @@ export type StatusQuery = Static<typeof StatusQuerySchema>;
 export const StatusAnswerSchema = Type.Object({
   at: TimeSchema,
   state: StateSchema,
-  /** What is wrong with the service itself: its store, a job that fails, a disk. */
+  /** What is wrong with agents and with jobs, of agents and of the service, in words. */
   problems: Type.Array(Type.String()),
   datasets: Type.Array(DatasetStatusSchema),
 });

@@ -24,6 +24,7 @@ import { proofRoutes } from '../routes/proofs.ts';
 import { repositoryRoutes } from '../routes/repository.ts';
 import { setRoutes } from '../routes/sets.ts';
 import { snapshotRoutes } from '../routes/snapshots.ts';
+import { statusRoutes } from '../routes/status.ts';
 import type { App, Service } from '../service.ts';
 import type { Tokens } from '../state/tokens.ts';
 import { VERSION } from '../version.ts';
@@ -80,6 +81,7 @@ const ROUTES = [
   attributesRoutes,
   historyRoutes,
   planRoutes,
+  statusRoutes,
   agentRoutes,
   enrolRoutes,
   jobRoutes,

@@ -2,6 +2,7 @@
 import { type Static, Type } from 'typebox';
 import { durationMeant } from '../../durations.ts';
 import { ZkeepError } from '../../errors.ts';
+import { matches } from '../../patterns.ts';
 import { LineageIdSchema } from '../../schema.ts';
 
 /** As `durationMeant` reads it: `36h`, `30d`. */
@@ -91,6 +92,17 @@ export function checkPolicy(policy: Policy): Policy {
     );
   }
   return policy;
+}
+
+/** Whether a policy is for all snapshots of a dataset on a host. */
+export function isFor(
+  { datasets, hosts, lineages }: Policy,
+  { host, dataset }: { readonly host: string; readonly dataset: string },
+): boolean {
+  if (datasets.length === 0 && hosts.length === 0 && lineages.length > 0) return false;
+  return (
+    (datasets.length === 0 || matches(datasets, dataset)) && (hosts.length === 0 || matches(hosts, host))
+  );
 }
 
 function wrong({ name }: Policy, field: string, reason: string): ZkeepError {

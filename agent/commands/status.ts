@@ -1,0 +1,106 @@
+/** `zkeep status`: whether everything is well, at a glance. */
+import type { Command } from 'commander';
+import { systemClock } from '../../catalog/clock.ts';
+import type { DatasetStatus, StatusAnswer } from '../../catalog/protocol/agents.ts';
+import type { CommonOptions } from '../settings.ts';
+import { common, type Outcome, perform, type Surroundings } from './command.ts';
+import { accessOf } from './connect.ts';
+
+interface StatusOptions extends CommonOptions {
+  readonly host?: string;
+}
+
+const EXAMPLE = `zkeep status
+zkeep status tank/home
+zkeep status --json || mail -s 'backups' root < /dev/null`;
+
+/** Of this command alone: for those who watch by its exit code. */
+const EXITS: Readonly<Record<StatusAnswer['state'], number>> = { well: 0, late: 1, broken: 2 };
+
+export function addStatus(program: Command, exit: (code: number) => void): void {
+  const command = program
+    .command('status')
+    .description('how all datasets stand, the worst first; exits 0 when all is well, 1 late, 2 broken')
+    .argument('[dataset]', 'only this one')
+    .option('--host <name>', 'only what is from this host');
+  common(command, EXAMPLE).action(async (dataset: string | undefined, options: StatusOptions) => {
+    exit(await perform('status', options, async (surroundings) => await status(dataset, surroundings)));
+  });
+}
+
+async function status(
+  dataset: string | undefined,
+  surroundings: Surroundings<StatusOptions>,
+): Promise<Outcome> {
+  const { askStatus } = await import('../service/status.ts');
+  const { host } = surroundings.options;
+  const meant = { ...(dataset === undefined ? {} : { dataset }), ...(host === undefined ? {} : { host }) };
+  const answer = await askStatus(await accessOf(surroundings), meant, surroundings.signal);
+  return { document: { ...answer }, text: await inWords(answer), exit: EXITS[answer.state] };
+}
+
+async function inWords({ datasets, problems, state }: StatusAnswer): Promise<string> {
+  const { counted, printable } = await import('../output/words.ts');
+  const count = (wanted: DatasetStatus['state']) => datasets.filter((one) => one.state === wanted).length;
+  const [broken, late] = [count('broken'), count('late')];
+  const summary =
+    state === 'well'
+      ? `all is well: ${counted(datasets.length, 'dataset')}`
+      : `of ${counted(datasets.length, 'dataset')}, ${broken} broken and ${late} late`;
+  const rows = datasets.length === 0 ? 'nothing is kept yet' : await tableOf(datasets);
+  return [rows, '', ...datasets.flatMap(reasonsOf).map(printable), ...problems.map(printable), summary]
+    .join('\n')
+    .trim();
+}
+
+async function tableOf(datasets: readonly DatasetStatus[]): Promise<string> {
+  const { table } = await import('../output/table.ts');
+  const { durationInWords, sizeInWords, spanInWords } = await import('../output/words.ts');
+  const now = systemClock.now() / 1000;
+  const span = (seconds: number | null) => (seconds === null ? '-' : spanInWords(seconds));
+  const since = (time: string | null) => (time === null ? '-' : spanInWords(now - Date.parse(time) / 1000));
+  const until = (time: string | null | undefined) =>
+    time ? spanInWords(Math.max(0, Date.parse(time) / 1000 - now)) : '-';
+  return table(
+    [
+      { title: 'state' },
+      { title: 'dataset' },
+      { title: 'host' },
+      { title: 'newest', right: true },
+      { title: 'allowed', right: true },
+      { title: 'points', right: true },
+      { title: 'stored', right: true },
+      { title: 'chain', right: true },
+      { title: 'restore', right: true },
+      { title: 'seen', right: true },
+      { title: 'read', right: true },
+      { title: 'drill', right: true },
+      { title: 'next run', right: true },
+    ],
+    datasets.map((one) => [
+      one.state,
+      one.dataset,
+      one.host,
+      span(one.age),
+      span(one.objective),
+      String(one.snapshots),
+      sizeInWords(one.stored),
+      one.chain ? String(one.chain.steps) : '-',
+      one.recovery === null ? '-' : durationInWords(one.recovery),
+      since(one.proven.light),
+      since(one.proven.deep),
+      since(one.drill?.at ?? null),
+      until(one.covered?.next),
+    ]),
+  );
+}
+
+/** Why one is not well, and what to do. */
+function reasonsOf({ state, dataset, host, reasons, lost, damaged, covered }: DatasetStatus): string[] {
+  if (state === 'well') return [];
+  const what =
+    lost > 0 || damaged > 0
+      ? [`  what to do: zkeep damage ${dataset}`]
+      : [`  what to do: on ${host}: zkeep backup ${dataset}${covered ? ', or look at its agent' : ''}`];
+  return [`${dataset} on ${host} is ${state}: ${reasons.join('; ')}`, ...what];
+}

@@ -1,0 +1,249 @@
+/** How every dataset stands, and with that the whole: decided purely, from what the index, the agents and the jobs say. */
+import { isFor, type Policy } from '../../catalog/chain/retention/policy.ts';
+import { parseDuration } from '../../catalog/durations.ts';
+import type { DatasetState } from '../../catalog/index/answers/state.ts';
+import {
+  type AgentJob,
+  type AgentRow,
+  CLOCK_TOLERANCE,
+  type DatasetStatus,
+  type StatusAnswer,
+} from '../../catalog/protocol/agents.ts';
+import type { JobState } from '../../catalog/protocol/events.ts';
+
+/** All that is known. */
+export interface StatusFacts {
+  /** Milliseconds since 1970. */
+  readonly now: number;
+  readonly datasets: readonly DatasetState[];
+  readonly policies: readonly Policy[];
+  readonly agents: readonly AgentRow[];
+  readonly jobs: readonly JobState[];
+  /** Which datasets are meant, also of those that only a job covers; all when neither is named. */
+  readonly scope: { readonly dataset?: string | undefined; readonly host?: string | undefined };
+}
+
+/** Worst first. */
+const ORDER: readonly DatasetStatus['state'][] = ['broken', 'late', 'well'];
+
+/**
+ * The state of all datasets that are meant, the worst first, then by name. A dataset that goes on under
+ * another name or on another host is left out, unless it is asked for by its name: nothing more comes from there.
+ *
+ * @example statusOf({ now, datasets: index.states(), policies, agents, jobs, scope: {} }).state // 'well'
+ */
+export function statusOf(facts: StatusFacts): StatusAnswer {
+  const { now, datasets, policies, agents, scope } = facts;
+  const coverage = coverageOf(agents);
+  const rates = ratesOf(datasets);
+  const ready = policies.map((policy) => ({
+    policy,
+    objective: policy.objective === undefined ? null : parseDuration(policy.objective) / 1000,
+  }));
+  const kept = datasets
+    .filter(({ continued }) => continued === null || scope.dataset !== undefined)
+    .map((state) => statusOfKept(state, ready, coverage.get(keyOf(state)) ?? null, rates, now));
+  const known = new Set(datasets.map(keyOf));
+  const lacking = [...coverage.values()]
+    .filter((covering) => !known.has(keyOf(covering)) && isMeant(covering, scope))
+    .map((covering) => statusOfLacking(covering, ready));
+  const all = [...kept, ...lacking].sort(worstFirst);
+  return {
+    at: new Date(now).toISOString(),
+    state: ORDER.find((state) => all.some((one) => one.state === state)) ?? 'well',
+    problems: [...agentProblems(agents, now), ...jobProblems(facts.jobs)],
+    datasets: all,
+  };
+}
+
+interface ReadyObjective {
+  readonly policy: Policy;
+  /** Seconds. */
+  readonly objective: number | null;
+}
+
+/** A job of an agent, and a dataset of its host. */
+interface Covering {
+  readonly host: string;
+  readonly dataset: string;
+  readonly agent: string;
+  readonly job: AgentJob;
+}
+
+interface Rates {
+  /** Stored bytes a second, by lineage; and of all drills on a host, by the host that the snapshot is from. */
+  readonly lineages: ReadonlyMap<string, number>;
+  readonly hosts: ReadonlyMap<string, number>;
+}
+
+function statusOfKept(
+  state: DatasetState,
+  policies: readonly ReadyObjective[],
+  covering: Covering | null,
+  rates: Rates,
+  now: number,
+): DatasetStatus {
+  const { host, dataset, lineage, newest, drill, continued } = state;
+  const objective = continued ? null : objectiveOf(policies, state);
+  const age = newest && Math.max(0, now / 1000 - newest.created);
+  const isLate = objective !== null && age !== null && age > objective;
+  const reasons = [
+    ...(newest ? [] : ['nothing of it can be restored']),
+    ...(state.lost > 0 && newest ? [`${state.lost} of its snapshots cannot be restored`] : []),
+    ...(isLate ? ['its newest snapshot is older than the objective'] : []),
+    ...(drill && !drill.passed ? ['its last drill did not pass'] : []),
+    ...(continued ? [`it goes on as ${continued.dataset} on ${continued.host}`] : []),
+  ];
+  const isBroken = newest === null || state.lost > 0 || (drill !== null && !drill.passed);
+  const rate = rates.lineages.get(lineage) ?? rates.hosts.get(host);
+  return {
+    host,
+    dataset,
+    lineage,
+    state: isBroken ? 'broken' : isLate ? 'late' : 'well',
+    reasons,
+    newest: newest && { guid: newest.guid, name: newest.name, created: newest.created },
+    age,
+    objective,
+    snapshots: state.snapshots,
+    stored: state.stored,
+    chain: newest && { steps: newest.steps, stored: newest.chain },
+    proven: { light: momentOf(state.light), deep: momentOf(state.deep) },
+    damaged: state.damaged,
+    lost: state.lost,
+    drill: drill && {
+      at: drill.at,
+      passed: drill.passed,
+      seconds: drill.restore_seconds,
+      bytes: drill.stored,
+    },
+    recovery: newest && rate ? newest.chain / rate : null,
+    covered: covering && coveredBy(covering),
+  };
+}
+
+/** A job covers it, and nothing of it was ever stored: that is late as soon as a run has ended, or an objective holds. */
+function statusOfLacking(covering: Covering, policies: readonly ReadyObjective[]): DatasetStatus {
+  const { host, dataset, job } = covering;
+  const objective = objectiveOf(policies, { host, dataset, lineage: null });
+  const isLate = job.last !== null || objective !== null;
+  return {
+    host,
+    dataset,
+    lineage: null,
+    state: isLate ? 'late' : 'well',
+    reasons: ['nothing of it is stored yet'],
+    newest: null,
+    age: null,
+    objective,
+    snapshots: 0,
+    stored: 0,
+    chain: null,
+    proven: { light: null, deep: null },
+    damaged: 0,
+    lost: 0,
+    drill: null,
+    recovery: null,
+    covered: coveredBy(covering),
+  };
+}
+
+/** The strictest, seconds; `null`: no policy that is for it has one. */
+function objectiveOf(
+  policies: readonly ReadyObjective[],
+  {
+    host,
+    dataset,
+    lineage,
+  }: { readonly host: string; readonly dataset: string; readonly lineage: string | null },
+): number | null {
+  const found = policies.flatMap(({ policy, objective }) => {
+    const isMeantByName = isFor(policy, { host, dataset });
+    const applies = isMeantByName || policy.lineages.some((one) => one === lineage);
+    return applies && objective !== null ? [objective] : [];
+  });
+  return found.length > 0 ? Math.min(...found) : null;
+}
+
+/** Which job covers which dataset; of several, the one that runs next. */
+function coverageOf(agents: readonly AgentRow[]): Map<string, Covering> {
+  const covering = new Map<string, Covering>();
+  for (const { agent, host, jobs } of agents) {
+    for (const job of jobs) {
+      for (const dataset of job.datasets) {
+        const key = keyOf({ host, dataset });
+        const other = covering.get(key);
+        if (!other || (job.next ?? '9') < (other.job.next ?? '9'))
+          covering.set(key, { host, dataset, agent, job });
+      }
+    }
+  }
+  return covering;
+}
+
+function coveredBy({ agent, job: { name, next, last } }: Covering): DatasetStatus['covered'] {
+  return { agent, job: name, next, last };
+}
+
+/** What drills that passed have measured; where there were several, the slowest. */
+function ratesOf(datasets: readonly DatasetState[]): Rates {
+  const [lineages, hosts] = [new Map<string, number>(), new Map<string, number>()];
+  for (const { drill, lineage, host } of datasets) {
+    if (!drill?.passed || drill.restore_seconds <= 0 || drill.stored === 0) continue;
+    const rate = drill.stored / drill.restore_seconds;
+    lineages.set(lineage, Math.min(rate, lineages.get(lineage) ?? Number.POSITIVE_INFINITY));
+    hosts.set(host, Math.min(rate, hosts.get(host) ?? Number.POSITIVE_INFINITY));
+  }
+  return { lineages, hosts };
+}
+
+function agentProblems(agents: readonly AgentRow[], now: number): string[] {
+  return agents.flatMap(({ agent, host, away, seen, ahead, jobs }) => {
+    const who = agent === host ? agent : `${agent} on ${host}`;
+    const minutes = Math.round((now - Date.parse(seen)) / 60_000);
+    const seconds = Math.round(Math.abs(ahead) / 1000);
+    return [
+      ...(away ? [`agent ${who} was last heard of ${minutes} minutes ago`] : []),
+      ...(Math.abs(ahead) > CLOCK_TOLERANCE
+        ? [`the clock of agent ${who} is ${seconds} seconds ${ahead > 0 ? 'ahead' : 'behind'}`]
+        : []),
+      ...jobs.flatMap(({ name, failing, last }) =>
+        failing ? [`job ${name} of agent ${who} fails${last ? `: ${last.words}` : ''}`] : [],
+      ),
+    ];
+  });
+}
+
+function jobProblems(jobs: readonly JobState[]): string[] {
+  return jobs.flatMap(({ job, last }) =>
+    last?.outcome === 'failed' ? [`the service's job ${job} failed: ${last.words}`] : [],
+  );
+}
+
+function worstFirst(a: DatasetStatus, b: DatasetStatus): number {
+  return (
+    ORDER.indexOf(a.state) - ORDER.indexOf(b.state) ||
+    compare(a.dataset, b.dataset) ||
+    compare(a.host, b.host)
+  );
+}
+
+function compare(a: string, b: string): number {
+  return a === b ? 0 : a < b ? -1 : 1;
+}
+
+function isMeant(
+  { host, dataset }: { readonly host: string; readonly dataset: string },
+  scope: StatusFacts['scope'],
+): boolean {
+  return (scope.host ?? host) === host && (scope.dataset ?? dataset) === dataset;
+}
+
+/** No name of a host or dataset holds a NUL. */
+function keyOf({ host, dataset }: { readonly host: string; readonly dataset: string }): string {
+  return `${host}\0${dataset}`;
+}
+
+function momentOf(milliseconds: number | null): string | null {
+  return milliseconds === null ? null : new Date(milliseconds).toISOString();
+}
