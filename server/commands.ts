@@ -18,6 +18,9 @@ export interface CommonOptions {
 export interface ServeOptions extends CommonOptions {
   readonly port?: number;
 }
+export interface RebuildOptions extends CommonOptions {
+  readonly fromManifests?: true;
+}
 export interface TokenOptions extends CommonOptions {
   readonly name: string;
   readonly scope: Scope;
@@ -80,19 +83,29 @@ export function removeToken(name: string, options: CommonOptions): void {
   if (options.json) print({ command: 'token remove', removed: name });
 }
 
-/** Makes the index anew; manifests that cannot be used are told, and make the exit code `damaged`. */
-export async function rebuildIndex(options: CommonOptions): Promise<void> {
+/** Makes the index anew; what cannot be used is told, and makes the exit code `damaged`. */
+export async function rebuildIndex(options: RebuildOptions): Promise<void> {
   const { openFoundation } = await import('./foundation.ts');
   const { stderrLogger } = await import('./logger.ts');
   const configuration = loadConfiguration(asked(options));
   const log = stderrLogger(configuration.logLevel);
-  const foundation = await openFoundation({ configuration, clock: systemClock, log, anew: true });
+  const anew = options.fromManifests ? 'manifests' : 'copy';
+  const foundation = await openFoundation({ configuration, clock: systemClock, log, anew });
+  const backups = foundation.index.count();
   await foundation.close();
-  const { listed, added, problems } = foundation.report;
+  const { report, journal, copy } = foundation;
+  const problems = [...report.problems, ...journal.problems];
   if (options.json) {
-    print({ command: 'rebuild', manifests: listed, backups: added, problems: problems.map(readable) });
+    print({
+      command: 'rebuild',
+      manifests: report.listed,
+      backups,
+      copy: copy?.created ?? null,
+      problems: problems.map(readable),
+    });
   } else {
-    process.stdout.write(`the index has ${added} of ${listed} backups\n`);
+    const from = copy ? `, from its copy of ${copy.created}` : '';
+    process.stdout.write(`the index has ${backups} of ${report.listed} backups${from}\n`);
   }
   if (problems.length > 0) process.exitCode = EXIT_CODES.damaged;
 }

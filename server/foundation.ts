@@ -1,10 +1,13 @@
 /** What outlasts a run of the service: its state, the store, the repository in it, and the index beside. */
+import { existsSync } from 'node:fs';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { FastifyBaseLogger } from 'fastify';
 import type { Clock } from '../catalog/clock.ts';
 import { ZkeepError } from '../catalog/errors.ts';
 import { CatalogIndex } from '../catalog/index/catalog-index.ts';
+import type { IndexCopy } from '../catalog/index/copy/description.ts';
+import { takeCopy } from '../catalog/index/copy/take.ts';
 import { type JournalReport, readJournal } from '../catalog/index/read-journal.ts';
 import { type RefreshReport, refresh } from '../catalog/index/refresh.ts';
 import { readJournalKey } from '../catalog/repository/names.ts';
@@ -24,6 +27,8 @@ export interface Foundation {
   readonly report: RefreshReport;
   /** The same of the journal. */
   readonly journal: JournalReport;
+  /** The copy from which the index was made; absent: none was needed, or none was fit. */
+  readonly copy: IndexCopy | undefined;
   close(): Promise<void>;
 }
 
@@ -33,8 +38,8 @@ export interface FoundationOptions {
   readonly log: FastifyBaseLogger;
   /** Instead of the one that the configuration names. */
   readonly store?: ObjectStore | undefined;
-  /** Make the index anew instead of bringing it up to date. */
-  readonly anew?: boolean;
+  /** Make the index anew instead of bringing it up to date: from its newest copy in the bucket, or from all manifests. */
+  readonly anew?: 'copy' | 'manifests';
 }
 
 /**
@@ -99,38 +104,60 @@ async function openOrCreate(
   }
 }
 
-type FilledIndex = Pick<Foundation, 'index' | 'report' | 'journal'>;
+type FilledIndex = Pick<Foundation, 'index' | 'report' | 'journal' | 'copy'>;
 
 /** Names of objects of the journal that are so much older (milliseconds) than the last known one are known. */
 const CAUGHT_UP = 30 * 86_400_000;
 /** So wrong (milliseconds) may the clock of another service be. */
 const AHEAD = 86_400_000;
 
-/** An index that is damaged is made anew: it holds nothing that the bucket does not. */
+/**
+ * An index that is missing is taken from its copy in the bucket, or made from all manifests; so is
+ * one that is damaged: it holds nothing that the bucket does not.
+ */
 async function fillIndex(
   file: string,
   repository: Repository,
   options: FoundationOptions,
 ): Promise<FilledIndex> {
+  const { anew, log } = options;
+  if (anew) await removeIndex(file);
   try {
-    return await openIndex(file, repository, options);
+    const copy = anew === 'manifests' || existsSync(file) ? undefined : await copyOf(file, repository, log);
+    return { ...(await openIndex(file, repository, options)), copy };
   } catch (thrown) {
     if (!(thrown instanceof ZkeepError) || thrown.code !== 'index.sqlite' || thrown.kind !== 'damaged')
       throw thrown;
-    options.log.warn({ err: thrown, file }, 'the index is damaged: it is made anew');
-    for (const suffix of ['', '-wal', '-shm']) await rm(`${file}${suffix}`, { force: true });
-    return await openIndex(file, repository, options);
+    log.warn({ err: thrown, file }, 'the index is damaged: it is made anew');
+    await removeIndex(file);
+    return { ...(await openIndex(file, repository, options)), copy: undefined };
   }
+}
+
+async function removeIndex(file: string): Promise<void> {
+  for (const suffix of ['', '-wal', '-shm']) await rm(`${file}${suffix}`, { force: true });
+}
+
+async function copyOf(
+  file: string,
+  { store, marker }: Repository,
+  log: FastifyBaseLogger,
+): Promise<IndexCopy | undefined> {
+  await removeIndex(file);
+  const onUnfit = (key: string, error: ZkeepError) =>
+    log.warn({ err: error, key }, 'a copy of the index cannot be used');
+  const copy = await takeCopy(store, { repository: marker.id, file, onUnfit });
+  if (copy) log.info({ created: copy.created, size: copy.size }, 'the index was taken from its copy');
+  return copy;
 }
 
 async function openIndex(
   file: string,
   repository: Repository,
-  { clock, log, anew }: FoundationOptions,
-): Promise<FilledIndex> {
+  { clock, log }: FoundationOptions,
+): Promise<Omit<FilledIndex, 'copy'>> {
   const index = new CatalogIndex(file);
   try {
-    if (anew) index.clear();
     // First: what is damaged must not be taken for whole.
     const journal = await catchUp(repository, index, clock.now());
     for (const { key, error } of journal.problems) log.error({ err: error, key }, UNUSABLE);

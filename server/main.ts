@@ -1,7 +1,7 @@
 /** The command `zkeep-server`: its words, help and exit codes. `commands.ts` does what they say. */
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { EXIT_CODES, messageOf, ZkeepError } from '../catalog/errors.ts';
-import type { CommonOptions, EnrollOptions, ServeOptions, TokenOptions } from './commands.ts';
+import type { CommonOptions, EnrollOptions, RebuildOptions, ServeOptions, TokenOptions } from './commands.ts';
 import { VERSION } from './version.ts';
 
 /** Loaded when a command was understood, so that help and mistakes are answered at once. */
@@ -111,10 +111,11 @@ function addEnroll(program: Command): void {
 function addRebuild(program: Command): void {
   program
     .command('rebuild')
-    .description('make the index anew from the bucket, while no service runs')
+    .description('make the index anew from its copy in the bucket, brought up to date, while no service runs')
+    .option('--from-manifests', 'use no copy: read every manifest and the whole journal')
     .addHelpText('after', '\nExample:\n  zkeep-server rebuild --data /srv/zkeep')
     .action(async (_options, command: Command) =>
-      (await commands()).rebuildIndex(command.optsWithGlobals<CommonOptions>()),
+      (await commands()).rebuildIndex(command.optsWithGlobals<RebuildOptions>()),
     );
 }
 

@@ -12,6 +12,24 @@ export function* dump(db: IndexDatabase): Generator<string> {
   }
 }
 
+/**
+ * A text that tells two contents apart without reading them: how many backups there are, the newest, of how many the
+ * settings are known, and how many entries of each kind the journal has. A prune that removes as much as comes
+ * leaves entries. Ends of jobs are left out: a copy of the index is a job, and would call for the next.
+ */
+export function contentMark(db: IndexDatabase): string {
+  const count = (sql: string) => db.get<{ value: number | string | null }>(sql)?.value ?? 0;
+  const kinds = db.all<{ kind: string; count: number }>(
+    "SELECT kind, count(*) AS count FROM entry WHERE kind <> 'job.ended' GROUP BY kind ORDER BY kind",
+  );
+  return [
+    count('SELECT count(*) AS value FROM backup'),
+    count('SELECT max(backup) AS value FROM backup'),
+    count('SELECT count(*) AS value FROM backup INDEXED BY backup_by_settings WHERE settings > 0'),
+    ...kinds.map(({ kind, count }) => `${kind}:${count}`),
+  ].join(' ');
+}
+
 const TABLES: readonly (readonly [table: string, sql: string])[] = [
   [
     'backup',

@@ -94,7 +94,25 @@ export function readJournalKey(key: string): string | undefined {
   return JOURNAL.exec(key)?.[1];
 }
 
-/** Where a copy of the index lies: a UUIDv7, so that the last one is the newest. */
+/**
+ * Where the description of a copy of the index lies, which is written last.
+ *
+ * @param id a UUIDv7, so that the last one is the newest.
+ */
 export function indexCopyKey(id: string): string {
-  return `${INDEX_PREFIX}${id}.db.zst`;
+  return `${INDEX_PREFIX}${id}.json`;
+}
+
+/** Where a piece of a copy of the index lies; all pieces in their order are one zstd stream. */
+export function indexPieceKey(id: string, number: number): string {
+  return `${INDEX_PREFIX}${id}/${String(number).padStart(8, '0')}.part`;
+}
+
+const INDEX_COPY =
+  /^index\/([0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12})(?:(\.json)|\/[0-9]{8}\.part)$/;
+
+/** The copy that a key belongs to, and whether it is its description; `undefined` when the key is no copy's. */
+export function readIndexCopyKey(key: string): { id: string; isDescription: boolean } | undefined {
+  const found = INDEX_COPY.exec(key);
+  return found?.[1] ? { id: found[1], isDescription: found[2] !== undefined } : undefined;
 }

@@ -7,6 +7,8 @@ export interface JobRun {
   readonly signal: AbortSignal;
   /** Says how far it is, in words: `GET /v1/jobs` shows them. */
   readonly tell: (words: string) => void;
+  /** Somebody asked for this run: it is not put off for its cost. */
+  readonly asked?: boolean;
 }
 
 /** A job. */

@@ -181,6 +181,9 @@ const STEPS: readonly string[] = [
   `,
 ];
 
+/** The version of the tables that this zkeep makes. */
+export const INDEX_VERSION = STEPS.length;
+
 /** `zkee`: tells our files from other programs' (sqlite.org/pragma.html#pragma_application_id). */
 const APPLICATION = 0x7a_6b_65_65;
 
