@@ -107,14 +107,23 @@ export async function backUp(
  * planned, by another run or anybody, is as good by its bookmark.
  */
 export async function sendWhole(item: DatasetPlan, piece: Piece, tools: BackupTools): Promise<Sent> {
+  let captured: Promise<Attributes> | undefined;
+  const attributes = async () => {
+    captured ??= piece.attributes();
+    return await captured;
+  };
   try {
-    return await sendOnce(item, piece, tools);
+    return await sendOnce(item, { ...piece, attributes }, tools);
   } catch (thrown) {
     const { from, remembered } = item;
     const gone = thrown instanceof ZkeepError && thrown.code === 'zfs.base-gone';
     if (!gone || from?.kind !== 'snapshot' || remembered === null) throw thrown;
     tools.progress.note(`${snapshotOf(item.dataset, from.name)} was destroyed: its bookmark is the base`);
-    return await sendOnce({ ...item, from: { ...from, kind: 'bookmark', name: remembered } }, piece, tools);
+    return await sendOnce(
+      { ...item, from: { ...from, kind: 'bookmark', name: remembered } },
+      { ...piece, attributes },
+      tools,
+    );
   }
 }
 

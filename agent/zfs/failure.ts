@@ -107,7 +107,7 @@ const KNOWN: readonly Known[] = [
   },
   {
     // The last one is said of EBUSY where there is a resume token: another receive is at it, perhaps a killed one that is just ending.
-    says: /dataset is busy|pool or dataset is busy|dataset (does )?.*has dependent clones|it's being held|contains partially-complete state/i,
+    says: /dataset is busy|pool or dataset is busy|has dependent clones|it's being held|contains partially-complete state/i,
     kind: 'busy',
     code: 'zfs.busy',
     advice:

@@ -20,6 +20,7 @@ version) cat "$here/version";;
 get) printf '%s\\ttype\\tfilesystem\\t-\\t-\\n' "$last";;
 list) case "$*" in
   *filesystem,volume*)
+    case "$*" in */*) ;; *) cat "$here/datasets";; esac
     for w; do case "$w" in */*)
       case "$*" in *' -r '*) p="^$w[/	]";; *) p="^$w	";; esac
       grep "$p" "$here/datasets" || { echo "cannot open '$w': dataset does not exist" >&2; exit 1; };;
@@ -90,7 +91,9 @@ export type SendFault =
   /** With `-t` it only says these words. */
   | 'refuses-tokens'
   /** With `-t` a byte of the block at the point is another. */
-  | 'differs';
+  | 'differs'
+  /** The snapshot that is the base is destroyed right before, this one time. */
+  | 'base-goes';
 
 const BLOCK = 131_072;
 
@@ -163,6 +166,14 @@ export class ZfsHost extends MadeHost<SendFault> {
       const [name = '', , , , references] = line.split('\t');
       return `${name.replace(/zkeep-(refresh-)?\w+(-\d+)?/, (_, temporary) => (temporary ? 'R' : 'X'))}${references === '1' ? '+' : ''}`;
     });
+  }
+
+  /** The full names of the snapshots that are there. */
+  get snapshots(): string[] {
+    const names = this.read('points')
+      .split('\n')
+      .map((line) => line.split('\t')[0] ?? '');
+    return names.filter((name) => name.includes('@'));
   }
 
   /** The commands that send, in their order, without the tokens. */

@@ -1,5 +1,5 @@
 /** The `zfs send` of {@link ZfsHost}, a process of its own: whole streams from files, and their rests by token. */
-import { existsSync, readFileSync, writeFileSync, writeSync } from 'node:fs';
+import { existsSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { StreamReader } from '../../../../catalog/stream/reader.ts';
 import { decodeToken } from '../../../../catalog/stream/token.ts';
@@ -9,6 +9,8 @@ import { changed, joined, sentAgain } from '../../../catalog/stream/sent-again.t
 const [, , here = '', , ...words] = process.argv;
 const last = words.at(-1) ?? '';
 const PIECE = 65_536;
+
+if (existsSync(join(here, 'base-goes')) && words.includes('-i') && !words.includes('-n')) loseBase();
 
 if (words.includes('-n')) process.stdout.write(`size\t${streamOf(last).length}\n`);
 else if (words[0] === '-t') sendRest(last);
@@ -27,6 +29,14 @@ function streamOf(snapshot: string): Buffer {
   reader.write(stream.subarray(0, 312));
   const dataset = snapshot.split('@')[0] ?? '';
   return reader.begin?.toName.startsWith(`${dataset}@`) ? stream : renamed(stream, `${dataset}@made`);
+}
+
+/** As if another run had destroyed it since this one was planned. */
+function loseBase(): void {
+  const base = words[words.indexOf('-i') + 1] ?? '';
+  const lines = readFileSync(join(here, 'points'), 'utf8').split('\n');
+  writeFileSync(join(here, 'points'), lines.filter((line) => !line.startsWith(`${base}\t`)).join('\n'));
+  rmSync(join(here, 'base-goes'));
 }
 
 function renamed(stream: Buffer, name: string): Buffer {
