@@ -68,7 +68,7 @@ export class VerifyLedger {
   }
 
   /** Forgets when others than these were looked at again. */
-  keepAgain(damaged: ReadonlySet<BackupId>): void {
+  keepAgain(damaged: Pick<ReadonlySet<BackupId>, 'has'>): void {
     const rows = this.#state.prepare<[], { backup: BackupId }>('SELECT backup FROM verify_again').all();
     const drop = this.#state.prepare('DELETE FROM verify_again WHERE backup = ?');
     for (const { backup } of rows) if (!damaged.has(backup)) drop.run(backup);

@@ -4,6 +4,7 @@ import type { FastifyBaseLogger } from 'fastify';
 import type { Clock } from '../../../catalog/clock.ts';
 import { messageOf, ZkeepError } from '../../../catalog/errors.ts';
 import type { CatalogIndex } from '../../../catalog/index/catalog-index.ts';
+import type { FoundDamage } from '../../../catalog/index/journal/findings.ts';
 import type { Depth, Fact, Proof } from '../../../catalog/journal/entry.ts';
 import type { BackupSummary } from '../../../catalog/protocol/protocol.ts';
 import { readSegmentKey } from '../../../catalog/repository/names.ts';
@@ -21,7 +22,7 @@ import { Tally } from './tally.ts';
 
 export interface VerifyTools {
   readonly repository: Repository;
-  readonly index: Pick<CatalogIndex, 'backup' | 'proofs' | 'damage'>;
+  readonly index: Pick<CatalogIndex, 'backup' | 'proofs' | 'proofOf' | 'damage'>;
   readonly journal: {
     record(by: string | null, ...facts: Fact[]): Promise<void>;
     /** Takes in what other services wrote. */
@@ -65,6 +66,10 @@ class VerifyRun {
   readonly #budget: Budget;
   readonly #tally = new Tally();
   readonly #seen = new Set<BackupId>();
+  /** What was known to be damaged when this part of the run began. */
+  #damaged: ReadonlyMap<BackupId, FoundDamage> = new Map();
+  /** Found damaged in this run. */
+  readonly #found = new Set<BackupId>();
   #proofs: Proof[] = [];
   #flushed: number;
   #pool: WorkerPool | undefined;
@@ -111,15 +116,10 @@ class VerifyRun {
 
   /** All whose last look of a depth is older than it may be; those first of which a deep look was cut off. */
   async #allDue(depth: Depth, period: number): Promise<void> {
-    const { index, ledger, clock } = this.#tools;
-    const damaged = new Set(index.damage().map(({ backup }) => backup));
+    const { index, clock } = this.#tools;
+    const damaged = this.#readDamage();
     this.#seen.clear();
-    if (depth === 'deep') {
-      for (const backup of ledger.begun()) {
-        if (!index.backup(backup)) ledger.drop(backup);
-        else if (!damaged.has(backup) && !(await this.#next(backup, depth))) return;
-      }
-    }
+    if (depth === 'deep' && !(await this.#allBegun(period))) return;
     for (;;) {
       const before = new Date(clock.now() - period).toISOString();
       const due = index
@@ -132,6 +132,23 @@ class VerifyRun {
       }
       await this.#flush();
     }
+  }
+
+  /** Those of which a deep look was cut off, unless somebody else has proven them meanwhile. */
+  async #allBegun(period: number): Promise<boolean> {
+    const { index, ledger, clock } = this.#tools;
+    for (const backup of ledger.begun()) {
+      const { deep } = index.proofOf(backup);
+      const isProven = deep !== null && Date.parse(deep) >= clock.now() - period;
+      if (isProven || !index.backup(backup)) ledger.drop(backup);
+      else if (!this.#damaged.has(backup) && !(await this.#next(backup, 'deep'))) return false;
+    }
+    return true;
+  }
+
+  #readDamage(): ReadonlyMap<BackupId, FoundDamage> {
+    this.#damaged = new Map(this.#tools.index.damage().map((damage) => [damage.backup, damage]));
+    return this.#damaged;
   }
 
   /** Examines the next one; `false`: the day's budget is used up. */
@@ -151,10 +168,11 @@ class VerifyRun {
    * as a whole.
    */
   async #damagedAgain(): Promise<void> {
-    const { index, ledger, clock } = this.#tools;
-    const damage = index.damage();
-    ledger.keepAgain(new Set(damage.map(({ backup }) => backup)));
-    for (const { backup, depth, found, problems } of damage) {
+    const { ledger, clock } = this.#tools;
+    const damaged = this.#readDamage();
+    ledger.keepAgain(damaged);
+    for (const { backup, depth, found, problems } of damaged.values()) {
+      if (this.#found.has(backup)) continue;
       if (depth === 'light') {
         await this.#examine(backup, 'light');
         continue;
@@ -247,14 +265,14 @@ class VerifyRun {
 
   /** Writes down what was found. */
   async #conclude(summary: BackupSummary, examined: Examined): Promise<void> {
-    const { ledger, index, log } = this.#tools;
+    const { ledger, log } = this.#tools;
     const { backup, proof, damage, problems } = examined;
     for (const problem of problems) log.warn({ ...problem }, 'verification found a problem');
     if (damage) return await this.#record(summary, examined);
     this.#tally.examined(examined);
     if (proof) {
-      if (index.damage().some((one) => one.backup === backup && !isDeeper(one.depth, proof.depth)))
-        this.#tally.mended(backup);
+      const known = this.#damaged.get(backup);
+      if (known && (known.depth === 'light' || proof.depth === 'deep')) this.#tally.mended(backup);
       if (proof.depth === 'deep') ledger.drop(backup);
       this.#proofs.push(proof);
       const late = this.#tools.clock.now() - this.#flushed >= LATEST;
@@ -283,8 +301,9 @@ class VerifyRun {
     if (!index.backup(backup)) return;
     ledger.drop(backup);
     this.#tally.examined(examined);
+    this.#found.add(backup);
     this.#tally.damaged(nameOf(summary));
-    const known = index.damage().find((one) => one.backup === backup);
+    const known = this.#damaged.get(backup);
     if (known && known.depth === damage.depth && sameProblems(known.problems, damage.problems)) return;
     await journal.record(null, { kind: 'damaged', damage });
   }
@@ -314,10 +333,6 @@ class VerifyRun {
     const soFar = this.#tally.words();
     this.#run.tell(`${depth}: ${nameOf(summary)}${place}${soFar === null ? '' : `; so far ${soFar}`}`);
   }
-}
-
-function isDeeper(one: Depth, other: Depth): boolean {
-  return one === 'deep' && other === 'light';
 }
 
 function nameOf({ host, dataset, name, backup }: BackupSummary): string {

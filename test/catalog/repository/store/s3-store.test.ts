@@ -164,6 +164,31 @@ describe('an answer to the S3 store', () => {
     await assert.rejects(store.get('key', { maxBytes: 1 }), failure('failed', 'store.rejected'));
   });
 
+  it('to HEAD tells the SHA-256 that the store keeps, where it is said to keep any', async (t) => {
+    const sha256 = digestOf(Buffer.from('text'));
+    const base64 = Buffer.from(sha256, 'hex').toString('base64');
+    const head = (checksum: string) => ({
+      status: 200,
+      headers: {
+        'content-length': '4',
+        'last-modified': new Date().toUTCString(),
+        'x-amz-checksum-sha256': checksum,
+      },
+    });
+    const { store, server } = await house(t, { checksums: 'supported' });
+    assert.ok(store.tellsChecksums);
+    server.answer(head(base64), head(`${base64}-3`), head('none'));
+    assert.equal((await store.stat('key'))?.sha256, sha256);
+    assert.equal(server.arrived[0]?.headers['x-amz-checksum-mode'], 'ENABLED');
+    assert.equal((await store.stat('key'))?.sha256, undefined, 'that of parts is none of the bytes');
+    assert.equal((await store.stat('key'))?.sha256, undefined);
+    const plain = await house(t);
+    assert.ok(!plain.store.tellsChecksums);
+    await putText(plain.store, 'key', 'text');
+    assert.equal((await plain.store.stat('key'))?.sha256, undefined);
+    assert.equal(plain.server.arrived.at(-1)?.headers['x-amz-checksum-mode'], undefined);
+  });
+
   it('to HEAD says whether the object is missing or the whole bucket', async (t) => {
     const { store, server } = await house(t);
     server.answer({ status: 404 }, { status: 404 });

@@ -168,7 +168,7 @@ describe('the verify job', () => {
   it('records what a light look finds at once, and does not read on', async () => {
     const one = await keep(1);
     rmSync(fileOf(one));
-    assert.match((await run()) ?? '', /damaged/);
+    assert.match((await run()) ?? '', /^damaged: h:made\/stream@one \([0-9a-f-]+\)$/);
     assert.deepEqual(
       index.damage().map(({ depth, problems }) => [depth, problems[0]?.code]),
       [['light', 'verify.gone']],
@@ -280,6 +280,29 @@ describe('the verify job', () => {
     assert.deepEqual(damaged(), []);
   });
 
+  it('comes to the same when the store goes away after any of its calls', async () => {
+    const { backup: whole } = await keep(1);
+    const broken = await keep(2);
+    flip(fileOf(broken));
+    for (let calls = 0; ; calls++) {
+      faults.calls = 0;
+      faults.dieAfter(calls);
+      const away = await run().then(
+        () => false,
+        (thrown: unknown) => thrown instanceof ZkeepError && thrown.kind === 'unavailable',
+      );
+      assert.ok(
+        damaged().every((backup) => backup === broken.backup),
+        'nothing else is called damaged',
+      );
+      if (!away) break;
+      assert.ok(calls < 100, 'it comes to an end');
+    }
+    assert.deepEqual(damaged(), [broken.backup]);
+    assert.notEqual(index.proofOf(whole).deep, null);
+    assert.equal(index.proofOf(broken.backup).deep, null);
+  });
+
   it('reports what cannot be read for want of rights, and goes on with the others', async () => {
     const one = await keep(1);
     const two = await keep(2);
@@ -289,6 +312,15 @@ describe('the verify job', () => {
     await assert.rejects(run(), { code: 'verify.unread', message: /could not be read: .*no right/ });
     assert.deepEqual(damaged(), []);
     assert.ok(proven().some(([id, depth]) => id === two.backup && depth === 'deep'));
+  });
+
+  it('forgets where it stood in a backup that somebody else has proven since', async () => {
+    const { backup } = await keep(1);
+    const proofs = [{ backup, depth: 'deep' as const, bytes: 1, frames: 0 }];
+    await record('alice', { kind: 'proven', proofs });
+    new VerifyLedger(state).keep(backup, { segments: 1, frames: 0, chance: 0 });
+    assert.equal(await run(), null);
+    assert.deepEqual(new VerifyLedger(state).begun(), []);
   });
 
   it('forgets where it stood in a backup that is gone', async () => {
