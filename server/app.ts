@@ -14,7 +14,9 @@ import { addRoutes, makeApp } from './http/fastify.ts';
 import { copyJob } from './jobs/copy.ts';
 import { InUse } from './jobs/in-use.ts';
 import { Leases } from './jobs/lease.ts';
+import { Prune } from './jobs/prune/prune.ts';
 import { Jobs } from './jobs/runner.ts';
+import { sweepJob } from './jobs/sweep.ts';
 import { VerifyLedger } from './jobs/verify/ledger.ts';
 import { verifyJob } from './jobs/verify/verify.ts';
 import { watchJob } from './jobs/watch.ts';
@@ -116,7 +118,11 @@ async function buildOn(
     status: () => lookAt({ index, agents, jobs, clock }),
     schedule: configuration.jobs.watch.schedule,
   });
-  const jobs: Jobs = new Jobs([verify, copy, watch], {
+  const keeping = { repository, index, open, journal, inUse, clock, log, service: serviceId(state) };
+  const { prune: pruning, sweep: sweeping } = configuration.jobs;
+  const prune = new Prune({ ...keeping, grace: pruning.grace });
+  const sweep = sweepJob({ ...keeping, grace: sweeping.grace }, sweeping.schedule);
+  const jobs: Jobs = new Jobs([verify, prune.job(pruning.schedule), sweep, copy, watch], {
     clock,
     log,
     zone: configuration.jobs.zone,
@@ -125,7 +131,7 @@ async function buildOn(
     journal,
   });
   const enrolments = new Enrolments({ state, tokens, clock, journal });
-  const acts = { backups, sets, journal, jobs, agents, enrolments };
+  const acts = { backups, sets, journal, jobs, prune, agents, enrolments };
   await addRoutes(app, tokens, { repository, index, granter, ...acts, inUse, clock, objects });
   await app.ready();
   await backups.recover();

@@ -17,6 +17,7 @@ import type { Backups } from './backup/backups.ts';
 import type { Enrolments } from './enrolment/enrolment.ts';
 import type { SelfGranter } from './grants.ts';
 import type { InUse } from './jobs/in-use.ts';
+import type { Prune } from './jobs/prune/prune.ts';
 import type { Jobs } from './jobs/runner.ts';
 import type { Journal } from './journal/journal.ts';
 import type { Sets } from './sets/sets.ts';
@@ -38,6 +39,7 @@ export interface Service {
   readonly sets: Sets;
   readonly journal: Journal;
   readonly jobs: Jobs;
+  readonly prune: Prune;
   readonly agents: Agents;
   readonly enrolments: Enrolments;
   /** What this service is reading: it is not removed meanwhile. */

@@ -12,7 +12,6 @@ import {
   OneOf,
   TimeSchema,
 } from '../schema.ts';
-import { page } from './pages.ts';
 
 export const PoliciesAnswerSchema = Type.Object({ policies: Type.Array(PolicySchema) });
 
@@ -41,16 +40,30 @@ export const UnpinRequestSchema = Type.Object({
   legal: Type.Boolean(),
 });
 
-/** What to plan: of one dataset, host or lineage, or of all; with other policies than those that hold (a simulation). */
-export const PruneRequestSchema = Type.Object({
+const scope = {
   dataset: Type.Optional(Type.String({ maxLength: 255 })),
   host: Type.Optional(Type.String({ maxLength: 255 })),
   lineage: Type.Optional(LineageIdSchema),
+};
+
+/** What becomes of a backup: see {@link PruneRowSchema}. */
+export const FateSchema = OneOf('kept', 'needed', 'in-use', 'marked', 'mark', 'unmark', 'remove');
+export type Fate = Static<typeof FateSchema>;
+
+/** What to plan: of one dataset, host or lineage, or of all; with other policies than those that hold (a simulation). */
+export const PruneRequestSchema = Type.Object({
+  ...scope,
+  /** Only rows of these fates; all when it is absent. Totals and digest are of all rows in any case. */
+  fates: Type.Optional(Type.Array(FateSchema, { maxItems: 10 })),
   policies: Type.Optional(Type.Array(PolicySchema, { maxItems: 1000 })),
   /** As of this moment, milliseconds since 1970; default now. Only for a plan, never for an act. */
   now: Type.Optional(Type.Integer({ minimum: 0 })),
 });
 export type PruneRequest = Static<typeof PruneRequestSchema>;
+
+/** What to do: what a plan of the same dataset, host or lineage showed, which its digest tells. */
+export const PruneActSchema = Type.Object({ ...scope, digest: DigestSchema });
+export type PruneAct = Static<typeof PruneActSchema>;
 
 /** Why a snapshot is kept, in a word for scripts. */
 export const KeptBecauseSchema = OneOf(
@@ -69,6 +82,9 @@ export const KeptBecauseSchema = OneOf(
 );
 export type KeptBecause = Static<typeof KeptBecauseSchema>;
 
+/** Most rows in one plan that is answered. */
+export const MOST_PRUNE_ROWS = 20_000;
+
 /** What becomes of one backup. */
 export const PruneRowSchema = Type.Object({
   backup: BackupIdSchema,
@@ -84,8 +100,8 @@ export const PruneRowSchema = Type.Object({
    * made, a restore or a verification needs it now. `marked`: to be removed when its grace is over. `mark`: will be
    * marked now. `unmark`: was marked, and is needed again. `remove`: its grace is over, it goes now.
    */
-  fate: OneOf('kept', 'needed', 'in-use', 'marked', 'mark', 'unmark', 'remove'),
-  /** Why it is kept, with the policy that says so; empty unless `kept`. */
+  fate: FateSchema,
+  /** Why its snapshot is wanted, with the policy that says so; empty unless `kept`, or `unmark` for that reason. */
   because: Type.Array(Type.Object({ reason: KeptBecauseSchema, policy: Nullable(Type.String()) })),
   /** Of `needed`: how many kept snapshots hang on it, and one of them in words. */
   needed_by: Nullable(Type.Object({ count: Type.Integer(), example: Type.String() })),
@@ -100,7 +116,10 @@ export const PrunePlanSchema = Type.Object({
   digest: DigestSchema,
   /** Counts and stored bytes by fate. */
   totals: Type.Record(Type.String(), Type.Object({ backups: Type.Integer(), stored: BytesSchema })),
+  /** Dataset by dataset, host by host, the newest snapshot first. */
   rows: Type.Array(PruneRowSchema),
+  /** How many more there are: an answer holds {@link MOST_PRUNE_ROWS} of them. */
+  left_out: Type.Integer(),
 });
 export type PrunePlan = Static<typeof PrunePlanSchema>;
 
@@ -112,6 +131,3 @@ export const RemovedAnswerSchema = Type.Object({
   freed: BytesSchema,
 });
 export type RemovedAnswer = Static<typeof RemovedAnswerSchema>;
-
-/** Kept of the simulator's, where rows come by pages. */
-export const PruneQuerySchema = Type.Object({ ...page });

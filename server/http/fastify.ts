@@ -21,6 +21,7 @@ import { pinRoutes } from '../routes/pins.ts';
 import { planRoutes } from '../routes/plans.ts';
 import { policyRoutes } from '../routes/policies.ts';
 import { proofRoutes } from '../routes/proofs.ts';
+import { pruneRoutes } from '../routes/prune.ts';
 import { repositoryRoutes } from '../routes/repository.ts';
 import { setRoutes } from '../routes/sets.ts';
 import { snapshotRoutes } from '../routes/snapshots.ts';
@@ -85,6 +86,7 @@ const ROUTES = [
   agentRoutes,
   enrolRoutes,
   jobRoutes,
+  pruneRoutes,
   proofRoutes,
   damageRoutes,
   policyRoutes,

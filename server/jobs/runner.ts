@@ -6,7 +6,7 @@ import type { Fact } from '../../catalog/journal/entry.ts';
 import type { JobName, JobState } from '../../catalog/protocol/events.ts';
 import { parseSchedule, type Schedule } from '../../catalog/schedule.ts';
 import type { JobEnd, JobRuns } from '../state/job-runs.ts';
-import type { Job } from './job.ts';
+import type { Job, JobRun } from './job.ts';
 import type { HeldLease, Leases } from './lease.ts';
 
 /** How often is looked what is due, milliseconds. */
@@ -84,7 +84,9 @@ export class Jobs {
     this.#now = now;
     for (const post of this.#posts.values()) {
       post.running?.lease?.tick();
-      if (!post.running && post.due !== undefined && post.due <= now) this.#begin(post, null);
+      if (!post.running && post.due !== undefined && post.due <= now) {
+        void this.#begin(post, null);
+      }
     }
   }
 
@@ -95,10 +97,41 @@ export class Jobs {
    * @throws {ZkeepError} `missing` (`job.none`) when this service has no such job.
    */
   ask(name: JobName, by: string | null = null): JobState {
-    const post = this.#posts.get(name);
-    if (!post || this.#stopped) throw noJob(name, [...this.#posts.keys()]);
-    if (!post.running) this.#begin(post, by);
+    const post = this.#post(name);
+    if (!post.running) void this.#begin(post, by);
     return stateOf(post);
+  }
+
+  /**
+   * Does a piece of a job's work in its place, under its lease, and waits for its end.
+   *
+   * @param work gives a result, and words as the job itself would.
+   * @throws {ZkeepError} `busy` (`job.running`, `job.elsewhere`) when the job runs, here or in another
+   *   service; what `work` throws.
+   */
+  async instead<T>(
+    name: JobName,
+    by: string,
+    work: (run: JobRun) => Promise<{ readonly result: T; readonly words: string | null }>,
+  ): Promise<T> {
+    const post = this.#post(name);
+    if (post.running) throw busy(name, 'running', 'it runs just now');
+    let done: { readonly result: T } | undefined;
+    let failure: { readonly thrown: unknown } | undefined;
+    await this.#begin(post, by, async (run) => {
+      try {
+        const { result, words } = await work(run);
+        done = { result };
+        return words;
+      } catch (thrown) {
+        failure = { thrown };
+        throw thrown;
+      }
+    });
+    if (failure) throw failure.thrown;
+    if (done) return done.result;
+    if (post.elsewhere) throw busy(name, 'elsewhere', 'another service is at it');
+    throw new ZkeepError('unavailable', 'job.failed', post.last?.words ?? 'the job could not begin');
   }
 
   /** All jobs and how they stand. */
@@ -129,21 +162,34 @@ export class Jobs {
     return { job, schedule, due, elsewhere: undefined, running: undefined, last, journalled: undefined };
   }
 
-  #begin(post: Post, by: string | null): void {
+  #post(name: JobName): Post {
+    const post = this.#posts.get(name);
+    if (post && !this.#stopped) return post;
+    throw noJob(name, [...this.#posts.keys()]);
+  }
+
+  /** Never rejects. */
+  #begin(
+    post: Post,
+    by: string | null,
+    work: Job['run'] = async (run) => await post.job.run(run),
+  ): Promise<void> {
     const since = this.#tools.clock.now();
     const stop = new AbortController();
     const running: Running = { since, stop, by, progress: null, lease: undefined, done: Promise.resolve() };
     post.running = running;
-    running.done = this.#run(post, running).catch((thrown: unknown) => {
+    running.done = this.#run(post, running, work).catch((thrown: unknown) => {
       this.#tools.log.error({ err: thrown, job: post.job.name }, 'a job could not be ended in order');
     });
+    return running.done;
   }
 
-  async #run(post: Post, running: Running): Promise<void> {
+  async #run(post: Post, running: Running, work: Job['run']): Promise<void> {
     try {
       if (post.job.exclusive && !(await this.#holds(post, running))) return;
-      const words = await post.job.run({
+      const words = await work({
         signal: running.stop.signal,
+        asked: running.by !== null,
         tell: (told) => {
           running.progress = told.slice(0, MOST_WORDS);
         },
@@ -244,6 +290,13 @@ function stateOf({ job, running, elsewhere, last, due }: Post): JobState {
 
 function iso(moment: number): string {
   return new Date(moment).toISOString();
+}
+
+function busy(job: JobName, code: 'running' | 'elsewhere', why: string): ZkeepError {
+  return new ZkeepError('busy', `job.${code}`, `the job ${job} is busy: ${why}`, {
+    advice: 'GET /v1/jobs shows how far it is: wait for it, then ask again',
+    facts: { job },
+  });
 }
 
 function noJob(name: JobName, known: readonly JobName[]): ZkeepError {

@@ -26,6 +26,8 @@ export interface RetentionQuestion {
   /** Milliseconds since 1970, and how long what is marked stays. */
   readonly now: number;
   readonly grace: number;
+  /** Only these may be removed now: what they hang on stays as long as others do. Absent: all. */
+  readonly mayGo?: (edge: RetentionEdge) => boolean;
 }
 
 export type Fate = 'kept' | 'needed' | 'in-use' | 'marked' | 'mark' | 'unmark' | 'remove';
@@ -66,7 +68,10 @@ export function planRetention(question: RetentionQuestion): PlannedRow[] {
   const { wanted, needs } = decide(question, places, chains);
   const marked = new Map(marks.map(({ backup, at }) => [backup, at + grace]));
   const until = graph.edges.map(({ backup }) => marked.get(backup));
-  const fates = until.map((ends, number) => fateOf(needs, number, ends, now));
+  const fates = until.map((ends, number) => {
+    const fate = fateOf(needs, number, ends, now);
+    return fate === 'remove' && question.mayGo?.(graph.edge(number)) === false ? 'marked' : fate;
+  });
   waitForOthers(chains, fates, until);
   return rowsOf(places, chains, { wanted, needs, fates, until });
 }
