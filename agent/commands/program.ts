@@ -8,6 +8,7 @@ import { addBackup } from './backup.ts';
 import { exitCodeOf, tellFailure } from './command.ts';
 import { addDamage } from './damage.ts';
 import { addEnroll } from './enroll.ts';
+import { addEvents } from './events.ts';
 import { addExport } from './export.ts';
 import { addImport } from './import.ts';
 import { addLeftovers } from './leftovers.ts';
@@ -68,6 +69,7 @@ export function makeProgram(exit: (code: number) => void): Command {
     addAttributes,
     addPlan,
     addStatus,
+    addEvents,
     addVerify,
     addDamage,
     addLeftovers,
