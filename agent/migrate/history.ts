@@ -1,5 +1,6 @@
 /** Where a migration stands, and which snapshots of the source are its history. */
 import { ZkeepError } from '../../catalog/errors.ts';
+import { isRefresh } from '../backup/tidy/names.ts';
 import type { Target } from '../restore/target.ts';
 import type { PointFacts, SourceFacts } from '../zfs/list.ts';
 
@@ -12,14 +13,17 @@ export function isMigrated(name: string): boolean {
 }
 
 /**
- * The snapshots after a base, the oldest first, without those that migrations took.
+ * The snapshots after a base, the oldest first, without those that migrations took, and temporary ones of refreshes.
  *
  * @param base what the target stands at, as the source has it; `null`: nothing is there.
  */
 export function newerHistory({ points }: Pick<SourceFacts, 'points'>, base: PointFacts | null): PointFacts[] {
   return points.filter(
     ({ kind, name, createtxg }) =>
-      kind === 'snapshot' && !isMigrated(name) && (base === null || createtxg > base.createtxg),
+      kind === 'snapshot' &&
+      !isMigrated(name) &&
+      !isRefresh(name) &&
+      (base === null || createtxg > base.createtxg),
   );
 }
 

@@ -19,6 +19,7 @@ case "$1" in
 version) cat "$here/version";;
 get) printf '%s\\ttype\\tfilesystem\\t-\\t-\\n' "$last";;
 list) case "$*" in
+  *name,used*) shift 6; for w; do printf '%s\\t4096\\n' "$w"; done;;
   *filesystem,volume*)
     case "$*" in */*) ;; *) cat "$here/datasets";; esac
     for w; do case "$w" in */*)
@@ -26,6 +27,7 @@ list) case "$*" in
       grep "$p" "$here/datasets" || { echo "cannot open '$w': dataset does not exist" >&2; exit 1; };;
     esac; done;;
   *)
+    case "$*" in */*) ;; *) cat "$here/points";; esac
     for w; do case "$w" in
       *@*) grep "^$w	" "$here/points";;
       */*) case "$*" in *' -r '*) p="^$w[/@#]";; *) p="^$w[@#]";; esac; grep "$p" "$here/points";;
@@ -75,6 +77,7 @@ esac
 `;
 const ZPOOL = `#!/bin/sh
 case "$*" in
+'list -Hp -o name,guid') printf 'tank\\t77\\n';;
 'list -Hp -o name,guid'*) shift 4; for p; do printf '%s\\t77\\n' "$p"; done;;
 'list -H -o health'*) echo ONLINE;;
 'get -Hp -o all all'*) for last; do :; done; printf '%s\\tsize\\t1\\t-\\t-\\n' "$last";;

@@ -1,0 +1,69 @@
+/** `zkeep agent doctor` as a real process, on a host whose ZFS is a script. */
+import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, it } from 'node:test';
+import { backUp, eachAnew, host, house } from '../backup/resume/halfway.ts';
+
+eachAnew();
+
+interface Told {
+  readonly findings: readonly {
+    readonly code: string;
+    readonly mend: readonly (readonly string[])[];
+    readonly mended: readonly { readonly error: string | null }[] | null;
+  }[];
+}
+
+async function doctor(words: readonly string[], code: number): Promise<Told> {
+  const ran = await house.zkeep(['agent', 'doctor', ...words, '--json'], { env: host.env });
+  assert.equal(ran.code, code, `${ran.stdout}${ran.stderr}`);
+  return JSON.parse(ran.stdout.toString());
+}
+
+const codes = ({ findings }: Told) => findings.map(({ code }) => code);
+const TEMPORARY = 'tank/a@zkeep-refresh-20261119T090000Z-999999';
+
+describe('zkeep agent doctor', () => {
+  it('finds nothing where all is well', async () => {
+    host.makeStream('tank/a', 101, 'full', 0.1);
+    await backUp(['tank/a']);
+    assert.deepEqual(codes(await doctor([], 0)), []);
+  });
+
+  it('shows what is safe to mend, mends it, and finds nothing then', async () => {
+    host.makeStream('tank/a', 101, 'full', 0.1);
+    await backUp(['tank/a']);
+    host.add(TEMPORARY, 199);
+    host.add('tank/a#zkeep-20261118T090000Z', 198);
+    assert.deepEqual(codes(await doctor([], 1)), ['left-temporary', 'stale-bookmark']);
+    const before = host.points;
+    const shown = await doctor(['--fix', '--dry-run'], 1);
+    assert.deepEqual(
+      shown.findings.flatMap(({ mend }) => mend.map((command) => command.join(' '))),
+      [`zfs destroy ${TEMPORARY}`, 'zfs destroy tank/a#zkeep-20261118T090000Z'],
+    );
+    assert.deepEqual(host.points, before);
+    const fixed = await doctor(['--fix'], 0);
+    assert.ok(fixed.findings.every(({ mended }) => mended?.every(({ error }) => error === null)));
+    assert.deepEqual(codes(await doctor([], 0)), []);
+    assert.deepEqual(host.points, ['tank/a@X', 'tank/a#X']);
+  });
+
+  it('finds datasets that no job covers, of those that none leaves out', async () => {
+    const config = join(house.folder, 'agent.toml');
+    const job = (names: string) =>
+      writeFileSync(config, `[[job]]\nname = "nightly"\nschedule = "every day"\ndatasets = [${names}]\n`);
+    job('"tank/a"');
+    assert.deepEqual(codes(await doctor(['--config', config], 1)), ['not-covered']);
+    job('"tank/a", "!tank/b"');
+    assert.deepEqual(codes(await doctor(['--config', config], 0)), []);
+    writeFileSync(config, 'jobs = 1\n');
+    assert.deepEqual(codes(await doctor(['--config', config], 1)), ['configuration-wrong']);
+  });
+
+  it('tells of a service that is away, and of what it finds without it', async () => {
+    const { findings } = await doctor(['--service', 'http://127.0.0.1:1'], 1);
+    assert.deepEqual(codes({ findings }), ['service-unreachable']);
+  });
+});
