@@ -99,13 +99,17 @@ async function buildOn(
   );
   const open = new OpenBackups(state, clock);
   const candidates = new Candidates(state);
+  const inUse = new InUse();
+  const keeping = { repository, index, open, journal, inUse, clock, log, service: serviceId(state) };
+  const { prune: pruning, sweep: sweeping } = configuration.jobs;
+  const prune = new Prune({ ...keeping, grace: pruning.grace });
   const limit = limits.open_backups;
-  const surroundings = { repository, index, granter, open, candidates, journal, clock, log, limit };
+  const acting = { granter, candidates, marks: prune.marks, limit };
+  const surroundings = { repository, index, open, journal, clock, log, ...acting };
   await adoptUploads(surroundings, state);
   const backups = new Backups(surroundings, { service: serviceId(state), every: noteEvery });
   const sets = new Sets(state, clock);
   sets.resume();
-  const inUse = new InUse();
   const { verify: settings, zone } = configuration.jobs;
   const ledger = new VerifyLedger(state);
   const verify = verifyJob({ repository, index, journal, ledger, inUse, clock, log, settings, zone });
@@ -118,9 +122,6 @@ async function buildOn(
     status: () => lookAt({ index, agents, jobs, clock }),
     schedule: configuration.jobs.watch.schedule,
   });
-  const keeping = { repository, index, open, journal, inUse, clock, log, service: serviceId(state) };
-  const { prune: pruning, sweep: sweeping } = configuration.jobs;
-  const prune = new Prune({ ...keeping, grace: pruning.grace });
   const sweep = sweepJob({ ...keeping, grace: sweeping.grace }, sweeping.schedule);
   const jobs: Jobs = new Jobs([verify, prune.job(pruning.schedule), sweep, copy, watch], {
     clock,

@@ -93,6 +93,7 @@ export class Backups {
     // From here to the end nothing waits, so nothing comes between the look and the step.
     this.#refuseStored(request);
     checkBase(request, request.from ? index.ways(request.from.guid) : []);
+    this.#refuseLeaving(request);
     const withParts = (rival: OpenBackupState) => {
       return { ...rival, parts: candidates.amount(rival.backup).segments };
     };
@@ -260,6 +261,15 @@ export class Backups {
         facts: { backup: stored.backup, to: to.guid, from: base },
       },
     );
+  }
+
+  /** What hangs on it could be begun too late to be seen by the service that removes it. */
+  #refuseLeaving({ from }: OpenRequest): void {
+    if (!from || !this.#surroundings.marks.isLeaving(from.guid)) return;
+    throw new ZkeepError('refused', 'backup.base-leaving', `the base ${from.guid} is about to be removed`, {
+      advice: 'take a backup on a newer base, or a full one; a pin keeps what is marked',
+      facts: { from: from.guid },
+    });
   }
 
   #refuseTooMany(replaced: number): void {

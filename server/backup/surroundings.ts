@@ -6,6 +6,7 @@ import type { CatalogIndex } from '../../catalog/index/catalog-index.ts';
 import type { Repository } from '../../catalog/repository/repository.ts';
 import type { Granter, ObjectStore } from '../../catalog/repository/store/store.ts';
 import type { BackupId } from '../../catalog/words.ts';
+import type { Marks } from '../jobs/prune/marks.ts';
 import type { Journal } from '../journal/journal.ts';
 import type { Candidates } from '../state/candidates.ts';
 import type { OpenBackupState, OpenBackups } from '../state/open-backups.ts';
@@ -23,6 +24,7 @@ export interface Surroundings {
   readonly open: OpenBackups;
   readonly candidates: Candidates;
   readonly journal: Pick<Journal, 'note'>;
+  readonly marks: Pick<Marks, 'isLeaving'>;
   readonly clock: Clock;
   readonly log: FastifyBaseLogger;
   /** Most backups open at once. */

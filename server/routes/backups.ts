@@ -12,6 +12,7 @@ import { ManifestSchema } from '../../catalog/repository/manifest.ts';
 import { segmentKey } from '../../catalog/repository/names.ts';
 import { BackupIdSchema } from '../../catalog/schema.ts';
 import type { BackupId } from '../../catalog/words.ts';
+import { tokenOf } from '../http/access.ts';
 import type { App, Service } from '../service.ts';
 
 const params = Type.Object({ id: BackupIdSchema });
@@ -19,7 +20,7 @@ const tags = ['backups'];
 const config = { access: 'reader' } as const;
 
 export function backupRoutes(app: App, service: Service): void {
-  const { index, repository, granter } = service;
+  const { index, repository, granter, prune } = service;
 
   app.get(
     '/v1/backups',
@@ -70,9 +71,11 @@ export function backupRoutes(app: App, service: Service): void {
         response: { 200: ReadGrantsAnswerSchema },
       },
     },
-    async ({ params, body }) => {
+    async (request) => {
+      const { params, body } = request;
       const { backup, segments, encrypted } = committed(service, params.id);
       for (const number of body.segments) if (number >= segments) throw noSegment(backup, number, segments);
+      await prune.marks.use([backup], tokenOf(request).name);
       const keys = body.segments.map((number) => segmentKey(backup, number, encrypted));
       return { grants: await Promise.all(keys.map((key) => granter.grantGet(key))) };
     },

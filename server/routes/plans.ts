@@ -1,8 +1,9 @@
 /** Restore plans. */
 import { PlanRequestSchema, RestorePlanSchema } from '../../catalog/protocol/protocol.ts';
+import { tokenOf } from '../http/access.ts';
 import type { App, Service } from '../service.ts';
 
-export function planRoutes(app: App, { index }: Service): void {
+export function planRoutes(app: App, { index, prune }: Service): void {
   app.post(
     '/v1/plans',
     {
@@ -14,6 +15,13 @@ export function planRoutes(app: App, { index }: Service): void {
         response: { 200: RestorePlanSchema },
       },
     },
-    async ({ body }) => index.plan(body),
+    async (request) => {
+      const plan = index.plan(request.body);
+      await prune.marks.use(
+        plan.steps.map(({ backup }) => backup),
+        tokenOf(request).name,
+      );
+      return plan;
+    },
   );
 }

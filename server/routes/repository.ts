@@ -4,9 +4,10 @@ import {
   KnownRequestSchema,
   RepositoryInfoSchema,
 } from '../../catalog/protocol/protocol.ts';
+import { renewing } from '../jobs/prune/renewing.ts';
 import type { App, Service } from '../service.ts';
 
-export function repositoryRoutes(app: App, { repository, index }: Service): void {
+export function repositoryRoutes(app: App, { repository, index, prune: { marks } }: Service): void {
   app.get(
     '/v1/repository',
     {
@@ -34,6 +35,6 @@ export function repositoryRoutes(app: App, { repository, index }: Service): void
         response: { 200: KnownAnswerSchema },
       },
     },
-    async ({ body }) => ({ known: index.known(body.guids) }),
+    async ({ body }) => ({ known: renewing({ index, marks }, index.known(body.guids), body.of) }),
   );
 }

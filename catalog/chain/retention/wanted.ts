@@ -1,11 +1,10 @@
 /** Which snapshots are wanted, and why: by policies, pins, and because they are the newest of their dataset. */
-import { matches } from '../../patterns.ts';
 import type { Guid } from '../../words.ts';
 import { compareText } from '../order.ts';
 import type { Chains } from './chains.ts';
 import type { RetentionEdge } from './edge.ts';
 import type { Place } from './places.ts';
-import type { Policy } from './policy.ts';
+import { isFor, type Policy } from './policy.ts';
 import type { Because, Counted, ReadyPolicy } from './rules.ts';
 
 /** What keeps a snapshot besides policies. */
@@ -89,15 +88,7 @@ export function wantPinned(
   }
 }
 
-/** Whether a policy is for all snapshots of a place. */
-function isFor({ datasets, hosts, lineages }: Policy, { host, dataset }: Place): boolean {
-  if (datasets.length === 0 && hosts.length === 0 && lineages.length > 0) return false;
-  return (
-    (datasets.length === 0 || matches(datasets, dataset)) && (hosts.length === 0 || matches(hosts, host))
-  );
-}
-
-/** The same, or for some of them. */
+/** Whether a policy is for all snapshots of a place, or for some of them. */
 function mayApply(policy: Policy, place: Place, { graph }: Chains): boolean {
   if (isFor(policy, place)) return true;
   const isOfLineage = (number: number) => policy.lineages.includes(graph.edge(number).lineage);
