@@ -34,7 +34,8 @@ export interface Running {
 /** What a command is given besides its arguments. */
 export interface Given {
   readonly stdin?: Uint8Array;
-  readonly env?: Readonly<Record<string, string>>;
+  /** `undefined` takes one away. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
 }
 
 /** What starts a command on a host of another name: a namespace of its own, which not every machine allows. */
