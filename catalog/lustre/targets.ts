@@ -145,7 +145,7 @@ function problemsOf(
   own: ReadonlyMap<string, PropertyLine>,
   { ldev, host }: HostView,
 ): string[] {
-  const value = (property: string) => own.get(property)?.value ?? '';
+  const value = (property: string) => toldOf(own.get(property));
   const entry = ldev?.find(({ dataset, label }) => dataset === target.dataset || label === target.name);
   const failover = value('lustre:failover.node') !== '' || (entry !== undefined && entry.foreign !== null);
   const received = [...own.values()].filter(
@@ -183,6 +183,11 @@ function problemsOf(
   return checks.filter(([wrong]) => wrong).map(([, words]) => words);
 }
 
+/** `zfs get` writes `-` for what is not set. */
+function toldOf(line: PropertyLine | undefined): string {
+  return line === undefined || line.value === '-' ? '' : line.value;
+}
+
 /** What `ldev.conf` has at this host as its first, and is not here. */
 function absentOf({ ldev, host }: HostView, targets: readonly LustreTarget[]): string[] {
   return (ldev ?? [])
@@ -206,7 +211,7 @@ function stateInWords(state: Registration | null): string {
 
 /** A property that is not there contradicts nothing. */
 function differs(property: string, wanted: string | null): boolean {
-  return property !== '' && property !== '-' && wanted !== null && property !== wanted;
+  return property !== '' && wanted !== null && property !== wanted;
 }
 
 function numberOf(text: string): number | null {

@@ -152,6 +152,12 @@ describe('the targets of a host', () => {
     });
   }
 
+  it('are not in need of multihost where no failover is set, which zfs get prints as a dash', () => {
+    const unset = { dataset: 'p/mdt1', property: 'lustre:failover.node', value: '-', source: '-' };
+    const [target] = targetsOf(view([...mdt(), unset], { multihost: new Map([['p', 'off']]) })).targets;
+    assert.deepEqual(target?.problems, []);
+  });
+
   it('show properties that are received, which Lustre does not see as its own', () => {
     assert.match(
       targetsOf(view(mdt({}, 'received'))).targets[0]?.problems.join() ?? '',
