@@ -5,11 +5,14 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { pino } from 'pino';
 import { ServiceClient } from '../../agent/service/client.ts';
 import { Patience } from '../../catalog/patience.ts';
+import type { DamageRow, JobState } from '../../catalog/protocol/events.ts';
 import type { StoredPart } from '../../catalog/protocol/protocol.ts';
-import { openRepository } from '../../catalog/repository/repository.ts';
+import { segmentKey } from '../../catalog/repository/names.ts';
+import { createRepository, openRepository } from '../../catalog/repository/repository.ts';
 import { digestOf } from '../../catalog/repository/store/body.ts';
 import { S3Granter } from '../../catalog/repository/store/s3-grants.ts';
 import { S3Store } from '../../catalog/repository/store/s3-store.ts';
@@ -18,6 +21,7 @@ import { putByGrant } from '../../catalog/repository/store/transfer.ts';
 import { verifyRepository } from '../../catalog/repository/verify.ts';
 import { buildService } from '../../server/app.ts';
 import { parseConfiguration } from '../../server/configuration/configuration.ts';
+import { keepStream } from '../catalog/repository/kept.ts';
 import { failure, putText } from '../catalog/repository/store/conformance.ts';
 import {
   bodyOf,
@@ -144,6 +148,58 @@ export function serverConformance(
         await client.abandon(offer);
       }
     });
+
+    for (const checksums of ['required', 'supported'] as const) {
+      it(`lets a service there prove what it keeps, and find what was replaced or removed, checksums ${checksums}`, async (t) => {
+        const folder = mkdtempSync(join(tmpdir(), 'zkeep-service-'));
+        const location = { ...(await makeBucket(serverNow())), prefix: 'kept', checksums };
+        const own = new S3Store(location, { abilities });
+        const repository = await createRepository(own, { recipients: [] });
+        const keep = async (toGuid: bigint) =>
+          (await keepStream(repository, { toGuid, blocks: [randomBytes(131_072)] })).manifest;
+        const [whole, replaced, removed] = [await keep(1n), await keep(2n), await keep(3n)];
+        const settings = 'listen = "127.0.0.1:0"\n[verify]\nlight = "0"\ndeep = "0"\n';
+        const configuration = parseConfiguration(settings, 'server.toml', { data: folder });
+        const service = await buildService({
+          configuration,
+          store: new S3Store(location, { abilities }),
+          logger: pino({ level: 'silent' }),
+        });
+        t.after(async () => {
+          await service.close();
+          await own.close();
+          rmSync(folder, { recursive: true });
+        });
+        const token = service.tokens.add('alice', 'operator');
+        const ask = async (method: 'GET' | 'POST', url: string): Promise<unknown> => {
+          const headers = { authorization: `Bearer ${token}` };
+          return JSON.parse((await service.app.inject({ method, url, headers })).body);
+        };
+        const verify = async (): Promise<JobState> => {
+          await ask('POST', '/v1/jobs/verify');
+          const state = async () =>
+            ((await ask('GET', '/v1/jobs')) as { jobs: JobState[] }).jobs.find(({ job }) => job === 'verify');
+          for (let left = 1000; left > 0; left--) {
+            const found = await state();
+            if (found?.last && !found.running) return found;
+            await setTimeout(50);
+          }
+          assert.fail('verify does not end');
+        };
+        const damaged = async () =>
+          ((await ask('GET', '/v1/damage')) as { damage: DamageRow[] }).damage.map(({ backup }) => backup);
+
+        assert.match((await verify()).last?.words ?? '', /^3 light proofs .*3 deep proofs/);
+        assert.deepEqual(await damaged(), []);
+        const spoilt = Buffer.from(await repository.segment(replaced, 0));
+        spoilt[1000] = (spoilt[1000] ?? 0) ^ 1;
+        await own.put(segmentKey(replaced.backup, 0, false), spoilt, { sha256: digestOf(spoilt) });
+        await own.delete(segmentKey(removed.backup, 0, false));
+        assert.equal((await verify()).last?.outcome, 'done');
+        assert.deepEqual(await damaged(), [replaced.backup, removed.backup].sort());
+        assert.ok(!(await damaged()).includes(whole.backup));
+      });
+    }
   });
 }
 
