@@ -4,15 +4,16 @@
  * a line of JSON each.
  */
 import { writeSync } from 'node:fs';
-import { mkdir, writeFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { CLONE } from '../parts/clone.ts';
-import { must, type Running, run } from '../parts/command.ts';
+import { eventually, type Running, run } from '../parts/command.ts';
 import type { Method } from './journal.ts';
 import { baseFile, type Kind } from './kinds.ts';
 import { inGuest, Soak } from './soak.ts';
 import { summaryOf, tableOf } from './summary.ts';
+import { lives } from './watch.ts';
 
 /** A boot takes twenty seconds: one cut in thirty is of the power. */
 const METHODS: readonly [Method, ...Method[]] = [
@@ -116,8 +117,10 @@ async function make(kinds: readonly Kind[]): Promise<void> {
 
 /** The guest goes, and zkeep with it, as if it had run there; the service and the store stay. */
 async function cutPower(agent: Running): Promise<void> {
-  await must(join(LAB, 'vm'), '-n', values.guest, 'kill');
+  const machine = Number(await readFile(join(dirname(values.result), 'pid'), 'utf8'));
+  process.kill(machine, 'SIGKILL');
   agent.kill('SIGKILL');
+  await eventually('the guest to be gone', async () => !lives(machine));
   const booted = await run([join(LAB, 'bridge/open'), values.guest, values.suite], { longest: LONGEST_BOOT });
   if (booted.exit !== 0) throw new Error(`the power did not come back: ${booted.stderr}`);
 }

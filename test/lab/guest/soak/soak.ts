@@ -283,6 +283,8 @@ export class Soak {
     await watch.until(() => false);
     const ending = endingOf(await agent.ended);
     watch.end();
+    // What a target had not written yet when its power went is gone, and nothing can be done about it.
+    if (isCut && cut?.method === 'power' && !isBackup) round.allowed += watch.moved;
     round.moved += await this.#house.calm();
     round.spent += Date.now() - started;
     if (!first) this.#countTry(round, watch, ending);
@@ -331,7 +333,8 @@ export class Soak {
         const step = before.snapshots + at;
         round.fed[step] = (round.fed[step] ?? 0) + moved;
       });
-      if (exit === 0 && isThere && kept === 0)
+      // A receive that was killed when it had all of it may have come to its end by itself.
+      if (exit === 0 && isThere && kept === 0 && children.length > 0)
         await this.#fault(round, `it began again with ${before.partial} bytes received: ${printed}`);
       return;
     }
