@@ -10,6 +10,7 @@ import {
   CheckInAnswerSchema,
   type Run,
 } from '../../../catalog/protocol/agents.ts';
+import { EventsAnswerSchema } from '../../../catalog/protocol/events.ts';
 import { TestService } from '../fixture/running-service.ts';
 
 const NOW = 1_800_000_000_000;
@@ -71,6 +72,19 @@ describe('what agents say of themselves', () => {
   it('tells by how much its clock is wrong', async () => {
     await say({ ...checkIn, clock: NOW - 3_600_000 });
     assert.equal((await agents())[0]?.ahead, -3_600_000);
+  });
+
+  it('goes into the journal when a job fails and when it is well again, once each', async () => {
+    const failing = { ...job, last: { ...run, outcome: 'failed' as const, words: 'no room' }, failing: true };
+    for (const one of [job, failing, failing, job, job]) await say({ ...checkIn, jobs: [one] });
+    // What was noted is written at the end at the latest.
+    await service.restart();
+    const asking = { token: service.token('reader') };
+    const { events } = await service.ask(EventsAnswerSchema, 'GET', '/v1/events?kinds=run', asking);
+    assert.deepEqual(events.map(({ by, fact }) => [by, fact.kind, 'job' in fact ? fact.job : '']).reverse(), [
+      ['agent', 'run.failed', 'nightly'],
+      ['agent', 'run.recovered', 'nightly'],
+    ]);
   });
 
   it('goes when its token goes', async () => {

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { EnrolAnswerSchema } from '../../../catalog/protocol/agents.ts';
+import { EventsAnswerSchema } from '../../../catalog/protocol/events.ts';
 import { RepositoryInfoSchema, type Scope } from '../../../catalog/protocol/protocol.ts';
 import { addEnrolment } from '../../../server/enrolment/enrolment.ts';
 import { openState } from '../../../server/state/state.ts';
@@ -34,6 +35,17 @@ describe('a one-time code', () => {
     await service.refusal('POST', '/v1/enrol', asking(code, host));
   const isGood = async (token: string) =>
     (await service.call('GET', '/v1/repository', { token })).status === 200;
+
+  it('that is used is in the journal, with the name and the host', async () => {
+    await enrol(add(), 'host1');
+    await service.restart();
+    const asking = { token: service.token('reader') };
+    const { events } = await service.ask(EventsAnswerSchema, 'GET', '/v1/events?kinds=enrolled', asking);
+    assert.deepEqual(
+      events.map(({ fact }) => fact),
+      [{ kind: 'enrolled', name: 'mds1', host: 'host1' }],
+    );
+  });
 
   it('that is wrong, malformed or too old is refused', async () => {
     const old = add();
