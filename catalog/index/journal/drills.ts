@@ -10,15 +10,15 @@ export function listDrills(db: IndexDatabase, query: DrillsQuery): DrillsAnswer 
   const limit = limitOf(query);
   const { dataset, host, lineage } = query;
   const conditions = new Conditions()
-    .add('d.dataset = ?', dataset)
-    .add('d.host = ?', host)
-    .addAll('d.id < ?', keyAfter(query, ['string']));
+    .add('r.dataset = ?', dataset)
+    .add('r.host = ?', host)
+    .addAll('r.id < ?', keyAfter(query, ['string']));
   const rows =
     lineage === undefined
-      ? read(db, `drill d ${conditions.where} ORDER BY d.id DESC LIMIT ?`, ...conditions.values, limit + 1)
+      ? read(db, `drill r ${conditions.where} ORDER BY r.id DESC LIMIT ?`, ...conditions.values, limit + 1)
       : read(
           db,
-          `(${OF_LINEAGE}) l CROSS JOIN drill d ON d.id = l.id ${conditions.where} ORDER BY d.id DESC LIMIT ?`,
+          `(${OF_LINEAGE}) o CROSS JOIN drill r ON r.id = o.id ${conditions.where} ORDER BY r.id DESC LIMIT ?`,
           ...ofLineage(lineage),
           ...conditions.values,
           limit + 1,
@@ -38,16 +38,16 @@ export function lastDrill(db: IndexDatabase, lineage: LineageId): DrillRow | und
  * any more, of those of the datasets of its name.
  */
 const OF_LINEAGE = `
-  SELECT d.id FROM lineage l CROSS JOIN backup b INDEXED BY backup_by_lineage ON b.lineage = l.id
-    CROSS JOIN drill d INDEXED BY drill_of_snapshot ON d.guid = b.snapshot WHERE l.lineage = ?
+  SELECT r.id FROM lineage l CROSS JOIN backup b INDEXED BY backup_by_lineage ON b.lineage = l.id
+    CROSS JOIN drill r INDEXED BY drill_of_snapshot ON r.guid = b.snapshot WHERE l.lineage = ?
   UNION
-  SELECT d.id FROM lineage l CROSS JOIN backup b INDEXED BY backup_by_lineage ON b.lineage = l.id
-    CROSS JOIN drill d INDEXED BY drill_of_lineage ON d.lineage = b.backup WHERE l.lineage = ?
+  SELECT r.id FROM lineage l CROSS JOIN backup b INDEXED BY backup_by_lineage ON b.lineage = l.id
+    CROSS JOIN drill r INDEXED BY drill_of_lineage ON r.lineage = b.backup WHERE l.lineage = ?
   UNION
-  SELECT d.id FROM lineage l CROSS JOIN tally t ON t.lineage = l.id CROSS JOIN dataset s ON s.id = t.dataset
-    CROSS JOIN drill d INDEXED BY drill_of_dataset ON d.dataset = s.dataset
-    WHERE l.lineage = ? AND NOT EXISTS (SELECT 1 FROM backup b WHERE b.snapshot = d.guid)
-      AND NOT EXISTS (SELECT 1 FROM backup b WHERE b.backup = d.lineage)`;
+  SELECT r.id FROM lineage l CROSS JOIN tally t ON t.lineage = l.id CROSS JOIN dataset s ON s.id = t.dataset
+    CROSS JOIN drill r INDEXED BY drill_of_dataset ON r.dataset = s.dataset
+    WHERE l.lineage = ? AND NOT EXISTS (SELECT 1 FROM backup b WHERE b.snapshot = r.guid)
+      AND NOT EXISTS (SELECT 1 FROM backup b WHERE b.backup = r.lineage)`;
 
 interface Row {
   readonly id: string;
@@ -57,7 +57,7 @@ interface Row {
 }
 
 function read(db: IndexDatabase, from: string, ...values: Value[]): Row[] {
-  return db.all<Row>(`SELECT d.id, d.at, d.who, d.document FROM ${from}`, ...values);
+  return db.all<Row>(`SELECT r.id, r.at, r.who, r.document FROM ${from}`, ...values);
 }
 
 function ofLineage(lineage: LineageId): LineageId[] {

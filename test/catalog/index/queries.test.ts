@@ -6,6 +6,8 @@ import { test } from 'node:test';
 import Database from 'better-sqlite3';
 import { CatalogIndex } from '../../../catalog/index/catalog-index.ts';
 import { settingsIn } from '../../../catalog/index/tables/settings.ts';
+import type { Fact } from '../../../catalog/journal/entry.ts';
+import { at, damaged, drilled, entry, marked, pin, policy, proven, removed } from './journal/entries.ts';
 import { attributesOf, backupId, guid, manifestOf } from './manifests.ts';
 
 /** A list without a filter walks an index from its end; a recursive step reads its own rows. */
@@ -15,7 +17,18 @@ const MAY_SCAN = [
   /^SCAN chain$/,
   /^SCAN \(subquery-\d+\)$/,
   /^SCAN CONSTANT ROW$/,
+  // All that holds, by the index of just that; policies are few, drills too.
+  /^SCAN (policy|r|o)$/,
+  /^SCAN pin USING INDEX pin_holding$/,
+  /^SCAN m USING INDEX mark_holding$/,
+  /^SCAN backup USING COVERING INDEX backup_damaged$/,
+  /^SCAN journal_object USING COVERING INDEX journal_object_partly$/,
+  // The last ones.
+  /^SCAN (entry|e) USING (COVERING )?INDEX sqlite_autoindex_entry_1$/,
+  /^SCAN journal_object$/,
 ];
+/** What retention asks for is every backup, in one pass. */
+const PASS = /b\.drift, b\.damaged FROM\s+backup b CROSS JOIN dataset d .*\S\s*$/s;
 
 test('every statement of adding, removing, listing and planning finds its rows by an index', () => {
   const folder = mkdtempSync(join(tmpdir(), 'zkeep-index-'));
@@ -30,7 +43,9 @@ test('every statement of adding, removing, listing and planning finds its rows b
     db.close();
     index.close();
     assert.ok(plans.length > 50, 'the statements were seen');
-    const slow = plans.flatMap(({ sql, steps }) => steps.filter(isScan).map((step) => `${step}: ${sql}`));
+    const slow = plans
+      .filter(({ sql }) => !(PASS.test(sql) && !sql.includes('WHERE')))
+      .flatMap(({ sql, steps }) => steps.filter(isScan).map((step) => `${step}: ${sql}`));
     assert.deepEqual(slow, []);
     const sorted = plans.filter(
       ({ sql, steps }) => / DESC,/.test(sql) && steps.some((step) => /TEMP B-TREE/.test(step)),
@@ -87,9 +102,60 @@ function useAll(index: CatalogIndex): void {
       attempt(() => index.plan({ wanted: { dataset: 'tank/fs', ...wanted }, have, rollback: true }));
     }
   }
+  useJournal(index);
+  for (const scope of [{}, { dataset: 'tank/fs' }, { host: 'alpha' }, { lineage }]) [...index.edges(scope)];
+  index.lastDrill(lineage);
+  for (const filter of [{}, { dataset: 'tank/fs' }, { host: 'alpha' }, { lineage }]) {
+    page((after) => index.drills({ ...filter, ...after, limit: 1 }));
+  }
   attempt(() => index.plan({ wanted: { guids: [guid(31)] }, have: [], rollback: false }));
   attempt(() => index.plan({ wanted: { guids: [guid(5)], host: 'alpha' }, have: [], rollback: false }));
   index.remove([backupId(4), backupId(21)]);
+}
+
+function useJournal(index: CatalogIndex): void {
+  const about = [{ host: 'alpha', dataset: 'tank/fs' }];
+  const facts = [
+    damaged(5),
+    proven(5),
+    damaged(6, 'deep'),
+    marked(2),
+    removed(99),
+    drilled(1, 1),
+    drilled(2, 1),
+  ];
+  const pinned: Fact = { kind: 'pin.set', pin: pin(1, 1) };
+  const kept: Fact = { kind: 'policy.set', policy: policy('a') };
+  const entries = [...facts, pinned, kept].map((fact, number) => entry(number, fact, { about }));
+  index.apply(entries, [{ key: 'journal/a.json', whole: false }]);
+  for (const { fact } of entries) index.placesOf(fact);
+  index.placesOf({ kind: 'pin.removed', pin: pin(1, 1).pin, reason: 'over' });
+  index.policies();
+  index.pins(0);
+  index.marks();
+  index.damage();
+  index.proofOf(backupId(5));
+  index.journal.unknown(['journal/b.json']);
+  index.journal.partly();
+  index.journal.last();
+  index.lastEntry();
+  const before = '2030-01-01T00:00:00.000Z';
+  for (const depth of ['light', 'deep'] as const) {
+    for (const filter of [{}, { dataset: 'tank/fs' }, { host: 'alpha' }]) {
+      index.proofs({ depth, before, ...filter });
+      index.proofs({ depth, ...filter });
+    }
+  }
+  for (const filter of [
+    {},
+    { dataset: 'tank/fs' },
+    { host: 'alpha' },
+    { dataset: 'tank/fs', host: 'alpha' },
+  ]) {
+    for (const more of [{}, { kinds: 'proven,policy' }, { since: at(1) }]) {
+      page((after) => index.events({ ...filter, ...more, ...after, limit: 1 }));
+    }
+  }
 }
 
 function page(read: (after: { after?: string }) => { next: string | null }): void {
