@@ -1,5 +1,5 @@
 /** Where a deep look stands that may be cut off, in a file of this host. */
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { type Static, Type } from 'typebox';
 import type { Clock } from '../../catalog/clock.ts';
@@ -52,6 +52,10 @@ export class PlaceFile implements Places {
     } catch {
       // A state folder that is full or not ours: the next look begins this backup anew.
     }
+  }
+
+  drop(backup: BackupId): void {
+    if (this.#last()?.backup === backup) rmSync(this.#file, { force: true });
   }
 
   #last(): Place | undefined {

@@ -51,6 +51,8 @@ export interface Places {
   /** Where an earlier one stood in a backup. */
   read(backup: BackupId): (Walked & { readonly chance: number }) | undefined;
   keep(backup: BackupId, place: Walked & { readonly chance: number }): void;
+  /** The look came to its end: the next one begins anew. */
+  drop(backup: BackupId): void;
 }
 
 /**
@@ -73,6 +75,7 @@ export async function verifyRepository(
       kept.add(name.to);
       const examined = await examineBackup(repository, name, examining(options, name.backup, pool, sums));
       if (!examined) continue;
+      options.places?.drop(name.backup);
       const { manifest } = examined;
       problems.push(...examined.problems);
       sums.backups += manifest ? 1 : 0;

@@ -114,6 +114,11 @@ describe('the place in a backup', () => {
     const found = new PlaceFile(file, clock).read(someBackup(1));
     assert.deepEqual([found?.segments, found?.frames, found?.chance], [3, 1, 0.5]);
     assert.equal(new PlaceFile(file, clock).read(someBackup(2)), undefined);
+    new PlaceFile(file, clock).drop(someBackup(2));
+    assert.ok(new PlaceFile(file, clock).read(someBackup(1)));
+    new PlaceFile(file, clock).drop(someBackup(1));
+    assert.equal(new PlaceFile(file, clock).read(someBackup(1)), undefined);
+    new PlaceFile(file, clock).keep(someBackup(1), place);
     clock.pass(8 * 24 * 3600_000);
     assert.equal(new PlaceFile(file, clock).read(someBackup(1)), undefined);
   });

@@ -8,12 +8,14 @@ import { generateIdentity, identityToRecipient } from 'age-encryption';
 import { segmentKey } from '../../../catalog/repository/names.ts';
 import { createRepository, type Repository } from '../../../catalog/repository/repository.ts';
 import { DirectoryStore } from '../../../catalog/repository/store/directory-store.ts';
-import { verifyRepository } from '../../../catalog/repository/verify.ts';
+import { type Places, verifyRepository } from '../../../catalog/repository/verify.ts';
+import type { BackupId } from '../../../catalog/words.ts';
 import { keepStream } from './kept.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'zkeep-verify-'));
 after(() => rmSync(folder, { recursive: true }));
 let count = 0;
+type Place = Parameters<Places['keep']>[1];
 
 async function kept(recipients: string[] = []) {
   const place = join(folder, String(count++));
@@ -97,4 +99,25 @@ test('a store that does not answer ends the look instead of reporting damage', a
   const stop = new AbortController();
   stop.abort(new Error('stopped'));
   await assert.rejects(verifyRepository(repository, { deep: true, signal: stop.signal }), /stopped/);
+});
+
+test('a place is only good for a look that was cut off: after one that ended all is read again', async () => {
+  const { repository, manifest, object } = await kept();
+  const places = new Map<BackupId, Place>();
+  const looking = {
+    deep: true,
+    places: {
+      read: (backup: BackupId) => places.get(backup),
+      keep: (backup: BackupId, place: Place) => void places.set(backup, place),
+      drop: (backup: BackupId) => void places.delete(backup),
+    },
+  };
+  assert.deepEqual((await verifyRepository(repository, looking)).problems, []);
+  assert.equal(places.size, 0);
+  const bytes = readFileSync(object);
+  bytes[2000] = (bytes[2000] ?? 0) ^ 1;
+  writeFileSync(object, bytes);
+  assert.equal((await verifyRepository(repository, looking)).problems.length, 1);
+  places.set(manifest.backup, { segments: 1, frames: 0, chance: 0 });
+  assert.deepEqual((await verifyRepository(repository, looking)).problems, [], 'it was read before');
 });
