@@ -11,11 +11,15 @@ import { addEnroll } from './enroll.ts';
 import { addEvents } from './events.ts';
 import { addExport } from './export.ts';
 import { addImport } from './import.ts';
+import { addJobs } from './jobs.ts';
 import { addLeftovers } from './leftovers.ts';
 import { addList } from './list.ts';
 import { addLustre } from './lustre/lustre.ts';
 import { addMigrate } from './migrate.ts';
+import { addPin } from './pin.ts';
 import { addPlan } from './plan.ts';
+import { addPolicy } from './policy.ts';
+import { addPrune } from './prune.ts';
 import { addRestore } from './restore.ts';
 import { addShow } from './show.ts';
 import { addStatus } from './status.ts';
@@ -69,6 +73,10 @@ export function makeProgram(exit: (code: number) => void): Command {
     addAttributes,
     addPlan,
     addStatus,
+    addPolicy,
+    addPin,
+    addPrune,
+    addJobs,
     addEvents,
     addVerify,
     addDamage,
