@@ -42,6 +42,8 @@ const BATCH = 1000;
 /** Proofs are written down when there are so many, or when so much time is over, milliseconds. */
 const MOST_PROOFS = 500;
 const LATEST = 60_000;
+/** Stored bytes of a backup that takes some time to read. */
+const LARGE = 1024 * 1024 * 1024;
 /** A damage that reading found is looked at again after so long, milliseconds: the object may have been put back. */
 const AGAIN_AFTER = 24 * 3600_000;
 /** After so many that cannot be read it is not the backup that is the matter. */
@@ -241,6 +243,8 @@ class VerifyRun {
     const { signal } = this.#run;
     const { backup } = summary;
     if (depth === 'light') return await examineBackup(repository, summary, { signal });
+    // What is proven does not wait until a large one is read.
+    if (this.#isLate || summary.stored > LARGE) await this.#flush();
     this.#pool ??= new WorkerPool(THREADS);
     const from = ledger.place(backup);
     const chance = from?.chance ?? clock.random();
@@ -275,8 +279,7 @@ class VerifyRun {
       if (known && (known.depth === 'light' || proof.depth === 'deep')) this.#tally.mended(backup);
       if (proof.depth === 'deep') ledger.drop(backup);
       this.#proofs.push(proof);
-      const late = this.#tools.clock.now() - this.#flushed >= LATEST;
-      if (late || this.#proofs.length >= MOST_PROOFS) await this.#flush();
+      if (this.#isLate || this.#proofs.length >= MOST_PROOFS) await this.#flush();
       return;
     }
     const [problem] = problems;
@@ -319,6 +322,10 @@ class VerifyRun {
   #read(bytes: number): void {
     this.#budget.read(bytes);
     this.#tally.read(bytes);
+  }
+
+  get #isLate(): boolean {
+    return this.#tools.clock.now() - this.#flushed >= LATEST;
   }
 
   async #flush(): Promise<void> {

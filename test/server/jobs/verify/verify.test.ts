@@ -314,6 +314,22 @@ describe('the verify job', () => {
     assert.ok(proven().some(([id, depth]) => id === two.backup && depth === 'deep'));
   });
 
+  it('writes proofs down before it reads on for long', async () => {
+    const { backup } = await keep(1);
+    const { backup: next } = await keep(2);
+    settings = { ...SETTINGS, light: 1000 * DAY };
+    await record(null, { kind: 'proven', proofs: [proofOf(backup), proofOf(next)] });
+    const written: unknown[] = [];
+    faults.decide = ({ verb, key }) => {
+      clock.pass(40_000);
+      if (verb === 'get' && key.startsWith(`segments/${next}`)) written.push(...proven());
+      return undefined;
+    };
+    await run();
+    assert.deepEqual(written, [[backup, 'deep']]);
+  });
+  const proofOf = (backup: BackupId) => ({ backup, depth: 'light' as const, bytes: 0, frames: 0 });
+
   it('forgets where it stood in a backup that somebody else has proven since', async () => {
     const { backup } = await keep(1);
     const proofs = [{ backup, depth: 'deep' as const, bytes: 1, frames: 0 }];
