@@ -113,7 +113,10 @@ describe('the command zkeep-server', () => {
     assert.deepEqual(await ended, [0, null]);
     assert(existsSync(join(data, 'repository', 'zkeep.json')));
     const rebuilt = await run('--data', data, 'rebuild', '--json');
-    assert.equal(JSON.parse(rebuilt.stdout).backups, 0);
+    const { manifests, backups, copy, problems } = JSON.parse(rebuilt.stdout);
+    assert.deepEqual([manifests, backups, copy, problems], [0, 0, null, []]);
+    const anew = await run('--data', data, 'rebuild', '--from-manifests');
+    assert.deepEqual([anew.code, anew.stdout], [0, 'the index has 0 of 0 backups\n']);
   });
 });
 
