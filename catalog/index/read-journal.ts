@@ -39,7 +39,7 @@ export const MAX_JOURNAL_OBJECT = 64 * 1024 * 1024;
 /** Names looked up, objects read, and objects taken in at once. */
 const NAMES = 1000;
 const CONCURRENCY = 8;
-const BATCH = 50;
+const BATCH = 8;
 
 /**
  * Takes in the objects of the journal that the index does not know. One that cannot be read, or not wholly,

@@ -39,7 +39,7 @@ const PACE: JournalPace = { flush: 5_000, follow: 30_000 };
 const MANY = 500;
 const MOST_WAITING = 5_000;
 /** Bytes of an object's text after which the next one begins. */
-const OBJECT_BYTES = 8 * 1024 * 1024;
+const OBJECT_BYTES = 2 * 1024 * 1024;
 const MOST_ENTRIES = 1_000;
 /** An object may come into the bucket so long after the moment in its name (milliseconds), or a clock be so wrong. */
 const LATE = 15 * 60_000;
