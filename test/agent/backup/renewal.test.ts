@@ -1,0 +1,69 @@
+/** When the next backup is a full one, and that nobody has to wonder why. */
+import assert from 'node:assert/strict';
+import { hostname } from 'node:os';
+import { describe, it } from 'node:test';
+import { knownOf } from '../../../agent/backup/sources.ts';
+import type { ServiceClient } from '../../../agent/service/client.ts';
+import { guidOf } from '../../../catalog/words.ts';
+import { point, source } from './resume/facts.ts';
+import { backUp, eachAnew, host, house } from './resume/halfway.ts';
+
+describe('what the repository knows', () => {
+  it('is asked for each dataset by its name, and not at all where there is nothing', async () => {
+    const asked: unknown[] = [];
+    const known: ServiceClient['known'] = async (guids, _signal, of) => {
+      asked.push([of, guids]);
+      return guids.map((guid) => ({ guid, restorable: true, flags: null, renew: of?.dataset ?? null }));
+    };
+    const points = (dataset: string, id: number) => [
+      point(dataset, 'one', id),
+      point(dataset, 'one', id, { kind: 'bookmark' }),
+    ];
+    const sources = [source('t/a', points('t/a', 1)), source('t/none', []), source('t/b', points('t/b', 2))];
+    const found = await knownOf(sources, { known }, new AbortController().signal);
+    assert.deepEqual(asked, [
+      [{ host: hostname(), dataset: 't/a' }, [guidOf(1n)]],
+      [{ host: hostname(), dataset: 't/b' }, [guidOf(2n)]],
+    ]);
+    assert.deepEqual(
+      found.map(({ renew }) => renew),
+      ['t/a', 't/b'],
+    );
+  });
+});
+
+describe('a chain that a policy ends', () => {
+  eachAnew();
+
+  it('is begun anew by a full backup, with the reason in words and in the document', async () => {
+    for (const id of [101, 102, 103, 104]) {
+      host.makeStream('tank/a', id, 'full', 0.1);
+      host.makeStream('tank/a', id, 'incremental', 0.1);
+    }
+    const ZKEEP_TOKEN = house.service.tokens.add('chief', 'operator');
+    const words = ['policy', 'set', 'short', '--datasets', 'tank/**', '--chain-steps', '2'];
+    const set = await house.zkeep(words, { env: { ZKEEP_TOKEN } });
+    assert.equal(set.code, 0, set.stderr);
+    const kinds: string[] = [];
+    for (let turn = 0; turn < 2; turn++) {
+      const { backups } = await backUp(['tank/a', '--refresh']);
+      kinds.push(`${backups[0]?.kind}`);
+    }
+    const planned = await backUp(['tank/a', '--refresh', '--dry-run']);
+    assert.match(planned.plan[0]?.reason ?? '', /^the chain to #zkeep-refresh-\S+ ends there: .*2/);
+    const { stdout } = await house.zkeep(['backup', 'tank/a', '--refresh'], { env: host.env });
+    assert.match(stdout.toString(), /tank\/a: full, because the chain to #\S+ ends there: /);
+    const { backups } = await backUp(['tank/a', '--refresh']);
+    assert.deepEqual([...kinds, backups[0]?.kind], ['full', 'incremental', 'incremental']);
+    assert.equal(await house.isClean(), 4);
+  });
+
+  it('is begun anew where nothing is common any more, which is said', async () => {
+    host.makeStream('tank/a', 101, 'full', 0.1);
+    host.makeStream('tank/a', 102, 'full', 0.1);
+    await backUp(['tank/a']);
+    host.lose('zkeep-');
+    const { stdout } = await house.zkeep(['backup', 'tank/a'], { env: host.env });
+    assert.match(stdout.toString(), /tank\/a: full, because tank\/a has no snapshot or bookmark older than /);
+  });
+});
