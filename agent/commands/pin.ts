@@ -20,9 +20,7 @@ interface PinOptions extends CommonOptions {
 type UnpinOptions = Pick<PinOptions, 'reason' | 'legalHold' | keyof CommonOptions>;
 
 const EXAMPLE = `zkeep pin tank/home@before-upgrade --reason 'until the upgrade has proved itself' --for 30d
-zkeep pin tank/mail@2026-01 --reason 'case 4711' --legal-hold
-zkeep pins
-zkeep unpin 0199c3a5-6f00-7000-8000-000000000000 --reason 'it has'`;
+zkeep pin tank/mail@2026-01 --reason 'case 4711' --legal-hold`;
 
 export function addPin(program: Command, exit: (code: number) => void): void {
   const pin = program
@@ -43,10 +41,12 @@ export function addPin(program: Command, exit: (code: number) => void): void {
     .argument('<pin>', 'its id, as zkeep pins shows it')
     .requiredOption('--reason <words>', 'why')
     .option('--legal-hold', 'also when it is a legal hold');
-  common(unpin, EXAMPLE).action(async (id: string, options: UnpinOptions) => {
-    exit(await perform('unpin', options, async (surroundings) => await remove(id, surroundings)));
-  });
-  common(program.command('pins').description('list the pins that hold'), EXAMPLE).action(
+  common(unpin, "zkeep unpin 0199c3a5-6f00-7000-8000-000000000000 --reason 'it has'").action(
+    async (id: string, options: UnpinOptions) => {
+      exit(await perform('unpin', options, async (surroundings) => await remove(id, surroundings)));
+    },
+  );
+  common(program.command('pins').description('list the pins that hold'), 'zkeep pins').action(
     async (options: CommonOptions) => exit(await perform('pins', options, list)),
   );
 }
