@@ -48,12 +48,16 @@ function commandsIn(document: string): string[][] {
   );
 }
 
+/** Commands that have commands below them. */
+const GROUPS = ['agent', 'lustre', 'policy'];
+
 test('every option of every command that the README shows is one of that command', () => {
   const commands = commandsIn('README.md');
   assert.ok(commands.length >= 8);
   const helps = new Map<string, string>();
   for (const [program = '', ...words] of commands) {
-    const path = words.slice(0, program === 'zkeep' ? 1 : 2).filter((word) => /^[a-z]+$/.test(word));
+    const depth = program === 'zkeep-server' || GROUPS.includes(words[0] ?? '') ? 2 : 1;
+    const path = words.slice(0, depth).filter((word) => /^[a-z]+$/.test(word));
     const key = [program, ...path].join(' ');
     const help =
       helps.get(key) ?? spawnSync(join(root, 'bin', program), [...path, '--help']).stdout.toString();
