@@ -5,10 +5,10 @@ import type { Clock } from '../../../catalog/clock.ts';
 import { messageOf, ZkeepError } from '../../../catalog/errors.ts';
 import type { CatalogIndex } from '../../../catalog/index/catalog-index.ts';
 import type { FoundDamage } from '../../../catalog/index/journal/findings.ts';
-import type { Depth, Fact, Proof } from '../../../catalog/journal/entry.ts';
+import type { Depth } from '../../../catalog/journal/entry.ts';
 import type { BackupSummary } from '../../../catalog/protocol/protocol.ts';
 import { readSegmentKey } from '../../../catalog/repository/names.ts';
-import { openRepository, type Repository } from '../../../catalog/repository/repository.ts';
+import type { Repository } from '../../../catalog/repository/repository.ts';
 import { WorkerPool } from '../../../catalog/repository/segment/threads/pool.ts';
 import { type Examined, examineBackup } from '../../../catalog/repository/verify/examine.ts';
 import type { BackupId } from '../../../catalog/words.ts';
@@ -16,18 +16,14 @@ import type { JobSettings } from '../../configuration/jobs.ts';
 import type { InUse } from '../in-use.ts';
 import type { Job, JobRun } from '../job.ts';
 import { Budget } from './budget.ts';
+import { Findings, type FindingsTools } from './findings.ts';
 import { readIdentityFile } from './identities.ts';
 import type { VerifyLedger } from './ledger.ts';
 import { Tally } from './tally.ts';
 
-export interface VerifyTools {
+export interface VerifyTools extends FindingsTools {
   readonly repository: Repository;
   readonly index: Pick<CatalogIndex, 'backup' | 'proofs' | 'proofOf' | 'damage'>;
-  readonly journal: {
-    record(by: string | null, ...facts: Fact[]): Promise<void>;
-    /** Takes in what other services wrote. */
-    follow(): Promise<void>;
-  };
   readonly ledger: VerifyLedger;
   readonly inUse: InUse;
   readonly clock: Clock;
@@ -39,9 +35,6 @@ export interface VerifyTools {
 
 /** Backups that are asked for at once. */
 const BATCH = 1000;
-/** Proofs are written down when there are so many, or when so much time is over, milliseconds. */
-const MOST_PROOFS = 500;
-const LATEST = 60_000;
 /** Stored bytes of a backup that takes some time to read. */
 const LARGE = 1024 * 1024 * 1024;
 /** A damage that reading found is looked at again after so long, milliseconds: the object may have been put back. */
@@ -72,8 +65,7 @@ class VerifyRun {
   #damaged: ReadonlyMap<BackupId, FoundDamage> = new Map();
   /** Found damaged in this run. */
   readonly #found = new Set<BackupId>();
-  #proofs: Proof[] = [];
-  #flushed: number;
+  readonly #findings: Findings;
   #pool: WorkerPool | undefined;
   #identities: string[] = [];
 
@@ -82,7 +74,7 @@ class VerifyRun {
     this.#tools = tools;
     this.#run = run;
     this.#budget = new Budget(ledger, { clock, perDay: settings.bytesPerDay, zone });
-    this.#flushed = clock.now();
+    this.#findings = new Findings(tools, run.signal);
   }
 
   async run(): Promise<string | null> {
@@ -91,7 +83,7 @@ class VerifyRun {
     } finally {
       this.#budget.note();
       await this.#pool?.close();
-      await this.#flush();
+      await this.#findings.flush();
     }
     const words = this.#tally.words();
     if (this.#tally.unreadCount > 0) {
@@ -132,7 +124,7 @@ class VerifyRun {
         if (damaged.has(backup)) this.#seen.add(backup);
         else if (!(await this.#next(backup, depth))) return;
       }
-      await this.#flush();
+      await this.#findings.flush();
     }
   }
 
@@ -180,9 +172,11 @@ class VerifyRun {
         continue;
       }
       if (!this.#canRead || this.#budget.isUsedUp) continue;
+      const [since, again] = [Date.parse(found), ledger.again(backup) ?? 0];
+      // What was read before the damage was found refutes nothing.
+      if (again < since) ledger.drop(backup);
       if (!ledger.place(backup)) {
-        const last = Math.max(Date.parse(found), ledger.again(backup) ?? 0);
-        if (clock.now() - last < AGAIN_AFTER) continue;
+        if (clock.now() - Math.max(since, again) < AGAIN_AFTER) continue;
         ledger.noteAgain(backup, clock.now());
         const keys = problems.map(({ key }) => key);
         if (!(await this.#areRight(backup, keys))) continue;
@@ -222,10 +216,11 @@ class VerifyRun {
     const summary = index.backup(backup);
     if (!summary) return;
     this.#tell(depth, summary);
+    const began = this.#tools.clock.now();
     const done = inUse.hold(backup);
     try {
       const examined = await this.#look(summary, depth);
-      if (examined) await this.#conclude(summary, examined);
+      if (examined) await this.#conclude(summary, examined, began);
     } catch (thrown) {
       this.#run.signal.throwIfAborted();
       // Of one object without rights others are none the worse; a store that is away is tried later.
@@ -244,7 +239,8 @@ class VerifyRun {
     const { backup } = summary;
     if (depth === 'light') return await examineBackup(repository, summary, { signal });
     // What is proven does not wait until a large one is read.
-    if (this.#isLate || summary.stored > LARGE) await this.#flush();
+    if (summary.stored > LARGE) await this.#findings.flush();
+    else await this.#findings.flushLate();
     this.#pool ??= new WorkerPool(THREADS);
     const from = ledger.place(backup);
     const chance = from?.chance ?? clock.random();
@@ -268,47 +264,28 @@ class VerifyRun {
   }
 
   /** Writes down what was found. */
-  async #conclude(summary: BackupSummary, examined: Examined): Promise<void> {
+  async #conclude(summary: BackupSummary, examined: Examined, began: number): Promise<void> {
     const { ledger, log } = this.#tools;
     const { backup, proof, damage, problems } = examined;
     for (const problem of problems) log.warn({ ...problem }, 'verification found a problem');
-    if (damage) return await this.#record(summary, examined);
+    if (damage) {
+      if (!(await this.#findings.record(damage, this.#damaged.get(backup)))) return;
+      ledger.drop(backup);
+      this.#found.add(backup);
+      this.#tally.examined(examined);
+      this.#tally.damaged(nameOf(summary));
+      return;
+    }
     this.#tally.examined(examined);
     if (proof) {
       const known = this.#damaged.get(backup);
       if (known && (known.depth === 'light' || proof.depth === 'deep')) this.#tally.mended(backup);
       if (proof.depth === 'deep') ledger.drop(backup);
-      this.#proofs.push(proof);
-      if (this.#isLate || this.#proofs.length >= MOST_PROOFS) await this.#flush();
-      return;
+      return await this.#findings.take(proof, began);
     }
     const [problem] = problems;
     if (problem) this.#cannot(summary, problem.message);
     else this.#tally.usedUp = true;
-  }
-
-  /** Damage is written down at once; what is known already is not said again. */
-  async #record(summary: BackupSummary, examined: Examined): Promise<void> {
-    const { repository, index, journal, ledger } = this.#tools;
-    const { backup, damage } = examined;
-    if (!damage) return;
-    // An empty mount point, or another bucket, lacks every object.
-    const { marker } = await openRepository(repository.store, this.#run.signal).catch((thrown) => {
-      if (thrown instanceof ZkeepError && thrown.code === 'repository.none')
-        throw vanished(repository, thrown);
-      throw thrown;
-    });
-    if (marker.id !== repository.marker.id) throw vanished(repository);
-    // Another service may have removed it meanwhile.
-    await journal.follow();
-    if (!index.backup(backup)) return;
-    ledger.drop(backup);
-    this.#tally.examined(examined);
-    this.#found.add(backup);
-    this.#tally.damaged(nameOf(summary));
-    const known = this.#damaged.get(backup);
-    if (known && known.depth === damage.depth && sameProblems(known.problems, damage.problems)) return;
-    await journal.record(null, { kind: 'damaged', damage });
   }
 
   #cannot(summary: BackupSummary, why: string): void {
@@ -324,17 +301,6 @@ class VerifyRun {
     this.#tally.read(bytes);
   }
 
-  get #isLate(): boolean {
-    return this.#tools.clock.now() - this.#flushed >= LATEST;
-  }
-
-  async #flush(): Promise<void> {
-    const proofs = this.#proofs;
-    this.#proofs = [];
-    this.#flushed = this.#tools.clock.now();
-    if (proofs.length > 0) await this.#tools.journal.record(null, { kind: 'proven', proofs });
-  }
-
   #tell(depth: Depth, summary: BackupSummary, segments?: number): void {
     const place = segments === undefined ? '' : `, segment ${segments} of ${summary.segments}`;
     const soFar = this.#tally.words();
@@ -344,27 +310,4 @@ class VerifyRun {
 
 function nameOf({ host, dataset, name, backup }: BackupSummary): string {
   return `${host}:${dataset}@${name} (${backup})`;
-}
-
-interface Named {
-  readonly code: string;
-  readonly key: string | null;
-}
-
-function sameProblems(one: readonly Named[], other: readonly Named[]): boolean {
-  const words = (problems: readonly Named[]) => problems.map(({ code, key }) => `${code} ${key}`).join('\n');
-  return words(one) === words(other);
-}
-
-function vanished({ store }: Repository, cause?: unknown): ZkeepError {
-  return new ZkeepError(
-    'unavailable',
-    'verify.store-gone',
-    `the repository at ${store.location} is not there`,
-    {
-      advice: 'is its file system mounted, and the bucket the right one? Nothing is called damaged for that',
-      facts: { location: store.location },
-      cause,
-    },
-  );
 }

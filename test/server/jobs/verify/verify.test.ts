@@ -330,6 +330,40 @@ describe('the verify job', () => {
   });
   const proofOf = (backup: BackupId) => ({ backup, depth: 'light' as const, bytes: 0, frames: 0 });
 
+  const found = (backup: BackupId): Fact => {
+    const problems = [{ code: 'segment.digest', key: segmentKey(backup, 0, false), message: 'm' }];
+    return { kind: 'damaged', damage: { backup, depth: 'deep', problems, count: 1 } };
+  };
+
+  it('does not refute what an operator finds while it looks', async () => {
+    const { backup } = await keep(1);
+    let reported = false;
+    faults.decide = ({ verb, key }) => {
+      if (verb === 'get' && key.startsWith('segments/') && !reported) {
+        reported = true;
+        void record('alice', found(backup));
+      }
+      return undefined;
+    };
+    await run();
+    assert.deepEqual(damaged(), [backup]);
+  });
+
+  it('reads a damaged backup from its beginning, wherever it stood before the damage was found', async () => {
+    const { backup } = await keep(1, null, 320);
+    new VerifyLedger(state).keep(backup, { segments: 2, frames: 0, chance: 0 });
+    await record('alice', found(backup));
+    clock.pass(DAY + 1);
+    const read = new Set<string>();
+    faults.decide = ({ verb, key }) => {
+      if (verb === 'get' && key.startsWith(`segments/${backup}`)) read.add(key);
+      return undefined;
+    };
+    assert.match((await run()) ?? '', /whole again/);
+    assert.equal(read.size, 3);
+    assert.deepEqual(damaged(), []);
+  });
+
   it('forgets where it stood in a backup that somebody else has proven since', async () => {
     const { backup } = await keep(1);
     const proofs = [{ backup, depth: 'deep' as const, bytes: 1, frames: 0 }];
