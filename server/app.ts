@@ -23,6 +23,7 @@ import { watchJob } from './jobs/watch.ts';
 import { Journal, type JournalPace } from './journal/journal.ts';
 import { Outbox } from './journal/outbox.ts';
 import { stderrLogger } from './logger.ts';
+import { Notices } from './notices/notices.ts';
 import type { App, Service } from './service.ts';
 import { Sets } from './sets/sets.ts';
 import { Candidates } from './state/candidates.ts';
@@ -116,10 +117,12 @@ async function buildOn(
   const { data: folder } = configuration;
   const copy = copyJob({ repository, index, clock, log, folder, settings: configuration.jobs.copy });
   const agents = new Agents({ state, clock, journal, log });
+  const teller = { repository: repository.marker.id, service: serviceId(state) };
+  const notices = new Notices(configuration.jobs.notices, { state, index, journal, clock, log, teller });
   const watch = watchJob({
     index,
     journal,
-    status: () => lookAt({ index, agents, jobs, clock }),
+    status: () => lookAt({ index, agents, jobs, notices, clock }),
     schedule: configuration.jobs.watch.schedule,
   });
   const sweep = sweepJob({ ...keeping, grace: sweeping.grace }, sweeping.schedule);
@@ -132,7 +135,7 @@ async function buildOn(
     journal,
   });
   const enrolments = new Enrolments({ state, tokens, clock, journal });
-  const acts = { backups, sets, journal, jobs, prune, agents, enrolments };
+  const acts = { backups, sets, journal, jobs, prune, agents, enrolments, notices };
   await addRoutes(app, tokens, { repository, index, granter, ...acts, inUse, clock, objects });
   await app.ready();
   await backups.recover();
@@ -143,6 +146,7 @@ async function buildOn(
     listen: async () => {
       await listenOn(app, configuration);
       journal.start();
+      notices.start();
       jobs.start();
       if (isBare(configuration)) log.warn('tokens travel without TLS here: put a proxy with TLS in front');
       return addressOf(app, configuration);
@@ -152,6 +156,7 @@ async function buildOn(
       await jobs.stop();
       await backups.stop();
       await journal.close();
+      await notices.stop();
       await close();
     },
   };

@@ -20,6 +20,7 @@ import type { InUse } from './jobs/in-use.ts';
 import type { Prune } from './jobs/prune/prune.ts';
 import type { Jobs } from './jobs/runner.ts';
 import type { Journal } from './journal/journal.ts';
+import type { Notices } from './notices/notices.ts';
 import type { Sets } from './sets/sets.ts';
 
 /** Fastify, with types taken from TypeBox schemas. */
@@ -42,6 +43,7 @@ export interface Service {
   readonly prune: Prune;
   readonly agents: Agents;
   readonly enrolments: Enrolments;
+  readonly notices: Notices;
   /** What this service is reading: it is not removed meanwhile. */
   readonly inUse: InUse;
   readonly clock: Clock;

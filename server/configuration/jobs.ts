@@ -5,6 +5,7 @@ import { parseDuration } from '../../catalog/durations.ts';
 import { messageOf } from '../../catalog/errors.ts';
 import { parseSchedule } from '../../catalog/schedule.ts';
 import { type TomlPlace, wrongKey } from '../../catalog/toml.ts';
+import { EVENTS } from '../notices/told.ts';
 
 const closed = { additionalProperties: false };
 /** As `parseSchedule` reads it; `never`: only when it is asked for. */
@@ -149,15 +150,37 @@ export function jobSettings(said: Said, place: TomlPlace, inFile: (path: string)
     },
     copy: { schedule: schedule('copy', 'every 15 minutes'), keep: said.copy?.keep ?? 3 },
     watch: { schedule: schedule('watch', 'every minute') },
-    notices: [
-      ...(said.webhook ?? []).map(({ url, events, secret_file: file }): Notice => {
-        return { events: events ?? TOLD, to: { kind: 'webhook', url, secretFile: file && inFile(file) } };
-      }),
-      ...(said.hook ?? []).map(({ command, events }): Notice => {
-        return { events: events ?? TOLD, to: { kind: 'command', command } };
-      }),
-    ],
+    notices: notices(said, place, inFile),
   };
+}
+
+function notices(said: Said, place: TomlPlace, inFile: (path: string) => string): Notice[] {
+  const seen = new Set<string>();
+  const checked = (key: string, events: readonly string[] | undefined, receiver: string) => {
+    const unknown = events?.find((event) => !EVENTS.includes(event));
+    if (unknown !== undefined)
+      throw wrongKey(place, `${key}.events`, `has ${unknown}, which is none of ${EVENTS.join(', ')}`);
+    if (seen.has(receiver)) throw wrongKey(place, key, 'is there twice: name all its events at once');
+    seen.add(receiver);
+    return events ?? TOLD;
+  };
+  return [
+    ...(said.webhook ?? []).map(({ url, events, secret_file: file }): Notice => {
+      checkUrl(url, place);
+      const secretFile = file === undefined ? undefined : inFile(file);
+      return { events: checked('webhook', events, url), to: { kind: 'webhook', url, secretFile } };
+    }),
+    ...(said.hook ?? []).map(({ command, events }): Notice => {
+      return { events: checked('hook', events, command.join('\0')), to: { kind: 'command', command } };
+    }),
+  ];
+}
+
+function checkUrl(url: string, place: TomlPlace): void {
+  const { username, password } = URL.parse(url) ?? { username: undefined, password: '' };
+  if (username === undefined) throw wrongKey(place, 'webhook.url', 'is no address');
+  if (username !== '' || password !== '')
+    throw wrongKey(place, 'webhook.url', 'names a user or a password, which is not sent: use secret_file');
 }
 
 function attempt<T>(place: TomlPlace, key: string, work: () => T): T {

@@ -170,6 +170,30 @@ const MIGRATIONS: readonly string[] = [
      backup TEXT PRIMARY KEY,
      at INTEGER NOT NULL
    ) STRICT, WITHOUT ROWID;`,
+
+  `-- Whom notices are brought to. Moments are milliseconds since 1970.
+   CREATE TABLE notice_place (
+     -- Digest of what it is, for it may be secret.
+     place TEXT PRIMARY KEY,
+     -- Up to then it was looked what is to be told.
+     looked INTEGER NOT NULL,
+     -- Given up since one was delivered.
+     dropped INTEGER NOT NULL
+   ) STRICT, WITHOUT ROWID;
+   CREATE TABLE notice (
+     place TEXT NOT NULL REFERENCES notice_place ON DELETE CASCADE,
+     -- Id of the entry, and its moment.
+     entry TEXT NOT NULL,
+     at INTEGER NOT NULL,
+     -- NULL: delivered, or given up.
+     document TEXT,
+     queued INTEGER NOT NULL,
+     due INTEGER NOT NULL,
+     tries INTEGER NOT NULL,
+     PRIMARY KEY (place, entry)
+   ) STRICT, WITHOUT ROWID;
+   CREATE INDEX notice_waiting ON notice (place, entry) WHERE document IS NOT NULL;
+   CREATE INDEX notice_over ON notice (place, at) WHERE document IS NULL;`,
 ];
 
 /**
