@@ -67,6 +67,7 @@ describe('the command zkeep-server', () => {
       ['token', 'add'],
       ['token', 'list'],
       ['token', 'remove'],
+      ['enroll'],
       ['rebuild'],
     ]) {
       const { code, stdout } = await run(...words, '--help');
@@ -90,6 +91,19 @@ describe('the command zkeep-server', () => {
     assert.match((await run('--data', data, 'token', 'list')).stdout, /^agent .* mds1\n$/);
     assert.equal((await run('--data', data, 'token', 'remove', 'mds1')).code, 0);
     assert.equal((await run('--data', data, 'token', 'remove', 'mds1')).code, 3);
+  });
+
+  it('prints a one-time code, once, for a name that is free', async () => {
+    const data = join(folder, 'data');
+    const made = await run('--data', data, 'enroll', '--name', 'mds1', '--for', '2h', '--json');
+    assert.equal(made.code, 0, made.stderr);
+    const { name, scope, code, expires } = JSON.parse(made.stdout);
+    assert.deepEqual([name, scope], ['mds1', 'agent']);
+    assert.match(code, /^[0-9A-HJKMNP-TV-Z]{4}(-[0-9A-HJKMNP-TV-Z]{4}){3}$/);
+    assert.ok(Date.parse(expires) > Date.now() + 3_600_000);
+    assert.equal((await run('--data', data, 'enroll', '--name', 'mds2', '--for', 'long')).code, 2);
+    await run('--data', data, 'token', 'add', '--scope', 'agent', '--name', 'taken');
+    assert.equal((await run('--data', data, 'enroll', '--name', 'taken')).code, 4);
   });
 
   it('serves with no configuration, says where, and stops gracefully when told to', async () => {
