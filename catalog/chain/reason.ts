@@ -23,9 +23,9 @@ export interface Impasse {
 /**
  * The first that holds, from what the target is in the way of to what the repository lacks.
  *
- * @param broken the damaged backups of the path that there would be if they were whole.
+ * @param findBroken finds the damaged backups of the path that there would be if they were whole.
  */
-export function whyNoPath(impasse: Impasse, broken: readonly BackupEdge[]): ZkeepError {
+export function whyNoPath(impasse: Impasse, findBroken: () => readonly BackupEdge[]): ZkeepError {
   const { entering, whole, wanted, have, names, rolled } = impasse;
   if (entering(wanted).length === 0 && !names.get(wanted)) return unknownSnapshot(wanted);
   if (rolled) return targetHasNewer(impasse, rolled);
@@ -34,6 +34,7 @@ export function whyNoPath(impasse: Impasse, broken: readonly BackupEdge[]): Zkee
     if (mixed) return flagsMixed(impasse, mixed);
     if (names.get(wanted)?.restorable ?? findPath(whole, wanted, [])) return targetInTheWay(impasse);
   }
+  const broken = findBroken();
   if (broken.length > 0) return damagedOnTheWay(impasse, broken);
   const mixedFromNothing = pathOfAnyFlags(impasse, ({ from }) => from === null);
   return mixedFromNothing ? flagsMixed(impasse, mixedFromNothing) : gap(impasse);

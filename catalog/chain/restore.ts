@@ -49,7 +49,13 @@ export type RestoreAnswer<Edge extends BackupEdge> =
 export function planRestore<Edge extends BackupEdge>(question: RestoreQuestion<Edge>): RestoreAnswer<Edge> {
   const { edges, wanted, have, rollback, isDamaged } = question;
   const entering = typeof edges === 'function' ? edges : enteringOf(edges);
-  const whole = isDamaged ? (to: Guid) => entering(to).filter((edge) => !isDamaged(edge)) : entering;
+  let isBroken = false;
+  const whole = (to: Guid): readonly Edge[] => {
+    const all = entering(to);
+    if (!isDamaged || !all.some(isDamaged)) return all;
+    isBroken = true;
+    return all.filter((edge) => !isDamaged(edge));
+  };
   const [newest] = have;
   const found = findPath(whole, wanted, have.slice(0, 1), entering);
   if (found) return { possible: true, path: pathOf(found, newest ?? null, false) };
@@ -58,10 +64,9 @@ export function planRestore<Edge extends BackupEdge>(question: RestoreQuestion<E
   const { nodes = [] } = question;
   const names = 'until' in nodes ? nodes : nameSource(nodes);
   const impasse = { entering, whole, wanted, have, names, rolled };
-  return {
-    possible: false,
-    reason: whyNoPath(impasse, isDamaged ? brokenPath(impasse).filter(isDamaged) : []),
-  };
+  // Where no damage was met on the way, none is the reason.
+  const broken = () => (isBroken && isDamaged ? brokenPath(impasse).filter(isDamaged) : []);
+  return { possible: false, reason: whyNoPath(impasse, broken) };
 }
 
 /** The path that there would be if all were whole. */
