@@ -135,7 +135,7 @@ int main(int count, char **words) {
   ask(fd, count, words, input);
   for (;;) {
     struct pollfd at[3] = {{fd, POLLIN, 0}, {input ? 0 : -1, POLLIN, 0}, {hears ? 1 : -1, 0, 0}};
-    int ready = asked ? 0 : poll(at, 3, 200);
+    int ready = poll(at, 3, asked && pid ? 0 : 200);
     if (asked && pid) {
       pass_signal((uint32_t)asked);
       asked = 0;

@@ -40,7 +40,7 @@ export interface Round {
   /** Restores of it that are over. */
   restores: number;
   /** `undefined` until a backup is stored whose restore can be tried. */
-  stored: { readonly snapshot: string; readonly bytes: number } | undefined;
+  stored: { readonly snapshot: string; readonly bytes: number; readonly backups: number } | undefined;
   cuts: number;
   /** Most bytes that these cuts may cost. */
   allowed: number;

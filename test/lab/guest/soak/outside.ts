@@ -3,7 +3,7 @@
  * and only ZFS in the guest, over the bridge. `test/lab/soak` runs it; events on standard output,
  * a line of JSON each.
  */
-import { writeSync } from 'node:fs';
+import { existsSync, writeSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -13,7 +13,6 @@ import type { Method } from './journal.ts';
 import { baseFile, type Kind } from './kinds.ts';
 import { inGuest, Soak } from './soak.ts';
 import { summaryOf, tableOf } from './summary.ts';
-import { lives } from './watch.ts';
 
 /** A boot takes twenty seconds: one cut in thirty is of the power. */
 const METHODS: readonly [Method, ...Method[]] = [
@@ -120,7 +119,8 @@ async function cutPower(agent: Running): Promise<void> {
   const machine = Number(await readFile(join(dirname(values.result), 'pid'), 'utf8'));
   process.kill(machine, 'SIGKILL');
   agent.kill('SIGKILL');
-  await eventually('the guest to be gone', async () => !lives(machine));
+  // Also as a process that has ended and that nobody has asked about yet.
+  await eventually('the guest to be gone', async () => !existsSync(`/proc/${machine}`));
   const booted = await run([join(LAB, 'bridge/open'), values.guest, values.suite], { longest: LONGEST_BOOT });
   if (booted.exit !== 0) throw new Error(`the power did not come back: ${booted.stderr}`);
 }

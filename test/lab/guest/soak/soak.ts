@@ -191,7 +191,7 @@ export class Soak {
     await this.#count(round, { twice: sent, fetched: 0 });
     // What is restored is the backup and all before it.
     const bytes = stored.reduce((sum, one) => sum + one.bytes, 0);
-    round.stored = { snapshot: String(snapshots.at(-1)), bytes };
+    round.stored = { snapshot: String(snapshots.at(-1)), bytes, backups: stored.length };
     round.phase = 'restore';
     await this.#next(round);
   }
@@ -329,12 +329,14 @@ export class Soak {
     const isThere = begun.length > 0 || (before?.partial ?? 0) > 2 * segment;
     if (thrownAway !== undefined && isThere) await this.#fault(round, thrownAway);
     if (before) {
+      // A receive that was killed when it had all of it may have come to its end by itself.
+      const lacking = (round.stored?.backups ?? 0) - before.snapshots;
+      const byItself = exit === 0 ? Math.max(0, lacking - children.length) : 0;
       children.forEach(({ moved }, at) => {
-        const step = before.snapshots + at;
+        const step = before.snapshots + byItself + at;
         round.fed[step] = (round.fed[step] ?? 0) + moved;
       });
-      // A receive that was killed when it had all of it may have come to its end by itself.
-      if (exit === 0 && isThere && kept === 0 && children.length > 0)
+      if (exit === 0 && isThere && kept === 0 && byItself === 0)
         await this.#fault(round, `it began again with ${before.partial} bytes received: ${printed}`);
       return;
     }
