@@ -30,6 +30,10 @@ const CALLS: readonly [scope: Scope, method: string, path: string, body?: unknow
   ['reader', 'GET', '/v1/pins'],
   ['operator', 'POST', '/v1/pins', {}],
   ['operator', 'DELETE', `/v1/pins/${id}`, {}],
+  ['reader', 'POST', '/v1/prune/plan', {}],
+  ['operator', 'POST', '/v1/prune', {}],
+  ['reader', 'GET', '/v1/jobs'],
+  ['operator', 'POST', '/v1/jobs/sweep'],
   ['reader', 'GET', '/v1/events'],
   ['reader', 'GET', '/v1/proofs?depth=deep'],
   ['operator', 'POST', '/v1/proofs', { proofs: [], damage: [] }],
@@ -46,6 +50,11 @@ const CALLS: readonly [scope: Scope, method: string, path: string, body?: unknow
   ['agent', 'POST', `/v1/backups/${id}/commit`, {}],
   ['agent', 'DELETE', `/v1/backups/${id}`],
   ['agent', 'POST', `/v1/backups/${id}/reads`, { segments: [0] }],
+  ['reader', 'GET', '/v1/status'],
+  ['reader', 'GET', '/v1/jobs'],
+  ['operator', 'POST', '/v1/jobs/watch'],
+  ['reader', 'POST', '/v1/prune/plan', {}],
+  ['operator', 'POST', '/v1/prune', { digest: '0'.repeat(64) }],
 ];
 
 const OPEN_TO_ALL = [

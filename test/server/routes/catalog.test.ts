@@ -46,7 +46,7 @@ describe('the catalog of what was backed up', () => {
     const body = { guids: [guidOf(2n), guidOf(7n)] };
     const { known } = await service.ask(KnownAnswerSchema, 'POST', '/v1/known', { body });
     const flags = { raw: false, large_blocks: false };
-    assert.deepEqual(known, [{ guid: guidOf(2n), restorable: true, flags }]);
+    assert.deepEqual(known, [{ guid: guidOf(2n), restorable: true, flags, renew: null }]);
   });
 
   it('lists datasets, snapshots and lineages', async () => {
