@@ -51,10 +51,6 @@ const CALLS: readonly [scope: Scope, method: string, path: string, body?: unknow
   ['agent', 'DELETE', `/v1/backups/${id}`],
   ['agent', 'POST', `/v1/backups/${id}/reads`, { segments: [0] }],
   ['reader', 'GET', '/v1/status'],
-  ['reader', 'GET', '/v1/jobs'],
-  ['operator', 'POST', '/v1/jobs/watch'],
-  ['reader', 'POST', '/v1/prune/plan', {}],
-  ['operator', 'POST', '/v1/prune', { digest: '0'.repeat(64) }],
 ];
 
 const OPEN_TO_ALL = [
