@@ -1,5 +1,5 @@
 /** One question to the service, for commands that have no more. */
-import { Exchange, type Question, type ServiceAccess, strangeAnswer } from './exchange.ts';
+import { Exchange, type Question, type ServiceAccess } from './exchange.ts';
 
 /**
  * Asks, reads the answer, and lets go of the connection.
@@ -15,12 +15,7 @@ export async function asking<T>(
 ): Promise<T> {
   const exchange = new Exchange(access);
   try {
-    const answer = await exchange.ask(question);
-    try {
-      return read(answer);
-    } catch (cause) {
-      throw strangeAnswer(access.url, `${question.method} ${question.path} has another shape`, cause);
-    }
+    return await exchange.askFor(read, question);
   } finally {
     await exchange.close();
   }

@@ -121,11 +121,11 @@ export class ServiceClient {
 
   /** Whether the service can do its work, and its version; one that says that it cannot is `unavailable`. */
   async health(signal?: AbortSignal): Promise<Health> {
-    return await this.#ask(readHealth, { method: 'GET', path: '/v1/health', signal });
+    return await this.#exchange.askFor(readHealth, { method: 'GET', path: '/v1/health', signal });
   }
 
   async repository(signal?: AbortSignal): Promise<RepositoryInfo> {
-    return await this.#ask(readRepository, { method: 'GET', path: '/v1/repository', signal });
+    return await this.#exchange.askFor(readRepository, { method: 'GET', path: '/v1/repository', signal });
   }
 
   /**
@@ -141,7 +141,12 @@ export class ServiceClient {
     const found: KnownSnapshot[] = [];
     for (let at = 0; at < guids.length; at += MAX_GUIDS) {
       const body = { guids: guids.slice(at, at + MAX_GUIDS), ...(of ? { of } : {}) };
-      const answer = await this.#ask(readKnown, { method: 'POST', path: '/v1/known', body, signal });
+      const answer = await this.#exchange.askFor(readKnown, {
+        method: 'POST',
+        path: '/v1/known',
+        body,
+        signal,
+      });
       found.push(...answer.known);
     }
     return found;
@@ -150,13 +155,13 @@ export class ServiceClient {
   /** @throws {ZkeepError} `busy` with code `backup.busy` when another writer is at the dataset or snapshot. */
   async open(body: OpenRequest, signal?: AbortSignal): Promise<OpenBackup> {
     const question = { method: 'POST' as const, path: '/v1/backups', headers: newSession(), body, signal };
-    return await this.#ask(readOpen, question);
+    return await this.#exchange.askFor(readOpen, question);
   }
 
   /** The backups that are open, being written or left by an interrupted run; filtered as asked. */
   async openBackups(query: OpenBackupsQuery, signal?: AbortSignal): Promise<OpenBackupRow[]> {
     const question = { method: 'GET' as const, path: '/v1/backups/open', query, signal };
-    return (await this.#ask(readOpenBackups, question)).open;
+    return (await this.#exchange.askFor(readOpenBackups, question)).open;
   }
 
   /**
@@ -170,12 +175,17 @@ export class ServiceClient {
   async resume(backup: BackupId, body: ResumeRequest, signal?: AbortSignal): Promise<ResumeOffer> {
     const path = `/v1/backups/${backup}/resume`;
     const question = { method: 'POST' as const, path, headers: newSession(), body, signal };
-    return await this.#ask(readOffer, { ...question, timeout: COMMIT_TIMEOUT });
+    return await this.#exchange.askFor(readOffer, { ...question, timeout: COMMIT_TIMEOUT });
   }
 
   /** Renews the lease, in one try: it is done again soon. This and the next three throw `busy` with code `backup.taken-over` once another one resumed it. */
   async alive(writing: Writing, signal?: AbortSignal): Promise<void> {
-    await this.#ask(readAlive, { method: 'POST', ...placeOf(writing, 'alive'), signal, once: true });
+    await this.#exchange.askFor(readAlive, {
+      method: 'POST',
+      ...placeOf(writing, 'alive'),
+      signal,
+      once: true,
+    });
   }
 
   /** Grants to write segments, in the order asked; for one that is in the store already, that it is. */
@@ -190,7 +200,7 @@ export class ServiceClient {
 
   async putAttributes(writing: Writing, body: Attributes, signal?: AbortSignal): Promise<Digest> {
     const question = { method: 'PUT' as const, ...placeOf(writing, 'attributes'), body, signal };
-    return (await this.#ask(readDigest, question)).digest;
+    return (await this.#exchange.askFor(readDigest, question)).digest;
   }
 
   /**
@@ -200,7 +210,7 @@ export class ServiceClient {
    */
   async commit(writing: Writing, body: CommitRequest, waiting?: AbortSignal): Promise<BackupSummary> {
     const question = { method: 'POST' as const, ...placeOf(writing, 'commit'), body, waiting };
-    return await this.#ask(readBackup, { ...question, timeout: COMMIT_TIMEOUT });
+    return await this.#exchange.askFor(readBackup, { ...question, timeout: COMMIT_TIMEOUT });
   }
 
   /**
@@ -222,7 +232,7 @@ export class ServiceClient {
   async *datasets(query: DatasetsQuery, signal?: AbortSignal): AsyncGenerator<Dataset> {
     for (let after: string | null | undefined = query.after; after !== null; ) {
       const question = { method: 'GET' as const, path: '/v1/datasets', query: pageOf(query, after), signal };
-      const page: DatasetsAnswer = await this.#ask(readDatasets, question);
+      const page: DatasetsAnswer = await this.#exchange.askFor(readDatasets, question);
       yield* page.datasets;
       after = page.next;
     }
@@ -231,14 +241,14 @@ export class ServiceClient {
   async *backups(query: BackupsQuery, signal?: AbortSignal): AsyncGenerator<BackupSummary> {
     for (let after: string | null | undefined = query.after; after !== null; ) {
       const question = { method: 'GET' as const, path: '/v1/backups', query: pageOf(query, after), signal };
-      const page: BackupsAnswer = await this.#ask(readBackups, question);
+      const page: BackupsAnswer = await this.#exchange.askFor(readBackups, question);
       yield* page.backups;
       after = page.next;
     }
   }
 
   async backup(backup: BackupId, signal?: AbortSignal): Promise<BackupSummary> {
-    return await this.#ask(readBackup, { method: 'GET', path: `/v1/backups/${backup}`, signal });
+    return await this.#exchange.askFor(readBackup, { method: 'GET', path: `/v1/backups/${backup}`, signal });
   }
 
   async manifest(backup: BackupId, signal?: AbortSignal): Promise<Manifest> {
@@ -261,40 +271,45 @@ export class ServiceClient {
   /** What was set as of a snapshot or a moment. */
   async settings(wanted: Wanted, signal?: AbortSignal): Promise<SettingsAnswer> {
     const question = { method: 'POST' as const, path: '/v1/settings', body: { wanted }, signal };
-    return await this.#ask(readSettings, question);
+    return await this.#exchange.askFor(readSettings, question);
   }
 
   async *history(query: HistoryQuery, signal?: AbortSignal): AsyncGenerator<HistoryPoint> {
     for (let after: string | null | undefined = query.after; after !== null; ) {
       const question = { method: 'GET' as const, path: '/v1/history', query: pageOf(query, after), signal };
-      const page: HistoryAnswer = await this.#ask(readHistory, question);
+      const page: HistoryAnswer = await this.#exchange.askFor(readHistory, question);
       yield* page.points;
       after = page.next;
     }
   }
 
   async plan(body: PlanRequest, signal?: AbortSignal): Promise<RestorePlan> {
-    return await this.#ask(readPlan, { method: 'POST', path: '/v1/plans', body, signal });
+    return await this.#exchange.askFor(readPlan, { method: 'POST', path: '/v1/plans', body, signal });
   }
 
   /** @throws {ZkeepError} `busy` with code `set.busy` when another set of the file system is under way. */
   async openSet(body: OpenSetRequest, signal?: AbortSignal): Promise<SnapshotSet> {
-    return await this.#ask(readSet, { method: 'POST', path: '/v1/sets', body, signal });
+    return await this.#exchange.askFor(readSet, { method: 'POST', path: '/v1/sets', body, signal });
   }
 
   /** The sets of a file system that are under way. */
   async openSets(fsname: string, signal?: AbortSignal): Promise<SnapshotSet[]> {
     const question = { method: 'GET' as const, path: '/v1/sets', query: { fsname }, signal };
-    return (await this.#ask(readSets, question)).sets;
+    return (await this.#exchange.askFor(readSets, question)).sets;
   }
 
   async set(set: SetId, signal?: AbortSignal): Promise<SnapshotSet> {
-    return await this.#ask(readSet, { method: 'GET', path: `/v1/sets/${set}`, signal });
+    return await this.#exchange.askFor(readSet, { method: 'GET', path: `/v1/sets/${set}`, signal });
   }
 
   /** Tells what happened to a set; gives what became of it. */
   async tellSet(set: SetId, body: SetEvent, signal?: AbortSignal): Promise<SnapshotSet> {
-    return await this.#ask(readSet, { method: 'POST', path: `/v1/sets/${set}/events`, body, signal });
+    return await this.#exchange.askFor(readSet, {
+      method: 'POST',
+      path: `/v1/sets/${set}/events`,
+      body,
+      signal,
+    });
   }
 
   async #askGrants<T>(
@@ -303,18 +318,9 @@ export class ServiceClient {
     count: number,
   ): Promise<T[]> {
     if (count > MAX_GRANTS) throw new RangeError(`more than ${MAX_GRANTS} grants at once`);
-    const { grants } = await this.#ask(read, question);
+    const { grants } = await this.#exchange.askFor(read, question);
     if (grants.length === count) return grants;
     throw strangeAnswer(this.url, `${grants.length} grants, not ${count}`, undefined);
-  }
-
-  async #ask<T>(read: (answer: unknown) => T, question: Question): Promise<T> {
-    const answer = await this.#exchange.ask(question);
-    try {
-      return read(answer);
-    } catch (cause) {
-      throw strangeAnswer(this.url, `${question.method} ${question.path} has another shape`, cause);
-    }
   }
 }
 

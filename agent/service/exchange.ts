@@ -73,6 +73,21 @@ export class Exchange {
     return await this.patience.keep('service', () => this.#try(question), { signal: ended });
   }
 
+  /**
+   * Asks, and reads the answer.
+   *
+   * @param read checks the answer's shape.
+   * @throws {ZkeepError} as {@link Exchange.ask}; `unavailable` for an answer of another shape.
+   */
+  async askFor<T>(read: (answer: unknown) => T, question: Question): Promise<T> {
+    const answer = await this.ask(question);
+    try {
+      return read(answer);
+    } catch (cause) {
+      throw strangeAnswer(this.access.url, `${question.method} ${question.path} has another shape`, cause);
+    }
+  }
+
   /** So far the clock of who answered last was ahead of ours, milliseconds, to a second; `null`: nobody told. */
   get ahead(): number | null {
     return this.#ahead;

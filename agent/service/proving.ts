@@ -12,7 +12,7 @@ import {
 } from '../../catalog/protocol/events.ts';
 import { RepositoryInfoSchema } from '../../catalog/protocol/protocol.ts';
 import { checker } from '../../catalog/schema.ts';
-import { Exchange, type Question, type ServiceAccess, strangeAnswer } from './exchange.ts';
+import { Exchange, type ServiceAccess } from './exchange.ts';
 
 const readDamage = checker(DamageAnswerSchema, 'the answer');
 const readProofs = checker(ProofsAnswerSchema, 'the answer');
@@ -29,35 +29,28 @@ export class Proving {
 
   /** The id of the repository that the service keeps. */
   async repositoryId(signal?: AbortSignal): Promise<string> {
-    return (await this.#ask(readRepository, { method: 'GET', path: '/v1/repository', signal })).id;
+    return (await this.#exchange.askFor(readRepository, { method: 'GET', path: '/v1/repository', signal }))
+      .id;
   }
 
   /** What is damaged, and what is lost by that. */
   async damage(query: DamageQuery, signal?: AbortSignal): Promise<DamageRow[]> {
-    return (await this.#ask(readDamage, { method: 'GET', path: '/v1/damage', query, signal })).damage;
+    return (await this.#exchange.askFor(readDamage, { method: 'GET', path: '/v1/damage', query, signal }))
+      .damage;
   }
 
   /** Backups by their last proof, the oldest first. */
   async proofs(query: ProofsQuery, signal?: AbortSignal): Promise<ProofRow[]> {
-    return (await this.#ask(readProofs, { method: 'GET', path: '/v1/proofs', query, signal })).proofs;
+    return (await this.#exchange.askFor(readProofs, { method: 'GET', path: '/v1/proofs', query, signal }))
+      .proofs;
   }
 
   /** @throws {ZkeepError} `denied` with code `token.scope` for a token that is no operator's. */
   async report(body: FindingsRequest, signal?: AbortSignal): Promise<FindingsAnswer> {
-    return await this.#ask(readFindings, { method: 'POST', path: '/v1/proofs', body, signal });
+    return await this.#exchange.askFor(readFindings, { method: 'POST', path: '/v1/proofs', body, signal });
   }
 
   async close(): Promise<void> {
     await this.#exchange.close();
-  }
-
-  async #ask<T>(read: (answer: unknown) => T, question: Question): Promise<T> {
-    const answer = await this.#exchange.ask(question);
-    try {
-      return read(answer);
-    } catch (cause) {
-      const { url } = this.#exchange.access;
-      throw strangeAnswer(url, `${question.method} ${question.path} has another shape`, cause);
-    }
   }
 }
