@@ -1,12 +1,15 @@
 /** Prune on a real service: two phases, nothing that is in use, and a good end whenever it is cut off. */
 import assert from 'node:assert/strict';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { Keep } from '../../../catalog/chain/retention/policy.ts';
+import { CatalogIndex } from '../../../catalog/index/catalog-index.ts';
 import { type JobState, JobsAnswerSchema } from '../../../catalog/protocol/events.ts';
 import { type PrunePlan, PrunePlanSchema, RemovedAnswerSchema } from '../../../catalog/protocol/keeping.ts';
 import { SnapshotsAnswerSchema } from '../../../catalog/protocol/pages.ts';
 import { KnownAnswerSchema, RestorePlanSchema } from '../../../catalog/protocol/protocol.ts';
-import { type Guid, guidOf } from '../../../catalog/words.ts';
+import { digestOf } from '../../../catalog/repository/store/body.ts';
+import { type Guid, guidOf, newUuid7, parseBackupId } from '../../../catalog/words.ts';
 import { gone } from '../fixture/faulty-store.ts';
 import { TestService } from '../fixture/running-service.ts';
 import { openRequest, someBackup } from '../fixture/samples.ts';
@@ -54,6 +57,16 @@ async function restorable(): Promise<string[]> {
 async function planned(guid: Guid) {
   const body = { wanted: { guids: [guid] }, have: [], rollback: false };
   return await service.ask(RestorePlanSchema, 'POST', '/v1/plans', { body });
+}
+/** Writes the note on a backup that another service has open. */
+async function putNote(backup: string, text: string): Promise<void> {
+  const { store } = await service.repository();
+  const body = Buffer.from(text);
+  await store.put(`uploads/${backup}/${backup}.json`, body, { sha256: digestOf(body) });
+}
+async function marksOf(name: string) {
+  const rows = (await plan()).rows.filter((row) => row.name === name);
+  return rows.map(({ backup }) => ({ backup, reason: 'a test' }));
 }
 async function segmentsLeft(): Promise<number> {
   return new Set((await service.keys('segments/')).map((key) => key.split('/')[1])).size;
@@ -175,6 +188,37 @@ describe('prune', () => {
     await service.send(backup, 1);
     await service.commit(backup, openRequest({ to: 9n, from: 3n, dataset: 'pool/other' }), 1);
     assert.equal((await planned(guidOf(9n))).steps.length, 4);
+  });
+
+  it('leaves alone what another service makes a backup on, and removes nothing where that cannot be read', async () => {
+    await policy({ last: 1 });
+    await run('prune');
+    service.clock.pass(24 * HOUR);
+    const backup = parseBackupId(newUuid7(service.clock.now()));
+    const request = openRequest({ to: 9n, from: 2n, dataset: 'pool/other' });
+    const opened = new Date(service.clock.now()).toISOString();
+    const head = { format: 1, backup, service: 'another', token: 'agent', opened, writer: request.writer };
+    await putNote(backup, '{');
+    await run('prune');
+    assert.equal(await service.verifies(), 6);
+    await putNote(backup, JSON.stringify({ ...head, request, attributes: null, parts: [] }));
+    await run('prune');
+    assert.deepEqual(await restorable(), ['s1', 's2', 's5', 's6']);
+  });
+
+  it('sees what another service has committed before it removes anything', async () => {
+    await policy({ last: 1 });
+    await run('prune');
+    service.clock.pass(24 * HOUR);
+    // As if another service had: the manifest is in the bucket, and this index does not know it.
+    const request = openRequest({ to: 9n, from: 4n, dataset: 'pool/other' });
+    await service.running.journal.record('op', { kind: 'backups.unmarked', backups: await marksOf('s4') });
+    await service.backUp(request, 1);
+    const index = new CatalogIndex(join(service.folder, 'index.db'));
+    assert.equal(index.remove(index.backupsTo(guidOf(9n)).map(({ backup }) => backup)), 1);
+    index.close();
+    await run('prune');
+    assert.equal((await planned(guidOf(9n))).steps.length, 5);
   });
 
   it('lets nothing hang on what is about to go, so that no other service can be too late', async () => {
