@@ -64,10 +64,6 @@ async function putNote(backup: string, text: string): Promise<void> {
   const body = Buffer.from(text);
   await store.put(`uploads/${backup}/${backup}.json`, body, { sha256: digestOf(body) });
 }
-async function marksOf(name: string) {
-  const rows = (await plan()).rows.filter((row) => row.name === name);
-  return rows.map(({ backup }) => ({ backup, reason: 'a test' }));
-}
 async function segmentsLeft(): Promise<number> {
   return new Set((await service.keys('segments/')).map((key) => key.split('/')[1])).size;
 }
@@ -208,17 +204,18 @@ describe('prune', () => {
 
   it('sees what another service has committed before it removes anything', async () => {
     await policy({ last: 1 });
-    await run('prune');
-    service.clock.pass(24 * HOUR);
-    // As if another service had: the manifest is in the bucket, and this index does not know it.
-    const request = openRequest({ to: 9n, from: 4n, dataset: 'pool/other' });
-    await service.running.journal.record('op', { kind: 'backups.unmarked', backups: await marksOf('s4') });
-    await service.backUp(request, 1);
+    await service.backUp(openRequest({ to: 9n, from: 4n, dataset: 'pool/other' }), 1);
+    // As if another service had made it: the manifest is in the bucket, and this index does not know it.
     const index = new CatalogIndex(join(service.folder, 'index.db'));
     assert.equal(index.remove(index.backupsTo(guidOf(9n)).map(({ backup }) => backup)), 1);
     index.close();
+    assert.equal((await run('prune')).last?.words, 'backups: marked 4');
+    service.clock.pass(24 * HOUR);
+    assert.equal(fates(await plan()).at(-1), 's1 remove');
     await run('prune');
+    assert.equal(await service.verifies(), 7);
     assert.equal((await planned(guidOf(9n))).steps.length, 5);
+    assert.match((await run('prune')).last?.words ?? '', /^(|backups: unmarked 4)$/);
   });
 
   it('lets nothing hang on what is about to go, so that no other service can be too late', async () => {
