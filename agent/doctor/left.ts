@@ -22,7 +22,8 @@ export function ofLeftover(left: Leftover): Finding[] {
       why: temporary ? 'it keeps all blocks that were freed since' : WHY[kind],
       mend: continues && !temporary && kind !== 'hold' ? [continues] : clear,
       advice: continues && !temporary ? `or clear it: zkeep leftovers ${dataset} shows how` : null,
-      safe: temporary || isLeakedHold(left) || kind === 'bookmark',
+      // A bookmark costs nothing, and may be the base of what another repository keeps.
+      safe: temporary || isLeakedHold(left),
     },
   ];
 }

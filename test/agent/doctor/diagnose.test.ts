@@ -90,7 +90,7 @@ describe('a doctor finds', () => {
     const found = only(diagnose(facts(points)));
     assert.deepEqual(
       [found.code, found.safe, words(found)],
-      ['stale-bookmark', true, [`zfs destroy tank/a#${OWN}`]],
+      ['stale-bookmark', false, [`zfs destroy tank/a#${OWN}`]],
     );
   });
 
@@ -149,6 +149,7 @@ describe('what is mended', () => {
     point('tank/a', TEMPORARY, 5, { references: 1 }),
     point('tank/a', OWN, 6),
     point('tank/a', OWN.replace('12', '11'), 4, { kind: 'bookmark' }),
+    point('tank/a', TEMPORARY.replace('12', '11'), 3),
   ];
 
   it('is what is safe, and nothing else', async () => {
@@ -159,7 +160,7 @@ describe('what is mended', () => {
     assert.deepEqual(ran, [
       `zfs release zkeep tank/a@${TEMPORARY}`,
       `zfs destroy tank/a@${TEMPORARY}`,
-      `zfs destroy tank/a#${OWN.replace('12', '11')}`,
+      `zfs destroy tank/a@${TEMPORARY.replace('12', '11')}`,
     ]);
     assert.match(doctorInWords(findings, mended), /done: zfs destroy/);
   });
@@ -168,7 +169,7 @@ describe('what is mended', () => {
     const findings = diagnose(facts(points));
     const failing = async (command: readonly string[]) => {
       if (command[1] === 'release') throw new ZkeepError('denied', 'zfs.denied', 'permission denied');
-      if (command[2]?.includes('#')) throw new ZkeepError('missing', 'zfs.no-bookmark', 'it is gone');
+      throw new ZkeepError('missing', 'zfs.no-snapshot', 'it is gone');
     };
     const mended = [...(await mend(findings, new AbortController().signal, failing)).values()];
     assert.deepEqual(
