@@ -106,10 +106,12 @@ const NEWEST = `SELECT b.snapshot AS guid, l.lineage
   FROM backup b INDEXED BY backup_by_dataset CROSS JOIN lineage l ON l.id = b.lineage
   WHERE b.dataset = ? ORDER BY b.created DESC, b.backup DESC LIMIT 1`;
 
-/** Of several backups to it, that of the cheapest chain. */
-const NEWEST_RESTORABLE = `SELECT snapshot AS guid, name, created, chain_steps AS steps, chain_cost AS chain
-  FROM backup INDEXED BY backup_by_dataset
-  WHERE dataset = ? AND chain_cost IS NOT NULL ORDER BY created DESC, chain_cost, backup LIMIT 1`;
+/** Of several snapshots of one second that which was stored last, and of several backups to it that of the cheapest chain. */
+const NEWEST_RESTORABLE = `SELECT c.snapshot AS guid, c.name, c.created, c.chain_steps AS steps, c.chain_cost AS chain
+  FROM (SELECT snapshot FROM backup INDEXED BY backup_by_dataset
+    WHERE dataset = ? AND chain_cost IS NOT NULL ORDER BY created DESC, backup DESC LIMIT 1) n
+  CROSS JOIN backup c INDEXED BY backup_by_snapshot ON c.snapshot = n.snapshot
+  WHERE c.chain_cost IS NOT NULL ORDER BY c.chain_cost, c.chain_steps, c.backup LIMIT 1`;
 
 const CONTINUED = `SELECT d.host, d.dataset
   FROM backup b INDEXED BY backup_by_base CROSS JOIN dataset d ON d.id = b.dataset
