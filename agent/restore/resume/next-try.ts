@@ -6,15 +6,20 @@
 import { isDeepStrictEqual } from 'node:util';
 import { ZkeepError } from '../../../catalog/errors.ts';
 import type { ResumeToken } from '../../../catalog/stream/token.ts';
+import type { Guid } from '../../../catalog/words.ts';
+import type { Target } from '../target.ts';
 
-/** Longest that another receive is waited for, milliseconds: on a slow pool a killed one takes as long. */
-export const ENDING = 60_000;
-/** Between two tries, milliseconds. */
-export const PAUSE = 1_000;
+/** Longest that another receive is waited for, milliseconds: a minute of a killed one was seen on a slow pool. */
+export const ENDING = 120_000;
+/** Between two tries, milliseconds: twice as long each time, for each of them fetches the first segments again. */
+const FIRST_PAUSE = 1_000;
+const LONGEST_PAUSE = 15_000;
 
 export type NextTry =
-  /** Once more with what the token says then. */
-  | { readonly kind: 'wait' }
+  /** Once more after so many milliseconds, with what the token says then. */
+  | { readonly kind: 'wait'; readonly pause: number }
+  /** Nothing: the other receive came to its end, and the snapshot is there. */
+  | { readonly kind: 'done' }
   /** At once, with the token that is there now. */
   | { readonly kind: 'resume'; readonly token: ResumeToken }
   /** What is there is thrown away, and the stream sent from its first byte. */
@@ -31,22 +36,35 @@ export function isOfRest(thrown: unknown): thrown is ZkeepError {
   return thrown instanceof ZkeepError && (thrown.code === BUSY || NO_REST.has(thrown.code));
 }
 
+/** What is known when a try has failed. */
+export interface Failed {
+  /** The token that it went by, and the snapshot that it was to bring. */
+  readonly tried: ResumeToken;
+  readonly to: Guid;
+  /** The target as it is now. */
+  readonly there: Pick<Target, 'partial' | 'snapshots'>;
+  /** Tries so far, and milliseconds since the first of them. */
+  readonly tries: number;
+  readonly waited: number;
+}
+
 /**
  * Decides about the next try.
  *
  * @param thrown what the last one ended with.
- * @param tried the token that it went by.
- * @param there the token that the target has now; `undefined`: none that can be read.
- * @param waited milliseconds since the first try.
- * @example nextTry(thrown, { tried, there: tried, waited: 0 }).kind // 'again'
+ * @example nextTry(thrown, { tried, to, there, tries: 1, waited: 0 }).kind // 'wait'
  */
-export function nextTry(
-  thrown: unknown,
-  { tried, there, waited }: { tried: ResumeToken; there: ResumeToken | undefined; waited: number },
-): NextTry {
+export function nextTry(thrown: unknown, { tried, to, there, tries, waited }: Failed): NextTry {
   if (!isOfRest(thrown)) return { kind: 'give-up' };
+  const { partial, snapshots } = there;
+  if (!partial) return { kind: snapshots[0]?.guid === to ? 'done' : 'give-up' };
   const isLate = waited >= ENDING;
-  if (thrown.code === BUSY) return { kind: isLate ? 'give-up' : 'wait' };
-  if (!there || there.toguid !== tried.toguid || isDeepStrictEqual(there, tried)) return { kind: 'again' };
-  return isLate ? { kind: 'give-up' } : { kind: 'resume', token: there };
+  if (thrown.code === BUSY) return isLate ? { kind: 'give-up' } : { kind: 'wait', pause: pauseAfter(tries) };
+  const { token } = partial;
+  if (!token || token.toguid !== tried.toguid || isDeepStrictEqual(token, tried)) return { kind: 'again' };
+  return isLate ? { kind: 'give-up' } : { kind: 'resume', token };
+}
+
+function pauseAfter(tries: number): number {
+  return Math.min(LONGEST_PAUSE, FIRST_PAUSE * 2 ** Math.min(tries - 1, 10));
 }

@@ -15,7 +15,7 @@ import type { Wrap } from '../settings.ts';
 import { lookAtTarget } from '../target.ts';
 import { coveredEnd } from './coverage.ts';
 import { checkAccounted, LedgerEntry, type Ledgers } from './ledger.ts';
-import { isOfRest, nextTry, PAUSE } from './next-try.ts';
+import { isOfRest, type NextTry, nextTry } from './next-try.ts';
 import { restPosition, resumingOf, wholeOf } from './stream.ts';
 
 /** What the run works with. */
@@ -54,55 +54,51 @@ export async function receiveStep(
   wrap?: Wrap,
 ): Promise<Resumed | null> {
   const began = systemClock.now();
-  for (let tried = step; ; ) {
+  let tried = step;
+  for (let tries = 1; ; tries++) {
     try {
       return await receive(target, tried, tools, wrap);
     } catch (thrown) {
-      if (!tried.resume) throw thrown;
-      tried = {
-        ...tried,
-        resume: await resumeAfter(
-          thrown,
-          target,
-          { token: tried.resume, isFirst: tried === step, began },
-          tools,
-        ),
-      };
+      if (!tried.resume || !isOfRest(thrown)) throw thrown;
+      tools.signal.throwIfAborted();
+      const there = await lookAtTarget(target, tools.signal);
+      const { to, bytes } = step.backup;
+      const waited = systemClock.now() - began;
+      const next = nextTry(thrown, { tried: tried.resume, to, there, tries, waited });
+      if (next.kind === 'give-up') throw thrown;
+      if (next.kind === 'done') return { kept: bytes, sent_again: 0 };
+      if (next.kind === 'wait' && tries === 1)
+        tools.progress.note(`${target}: another receive is still at it, and is waited for`);
+      if (next.kind === 'wait') await systemClock.sleep(next.pause, tools.signal);
+      if (next.kind === 'again') await throwAway(target, thrown, tools);
+      tried = { ...tried, resume: await tokenFor(next, tried.resume, target, tools.signal) };
     }
   }
 }
 
-/**
- * The token by which it is tried again after a failure; `null`: from the first byte, as what was there is gone.
- *
- * @throws what `thrown` is, where it is not tried again.
- */
-async function resumeAfter(
-  thrown: unknown,
+/** The token by which it is tried again; `null`: from the first byte. */
+async function tokenFor(
+  next: NextTry,
+  tried: ResumeToken,
   target: string,
-  { token, isFirst, began }: { token: ResumeToken; isFirst: boolean; began: number },
-  { progress, ledgers, signal }: RestoreTools,
+  signal: AbortSignal,
 ): Promise<ResumeToken | null> {
-  signal.throwIfAborted();
-  if (!isOfRest(thrown)) throw thrown;
-  const read = async () => (await lookAtTarget(target, signal)).partial?.token;
-  const next = nextTry(thrown, { tried: token, there: await read(), waited: systemClock.now() - began });
-  if (next.kind === 'give-up') throw thrown;
   if (next.kind === 'resume') return next.token;
-  if (next.kind === 'wait') {
-    if (isFirst) progress.note(`${target}: another receive is still at it, and is waited for`);
-    await systemClock.sleep(PAUSE, signal);
-    const there = await read();
-    // It came to its end, or somebody threw it away: the same command finds what is to be done now.
-    if (!there) throw thrown;
-    return there;
-  }
+  if (next.kind === 'again') return null;
+  // Where there is none any more, the next try finds out what that means.
+  return (await lookAtTarget(target, signal)).partial?.token ?? tried;
+}
+
+async function throwAway(
+  target: string,
+  why: unknown,
+  { progress, ledgers, signal }: RestoreTools,
+): Promise<void> {
   progress.note(
-    `${target}: the interrupted receive is thrown away and begins again, because it cannot be gone on with: ${messageOf(thrown)}`,
+    `${target}: the interrupted receive is thrown away and begins again, because it cannot be gone on with: ${messageOf(why)}`,
   );
   await run(abortReceiveCommand(target), { signal });
   await ledgers.remove(target);
-  return null;
 }
 
 async function receive(

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { ENDING, nextTry } from '../../../../agent/restore/resume/next-try.ts';
+import { ENDING, type Failed, nextTry } from '../../../../agent/restore/resume/next-try.ts';
 import { ZkeepError } from '../../../../catalog/errors.ts';
 import type { ResumeToken } from '../../../../catalog/stream/token.ts';
 import { guid } from '../made-steps.ts';
@@ -20,30 +20,52 @@ const TOKEN: ResumeToken = {
 };
 const LATER = { ...TOKEN, offset: 262_144n };
 
-test('a receive that was killed and is still at it is waited for, and not for ever', () => {
-  const asked = { tried: TOKEN, there: TOKEN };
-  assert.equal(nextTry(failure('zfs.busy'), { ...asked, waited: 0 }).kind, 'wait');
-  assert.equal(nextTry(failure('zfs.busy'), { ...asked, waited: ENDING }).kind, 'give-up');
+const at = (token: ResumeToken | undefined): Failed => ({
+  tried: TOKEN,
+  to: guid(2),
+  there: { partial: { to: guid(2), token }, snapshots: [] },
+  tries: 1,
+  waited: 0,
+});
+
+test('a receive that was killed and is still at it is waited for, longer each time, and not for ever', () => {
+  const pauses = [1, 2, 3, 20].map((tries) => nextTry(failure('zfs.busy'), { ...at(TOKEN), tries }));
+  assert.deepEqual(
+    pauses.map((next) => (next.kind === 'wait' ? next.pause : next.kind)),
+    [1000, 2000, 4000, 15_000],
+  );
+  assert.equal(nextTry(failure('zfs.busy'), { ...at(TOKEN), waited: ENDING }).kind, 'give-up');
 });
 
 test('a token that has moved on meanwhile is no reason to throw anything away', () => {
-  const moved = { tried: TOKEN, there: LATER, waited: 0 };
-  assert.deepEqual(nextTry(failure('zfs.too-old'), moved), { kind: 'resume', token: LATER });
-  assert.equal(nextTry(failure('zfs.too-old'), { ...moved, waited: ENDING }).kind, 'give-up');
+  assert.deepEqual(nextTry(failure('zfs.too-old'), at(LATER)), { kind: 'resume', token: LATER });
+  assert.equal(nextTry(failure('zfs.too-old'), { ...at(LATER), waited: ENDING }).kind, 'give-up');
+});
+
+test('a receive that came to its end meanwhile has done what was to be done', () => {
+  const snapshots = [{ guid: guid(2), name: 'two' }];
+  for (const code of ['zfs.busy', 'zfs.too-old'])
+    assert.equal(
+      nextTry(failure(code), { ...at(TOKEN), there: { partial: undefined, snapshots } }).kind,
+      'done',
+    );
+});
+
+test('where nothing is left of a receive, and nothing came of it, nothing is thrown away', () => {
+  const gone = { partial: undefined, snapshots: [{ guid: guid(1), name: 'one' }] };
+  assert.equal(nextTry(failure('zfs.too-old'), { ...at(TOKEN), there: gone }).kind, 'give-up');
 });
 
 test('what ZFS does not take as the rest of the very token that is there begins again', () => {
-  const same = { tried: TOKEN, there: { ...TOKEN }, waited: 0 };
-  assert.equal(nextTry(failure('zfs.too-old'), same).kind, 'again');
-  assert.equal(nextTry(failure('resume.entry'), same).kind, 'again');
-  const other = { ...TOKEN, toguid: guid(3) };
-  assert.equal(nextTry(failure('zfs.too-old'), { tried: TOKEN, there: other, waited: 0 }).kind, 'again');
+  assert.equal(nextTry(failure('zfs.too-old'), at({ ...TOKEN })).kind, 'again');
+  assert.equal(nextTry(failure('resume.entry'), at({ ...TOKEN })).kind, 'again');
+  assert.equal(nextTry(failure('zfs.too-old'), at({ ...TOKEN, toguid: guid(3) })).kind, 'again');
+  assert.equal(nextTry(failure('zfs.too-old'), at(undefined)).kind, 'again');
 });
 
 test('anything else is the end of it', () => {
-  const asked = { tried: TOKEN, there: LATER, waited: 0 };
-  assert.equal(nextTry(failure('zfs.full'), asked).kind, 'give-up');
-  assert.equal(nextTry(new Error('a slip'), asked).kind, 'give-up');
+  assert.equal(nextTry(failure('zfs.full'), at(LATER)).kind, 'give-up');
+  assert.equal(nextTry(new Error('a slip'), at(LATER)).kind, 'give-up');
 });
 
 function failure(code: string): ZkeepError {
