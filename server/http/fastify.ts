@@ -9,6 +9,7 @@ import { attributesRoutes } from '../routes/attributes.ts';
 import { backupRoutes } from '../routes/backups.ts';
 import { damageRoutes } from '../routes/damage.ts';
 import { datasetRoutes } from '../routes/datasets.ts';
+import { drillRoutes } from '../routes/drills.ts';
 import { enrolRoutes } from '../routes/enrol.ts';
 import { eventRoutes } from '../routes/events.ts';
 import { healthRoutes } from '../routes/health.ts';
@@ -89,6 +90,7 @@ const ROUTES = [
   pruneRoutes,
   proofRoutes,
   damageRoutes,
+  drillRoutes,
   policyRoutes,
   pinRoutes,
   eventRoutes,
