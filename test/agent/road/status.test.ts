@@ -1,0 +1,74 @@
+/** `zkeep status` and `zkeep events` as those see them who go by exit codes. */
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import { recordedStream } from '../../fixtures/recorded-streams.ts';
+import { AgentHouse } from './agent-house.ts';
+
+describe('the state of all datasets', () => {
+  let house: AgentHouse;
+  let operator: string;
+  before(async () => {
+    house = await AgentHouse.open();
+    operator = house.service.tokens.add('alice', 'operator');
+    await house.document(['import', '--dataset', 'tank/fs'], 0, { stdin: recordedStream('full') });
+  });
+  after(() => house.end());
+
+  /** A policy whose objective the recorded snapshot keeps, or not. */
+  const objective = async (duration: string) => {
+    const headers = { authorization: `Bearer ${operator}` };
+    const kept = { name: 'test', datasets: [], hosts: [], lineages: [], zone: 'UTC', keep: { last: 10 } };
+    const payload = { ...kept, objective: duration };
+    const url = '/v1/policies/test';
+    const answer = await house.service.app.inject({ method: 'PUT', url, headers, payload });
+    assert.ok(answer.statusCode < 300, answer.body);
+  };
+  const status = async () => await house.zkeep(['status', '--json']);
+  const stateIn = (stdout: Buffer) => (JSON.parse(stdout.toString()) as { state: string }).state;
+
+  it('is well, with exit code 0, while nothing is asked of it', async () => {
+    const { code, stdout } = await status();
+    assert.deepEqual([code, stateIn(stdout)], [0, 'well']);
+  });
+
+  it('is late, with exit code 1, and says which dataset and what to do', async () => {
+    await objective('1s');
+    const { code, stdout } = await status();
+    assert.deepEqual([code, stateIn(stdout)], [1, 'late']);
+    const words = (await house.zkeep(['status'])).stdout.toString();
+    assert.match(words, /tank\/fs on .* is late: /);
+    assert.match(words, /what to do: on .*: zkeep backup tank\/fs/);
+  });
+
+  it('is broken, with exit code 2, when a snapshot is lost', async () => {
+    const { backups } = await house
+      .document(['list', 'tank/fs'], 0)
+      .then(({ snapshots }) => ({ backups: snapshots }));
+    const [backup] = backups;
+    assert.ok(backup);
+    const problems = [{ code: 'segment.gone', key: null, message: 'a segment is gone' }];
+    const damage = { backup: backup.backup, depth: 'light' as const, problems, count: 1 };
+    await house.service.journal.record(null, { kind: 'damaged', damage });
+    const { code, stdout } = await status();
+    assert.deepEqual([code, stateIn(stdout)], [2, 'broken']);
+    assert.match((await house.zkeep(['status'])).stdout.toString(), /what to do: zkeep damage tank\/fs/);
+  });
+
+  it('is not called well when the service cannot be asked: exit code 10', async () => {
+    const env = { ZKEEP_SERVICE: 'http://127.0.0.1:9', ZKEEP_PATIENCE: '0' };
+    assert.equal((await house.zkeep(['status'], { env })).code, 10);
+  });
+
+  it('came about by what the audit trail tells: who did it, what it was, in words', async () => {
+    const { code, stdout } = await house.zkeep(['events']);
+    assert.equal(code, 0);
+    assert.match(stdout.toString(), /alice {2}policy test is set/);
+    assert.match(stdout.toString(), /the service {2}backup .* is damaged: a segment is gone/);
+    const some = await house.zkeep(['events', '--kinds', 'damaged', '--json']);
+    const { events } = JSON.parse(some.stdout.toString()) as { events: { fact: { kind: string } }[] };
+    assert.deepEqual(
+      events.map(({ fact }) => fact.kind),
+      ['damaged'],
+    );
+  });
+});
