@@ -24,6 +24,8 @@ zkeep events --kinds late,damaged,run --follow`;
 
 /** Rows in one page. */
 const PAGE = 1000;
+/** So many are looked through again for what is new. */
+const MOST_FOLLOWED = 2_000;
 /** Milliseconds between two looks. */
 const PAUSE = 5_000;
 
@@ -52,8 +54,9 @@ async function events(surroundings: Surroundings<EventsOptions>): Promise<Outcom
   const { sayEntry } = await import('../../catalog/journal/words.ts');
   const { printable } = await import('../output/words.ts');
   const query = queryOf(options);
-  const found = await newest(surroundings, query, options.limit);
-  if (!options.follow) {
+  const { limit, follow } = options;
+  const found = await newest(surroundings, query, follow ? Math.max(limit, MOST_FOLLOWED) : limit);
+  if (!follow) {
     const text =
       found.length === 0 ? 'nothing is written down' : found.map(sayEntry).map(printable).join('\n');
     return { document: { events: found }, text };
@@ -62,13 +65,14 @@ async function events(surroundings: Surroundings<EventsOptions>): Promise<Outcom
     const lines = entries.map((entry) => (options.json ? JSON.stringify(entry) : printable(sayEntry(entry))));
     if (lines.length > 0) process.stdout.write(`${lines.join('\n')}\n`);
   };
-  print(found);
-  let last = found.at(-1)?.id ?? '';
+  print(found.slice(-limit));
+  // Not by the last id alone: a service whose clock is behind writes smaller ones.
+  let seen = new Set(found.map(({ id }) => id));
   for (;;) {
     await systemClock.sleep(PAUSE, signal);
-    const more = (await newest(surroundings, query, PAGE)).filter(({ id }) => id > last);
-    print(more);
-    last = more.at(-1)?.id ?? last;
+    const latest = await newest(surroundings, query, MOST_FOLLOWED);
+    print(latest.filter(({ id }) => !seen.has(id)));
+    seen = new Set(latest.map(({ id }) => id));
   }
 }
 
