@@ -3,11 +3,14 @@ import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type JobName, type JobState, JobsAnswerSchema } from '../../../catalog/protocol/events.ts';
-import type { OpenRequest } from '../../../catalog/protocol/protocol.ts';
+import { OpenBackupSchema, type OpenRequest } from '../../../catalog/protocol/protocol.ts';
 import type { Grant } from '../../../catalog/repository/store/store.ts';
+import { checker } from '../../../catalog/schema.ts';
 import type { BackupId } from '../../../catalog/words.ts';
 import { type Fault, gone } from '../fixture/faulty-store.ts';
 import { TestService } from '../fixture/running-service.ts';
+
+const readOpen = checker(OpenBackupSchema, 'the answer');
 
 /** At which call of the store the service dies: before it, in the middle of a body, or when it is done. */
 export interface Death {
@@ -148,8 +151,7 @@ export class MortalService extends TestService {
   async openOrRefuse(request: OpenRequest): Promise<BackupId> {
     const { status, text } = await this.call('POST', '/v1/backups', { body: request });
     if (status >= 400) throw new Refused(status, text);
-    // Asked again it is the same answer: its session is kept for what follows.
-    return await this.open(request);
+    return this.keepSession(readOpen(JSON.parse(text))).backup;
   }
 
   /** Stores one object as its grant says. */
@@ -174,7 +176,8 @@ export class MortalService extends TestService {
     for (let turn = 0; turn < 4000; turn++) {
       const { jobs } = await this.ask(JobsAnswerSchema, 'GET', '/v1/jobs');
       const state = jobs.find((one) => one.job === job);
-      if (state && !state.running) return state;
+      // One that waits for a lease is not said to run yet.
+      if (state && !state.running && state.since === null) return state;
       await new Promise((resolve) => setTimeout(resolve, 3));
     }
     throw new Error(`${job} does not end`);
