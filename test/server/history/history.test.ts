@@ -41,6 +41,7 @@ type Step =
       readonly job: 'prune' | 'sweep' | 'verify' | 'copy';
       readonly death: Death | null;
     }
+  | { readonly kind: 'grow'; readonly line: number; readonly number: number }
   | { readonly kind: 'mark and remove'; readonly death: Death | null }
   | { readonly kind: 'spoil'; readonly number: number; readonly how: 'flip' | 'lose' }
   | { readonly kind: 'plan'; readonly number: number };
@@ -68,7 +69,8 @@ const keep: fc.Arbitrary<Keep> = fc.record(
 );
 const kind = <K extends string>(name: K) => fc.constant(name);
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 5, arbitrary: fc.record({ kind: kind('mark and remove'), death }) },
+  { weight: 8, arbitrary: fc.record({ kind: kind('mark and remove'), death }) },
+  { weight: 8, arbitrary: fc.record({ kind: kind('grow'), line, number: fc.integer({ min: 2, max: 5 }) }) },
   {
     weight: 14,
     arbitrary: fc.record({
@@ -166,6 +168,12 @@ async function take(history: History, step: Step): Promise<void> {
       return await service.loseState();
     case 'run':
       return await history.run(step.job, step.death);
+    case 'grow':
+      for (let left = step.number; left > 0; left--) {
+        await history.backUp(hosts.line(step.line));
+        service.clock.pass(HOUR);
+      }
+      return;
     case 'mark and remove':
       await history.run('prune');
       service.clock.pass(GRACE);
@@ -234,7 +242,7 @@ test('after each step of a history with deaths every snapshot that is listed is 
   const asked = Number(process.env['ZKEEP_HISTORIES'] ?? 0);
   const seed = process.env['ZKEEP_HISTORY_SEED'];
   const property = fc.asyncProperty(
-    fc.array(step, { minLength: 15, maxLength: 40, size: 'max' }),
+    fc.array(step, { minLength: 15, maxLength: 35, size: 'max' }),
     runHistory,
   );
   await fc.assert(property, {
