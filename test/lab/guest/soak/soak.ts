@@ -399,7 +399,9 @@ export class Soak {
   /** The source keeps its base, and the other pool nothing. */
   async #cleanUp(kind: Kind, round: Round): Promise<void> {
     const dataset = sourceOf(kind);
-    if ((await this.#begun(round)).length > 0) await this.#house.zkeep(['backup', '--abandon', dataset]);
+    // What has no segment yet is open all the same where a round came to no end.
+    const isOpen = this.#failed > 0 || (await this.#begun(round)).length > 0;
+    if (isOpen) await this.#house.zkeep(['backup', '--abandon', dataset]);
     await this.#clearTarget(kind);
     const listed = await must('zfs', 'list', '-Ho', 'name', '-d', '1', '-t', 'snapshot,bookmark', dataset);
     for (const name of listed.split('\n').filter((line) => line !== '' && !/[@#]base$/.test(line))) {
