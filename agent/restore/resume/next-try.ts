@@ -29,11 +29,13 @@ export type NextTry =
 
 /** Of the errors: another receive is at it; and those that say that this stream is not the rest of what is there, for which ZFS calls itself too old (EINVAL). */
 const BUSY = 'zfs.busy';
+/** There is nothing to go on with any more, says OpenZFS 2.3. */
+const EXISTS = 'zfs.exists';
 const NO_REST = new Set(['zfs.too-old', 'resume.begin', 'resume.entry']);
 
 /** Whether it says something about what the target holds; then the token is read once more before it is decided. */
 export function isOfRest(thrown: unknown): thrown is ZkeepError {
-  return thrown instanceof ZkeepError && (thrown.code === BUSY || NO_REST.has(thrown.code));
+  return thrown instanceof ZkeepError && ([BUSY, EXISTS].includes(thrown.code) || NO_REST.has(thrown.code));
 }
 
 /** What is known when a try has failed. */
@@ -58,6 +60,7 @@ export function nextTry(thrown: unknown, { tried, to, there, tries, waited }: Fa
   if (!isOfRest(thrown)) return { kind: 'give-up' };
   const { partial, snapshots } = there;
   if (!partial) return { kind: snapshots[0]?.guid === to ? 'done' : 'give-up' };
+  if (thrown.code === EXISTS) return { kind: 'give-up' };
   const isLate = waited >= ENDING;
   if (thrown.code === BUSY) return isLate ? { kind: 'give-up' } : { kind: 'wait', pause: pauseAfter(tries) };
   const { token } = partial;

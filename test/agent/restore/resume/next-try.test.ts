@@ -44,7 +44,7 @@ test('a token that has moved on meanwhile is no reason to throw anything away', 
 
 test('a receive that came to its end meanwhile has done what was to be done', () => {
   const snapshots = [{ guid: guid(2), name: 'two' }];
-  for (const code of ['zfs.busy', 'zfs.too-old'])
+  for (const code of ['zfs.busy', 'zfs.too-old', 'zfs.exists'])
     assert.equal(
       nextTry(failure(code), { ...at(TOKEN), there: { partial: undefined, snapshots } }).kind,
       'done',
@@ -65,6 +65,7 @@ test('what ZFS does not take as the rest of the very token that is there begins 
 
 test('anything else is the end of it', () => {
   assert.equal(nextTry(failure('zfs.full'), at(LATER)).kind, 'give-up');
+  assert.equal(nextTry(failure('zfs.exists'), at(LATER)).kind, 'give-up');
   assert.equal(nextTry(new Error('a slip'), at(LATER)).kind, 'give-up');
 });
 
