@@ -58,6 +58,8 @@ export class Truth {
 
   /** All that must hold after each step. */
   async holds(): Promise<void> {
+    // What was noted would be written at some moment between the looks.
+    await this.#service.running.journal.flush();
     const kept = await this.#kept();
     const stored = new Set(await this.#service.keys('segments/'));
     for (const { manifest } of kept.values()) {
@@ -172,11 +174,14 @@ export class Truth {
       if (planned(index, guid)) wanted.set(guid, 'it is pinned');
     }
     for (const [line, backups] of this.#lines(kept)) {
-      const policies = index.policies().filter((policy) => backups.some((one) => isOf(policy, one)));
       const dated = backups.flatMap(({ manifest, created }) =>
         planned(index, manifest.to.guid) ? { guid: manifest.to.guid, created } : [],
       );
-      const guids = wantedOf(unique(dated), policies, now);
+      // When nothing is left under an old name, the policies of that name hold no more: whatever is left then counts.
+      const guids = lastPlaces(backups)
+        .map((left) => index.policies().filter((policy) => left.some((one) => isOf(policy, one))))
+        .map((policies) => wantedOf(unique(dated), policies, now))
+        .reduce((some, others) => new Set([...some].filter((guid) => others.has(guid))));
       for (const { guid } of dated) if (guids.has(guid)) wanted.set(guid, `dataset ${line.id} keeps it`);
     }
     return wanted;
@@ -262,6 +267,11 @@ export class Truth {
     this.#damaged.clear();
   }
 
+  /** The whole index. */
+  async dump(): Promise<string[]> {
+    return await this.#withIndex(async (index) => [...index.dump()]);
+  }
+
   async policies(): Promise<Policy[]> {
     return await this.#withIndex(async (index) => index.policies());
   }
@@ -300,6 +310,21 @@ export class Truth {
       index.close();
     }
   }
+}
+
+/** The backups of all names and hosts that a dataset has had; without those of the oldest, and so on to the newest alone. */
+function lastPlaces(backups: readonly Kept[]): Kept[][] {
+  const newestLast = backups.toSorted((one, other) => one.created - other.created);
+  const places = new Map<string, Kept[]>();
+  for (const one of newestLast) {
+    const { host, dataset } = one.manifest.source;
+    const place = `${host}:${dataset}`;
+    const before = places.get(place) ?? [];
+    places.delete(place);
+    places.set(place, [...before, one]);
+  }
+  const inOrder = [...places.values()];
+  return inOrder.map((_, at) => inOrder.slice(at).flat());
 }
 
 function isOf(policy: Policy, { manifest }: Kept): boolean {
