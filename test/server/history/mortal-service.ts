@@ -35,7 +35,8 @@ export class Refused extends Error {
   }
 }
 
-const SETTINGS = `
+/** All is proven anew in each run of `verify`. */
+export const SETTINGS = `
 [verify]
 light = "1h"
 deep = "1h"
@@ -54,8 +55,8 @@ export class MortalService extends TestService {
   /** How often it died. */
   deaths = 0;
 
-  constructor() {
-    super({ settings: SETTINGS });
+  constructor(settings = SETTINGS) {
+    super({ settings });
   }
 
   override async start(): Promise<this> {
@@ -173,7 +174,7 @@ export class MortalService extends TestService {
 
   async #run(job: JobName): Promise<JobState> {
     await this.call('POST', `/v1/jobs/${job}`, { token: this.token('operator') });
-    for (let turn = 0; turn < 4000; turn++) {
+    for (let turn = 0; turn < 20_000; turn++) {
       const { jobs } = await this.ask(JobsAnswerSchema, 'GET', '/v1/jobs');
       const state = jobs.find((one) => one.job === job);
       // One that waits for a lease is not said to run yet.

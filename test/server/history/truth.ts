@@ -178,11 +178,12 @@ export class Truth {
         planned(index, manifest.to.guid) ? { guid: manifest.to.guid, created } : [],
       );
       // When nothing is left under an old name, the policies of that name hold no more: whatever is left then counts.
-      const guids = lastPlaces(backups)
+      const byPlaces = lastPlaces(backups)
         .map((left) => index.policies().filter((policy) => left.some((one) => isOf(policy, one))))
-        .map((policies) => wantedOf(unique(dated), policies, now))
-        .reduce((some, others) => new Set([...some].filter((guid) => others.has(guid))));
-      for (const { guid } of dated) if (guids.has(guid)) wanted.set(guid, `dataset ${line.id} keeps it`);
+        .map((policies) => wantedOf(unique(dated), policies, now));
+      for (const { guid } of dated) {
+        if (byPlaces.every((guids) => guids.has(guid))) wanted.set(guid, `dataset ${line.id} keeps it`);
+      }
     }
     return wanted;
   }
