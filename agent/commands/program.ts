@@ -7,6 +7,7 @@ import { addAttributes } from './attributes.ts';
 import { addBackup } from './backup.ts';
 import { exitCodeOf, tellFailure } from './command.ts';
 import { addDamage } from './damage.ts';
+import { addDrill } from './drill.ts';
 import { addEnroll } from './enroll.ts';
 import { addEvents } from './events.ts';
 import { addExport } from './export.ts';
@@ -72,6 +73,7 @@ export function makeProgram(exit: (code: number) => void): Command {
     addShow,
     addAttributes,
     addPlan,
+    addDrill,
     addStatus,
     addPolicy,
     addPin,
