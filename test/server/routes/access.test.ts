@@ -38,6 +38,8 @@ const CALLS: readonly [scope: Scope, method: string, path: string, body?: unknow
   ['reader', 'GET', '/v1/proofs?depth=deep'],
   ['operator', 'POST', '/v1/proofs', { proofs: [], damage: [] }],
   ['reader', 'GET', '/v1/damage'],
+  ['reader', 'GET', '/v1/drills'],
+  ['agent', 'POST', '/v1/drills', {}],
   ['agent', 'POST', '/v1/sets', {}],
   ['agent', 'GET', '/v1/sets'],
   ['agent', 'GET', `/v1/sets/${id}`],
