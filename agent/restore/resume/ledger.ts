@@ -6,8 +6,8 @@
  * damaged costs that the stream is sent once more from its first byte.
  */
 import { createHash } from 'node:crypto';
-import { mkdir, open, readFile, rename, rm, stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
+import { basename, join } from 'node:path';
 import { Type } from 'typebox';
 import { ZkeepError } from '../../../catalog/errors.ts';
 import { BackupIdSchema, BytesSchema, checker } from '../../../catalog/schema.ts';
@@ -84,9 +84,14 @@ export class Ledgers {
     }
   }
 
-  /** Takes it away; there may be none. */
+  /** Takes it away, and what a process that was killed while it wrote left of it; there may be none. */
   async remove(target: string): Promise<void> {
-    await rm(this.#fileOf(target), { force: true }).catch(() => undefined);
+    const file = this.#fileOf(target);
+    const names = await readdir(this.#folder).catch(() => []);
+    const left = names.filter((name) => name.startsWith(`${basename(file)}.`) && name.endsWith('.partial'));
+    for (const path of [file, ...left.map((name) => join(this.#folder, name))]) {
+      await rm(path, { force: true }).catch(() => undefined);
+    }
   }
 
   /** Only one receive can be open at a target, so there is one file for each. */

@@ -148,3 +148,12 @@ test('a folder that cannot be written is said once, and the try goes on', async 
   assert.deepEqual(entry.intervals, [[0, 4]]);
   assert.deepEqual(await ledgers.read(key), []);
 });
+
+test('what a process that was killed while it wrote left goes with the ledger', async () => {
+  await ledgers.write(key, [[0, 5]]);
+  await ledgers.write({ ...key, target: 'new/other' }, [[0, 5]]);
+  writeFileSync(`${onlyFile()}.1607.partial`, '{');
+  await ledgers.remove(key.target);
+  await ledgers.remove('new/other');
+  assert.deepEqual(readdirSync(folder), []);
+});
