@@ -34,6 +34,7 @@ export class Truth {
   readonly #removed = new Set<BackupId>();
   /** Objects that are not as they were written, with what was in them. */
   readonly #damaged = new Map<string, Buffer>();
+  readonly #manifests = new Map<BackupId, Manifest>();
   /** Decoded segments, by digest. */
   readonly #decoded = new Map<string, Buffer>();
   /** How often streams were compared, so that a test sees that it did something. */
@@ -297,7 +298,9 @@ export class Truth {
     const repository = await this.#service.repository();
     const kept = new Map<BackupId, Kept>();
     for await (const { to, backup } of repository.manifests()) {
-      const manifest = await repository.manifest(to, backup);
+      // No manifest is ever changed.
+      const manifest = this.#manifests.get(backup) ?? (await repository.manifest(to, backup));
+      this.#manifests.set(backup, manifest);
       kept.set(backup, { manifest, created: manifest.stream.begin.created });
     }
     return kept;
