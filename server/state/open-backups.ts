@@ -226,6 +226,13 @@ export class OpenBackups {
     this.#state.transaction(() => this.#abandon(backup)).immediate();
   }
 
+  /** Takes over that a backup, which is not open here, was abandoned. */
+  addAbandoned({ backup, to, token, expires }: AbandonedBackup): void {
+    this.#state
+      .prepare('INSERT OR IGNORE INTO abandoned (backup, to_guid, token, expires) VALUES (?, ?, ?, ?)')
+      .run(backup, to, token, expires);
+  }
+
   /** What was abandoned and may still have segments. */
   abandoned(): AbandonedBackup[] {
     return this.#state

@@ -230,7 +230,29 @@ async function runHistory(steps: readonly Step[]): Promise<void> {
 }
 
 /** Histories in which something was found. */
-const KEPT: readonly (readonly Step[])[] = [];
+const KEPT: readonly (readonly Step[])[] = [
+  [
+    { kind: 'back up', line: 0, left: 'sent', death: null },
+    { kind: 'back up', line: 1, left: null, death: null },
+    { kind: 'plan', number: 2 },
+    { kind: 'back up', line: 0, left: null, death: null },
+    { kind: 'rename', line: 1 },
+    { kind: 'pass', hours: 13 },
+    { kind: 'mend' },
+    { kind: 'back up', line: 1, left: null, death: { calls: 8, when: 'before', loses: 'index.db' } },
+    { kind: 'pin', number: 39, hours: null, death: null },
+    { kind: 'lose a bookmark', line: 0 },
+    { kind: 'run', job: 'prune', death: null },
+    { kind: 'run', job: 'prune', death: { calls: 24, when: 'after', loses: 'all' } },
+    { kind: 'mark and remove', death: { calls: 9, when: 'after', loses: 'nothing' } },
+    { kind: 'back up', line: 0, left: null, death: { calls: 16, when: 'before', loses: 'nothing' } },
+    { kind: 'back up', line: 1, left: null, death: { calls: 3, when: 'after', loses: 'all' } },
+    { kind: 'mark and remove', death: null },
+    { kind: 'grow', line: 0, number: 3 },
+    { kind: 'spoil', number: 33, how: 'lose' },
+    { kind: 'pin', number: 13, hours: 2, death: null },
+  ],
+];
 
 test('histories in which something was found hold', async () => {
   for (const steps of KEPT) await runHistory(steps);

@@ -202,6 +202,36 @@ describe('a service that has lost its own database', () => {
     );
   });
 
+  it('removes what was left of a backup that it replaced itself, and what a late write brings', async () => {
+    await service.sendParts(backup, [part(0)]);
+    await areNoted(1);
+    service.faults.decide = ({ verb }) => (verb === 'delete' ? { when: 'before', error: gone() } : undefined);
+    const second = await service.open(openRequest({ to: 2n, takeover: backup }));
+    await service.sendParts(second, [part(0)]);
+    await areNoted(1, second);
+    await service.stop();
+    service.faults.heal();
+    await service.loseState();
+    await service.comesToHave(`segments/${backup}/`, 0);
+    await service.comesToHave(`uploads/${backup}/`, 0);
+    await service.comesToHave(`segments/${second}/`, 1);
+  });
+
+  it('leaves what another service wrote down: that one may go on with it', async () => {
+    await service.sendParts(backup, [part(0)]);
+    await areNoted(1);
+    const [note] = await notes();
+    const older = someBackup(1);
+    await write(
+      `uploads/${older}/${older}.json`,
+      JSON.stringify({ ...note, backup: older, service: 'another' }),
+    );
+    await write(`segments/${older}/00000000.zst`, 'what the other one goes on with');
+    await service.loseState();
+    await service.comesToHave(`segments/${older}/`, 1);
+    await service.comesToHave(`uploads/${older}/`, 1);
+  });
+
   it('starts when a note is damaged, or of a newer zkeep, and uses the others', async () => {
     await service.sendParts(backup, [part(0)]);
     await areNoted(1);
