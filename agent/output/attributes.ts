@@ -10,27 +10,29 @@ import type {
   Vdev,
 } from '../../catalog/attributes/attributes.ts';
 import { table } from './table.ts';
-import { printable, sizeInWords } from './words.ts';
+import { momentInWords, printable, sizeInWords } from './words.ts';
 
 /** What somebody decided stands before what follows from it, and that before what only is so. */
 const ORDER: readonly PropertySource[] = ['local', 'received', 'temporary', 'inherited', 'default', 'none'];
 /** A longer value is cut; `--json` has it whole. */
 const MAX_VALUE = 200;
+/** Of more bookmarks the newest are shown; `--json` has all. */
+const MAX_BOOKMARKS = 20;
 
 /**
- * Dataset, snapshot, pool and host, each with a heading and a table.
+ * Dataset, snapshot, bookmarks, pool and host, each with a heading and a table.
  *
- * @param snapshot `pool/dataset@name` of the backup; other snapshots and bookmarks are only counted.
+ * @param snapshot `pool/dataset@name` of the backup; other snapshots are only counted.
  */
 export function attributesInWords(parsed: ParsedAttributes, snapshot: string | undefined): string {
   const { objects, pool, host } = parsed;
   const shown = objects.filter(({ name, kind }) => isDataset(kind) || name === snapshot);
-  const others = objects.length - shown.length;
+  const bookmarks = objects.filter(({ kind }) => kind === 'bookmark');
+  const others = objects.length - shown.length - bookmarks.length;
   return [
     ...shown.map(objectInWords),
-    ...(others > 0
-      ? [`and ${others} other ${others === 1 ? 'snapshot or bookmark' : 'snapshots and bookmarks'}`]
-      : []),
+    ...(others > 0 ? [`and ${others} other ${others === 1 ? 'snapshot' : 'snapshots'} (--json)`] : []),
+    ...(bookmarks.length > 0 ? [bookmarksInWords(bookmarks)] : []),
     ...(pool ? [poolInWords(pool)] : []),
     ...(host ? [hostInWords(host)] : []),
   ].join('\n\n');
@@ -74,6 +76,34 @@ const PROPERTY_COLUMNS = ['property', 'value', 'source'].map((title) => ({ title
 
 function objectInWords({ name, kind, properties }: ObjectAttributes): string {
   return `${printable(name)}, a ${kind === 'filesystem' ? 'file system' : kind}\n${table(PROPERTY_COLUMNS, propertyRows(properties))}`;
+}
+
+/** A row for each bookmark, a column for each of their properties: none of them was set by anybody. */
+function bookmarksInWords(bookmarks: readonly ObjectAttributes[]): string {
+  const shown = bookmarks.slice(-MAX_BOOKMARKS);
+  const told = new Set(shown.flatMap(({ properties }) => Object.keys(properties)));
+  const others = [...told].filter((property) => property !== 'type' && property !== 'creation').toSorted();
+  const rows = shown.map(({ name, properties }) => [
+    valueInWords(name.slice(name.indexOf('#'))),
+    createdInWords(properties['creation']),
+    ...others.map((property) => valueInWords(properties[property]?.value ?? '-')),
+  ]);
+  const [dataset = ''] = (bookmarks[0]?.name ?? '').split('#', 1);
+  const left = bookmarks.length - shown.length;
+  return [
+    `bookmarks of ${printable(dataset)}`,
+    table(
+      ['bookmark', 'created', ...others].map((title) => ({ title })),
+      rows,
+    ),
+    ...(left > 0 ? [`and ${left} older ${left === 1 ? 'bookmark' : 'bookmarks'} (--json)`] : []),
+  ].join('\n');
+}
+
+function createdInWords(creation: Property | undefined): string {
+  return creation !== undefined && /^[0-9]{1,11}$/.test(creation.value)
+    ? momentInWords(Number(creation.value))
+    : '-';
 }
 
 function poolInWords({ name, guid, health, properties, vdevs }: PoolAttributes): string {

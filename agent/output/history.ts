@@ -6,11 +6,13 @@ import { valueInWords } from './attributes.ts';
 import { table } from './table.ts';
 import { momentInWords } from './words.ts';
 
-/** What somebody set: without defaults, and without what nobody can set. */
+/** What somebody set: without defaults, and without what nobody can set. Of bookmarks, on which nothing can be set, all. */
 export function withoutDefaults(parsed: ParsedAttributes): ParsedAttributes {
   const { objects, pool, host } = parsed;
   return {
-    objects: objects.map((object) => ({ ...object, properties: chosen(object.properties) })),
+    objects: objects.map((object) =>
+      object.kind === 'bookmark' ? object : { ...object, properties: chosen(object.properties) },
+    ),
     pool: pool && { ...pool, properties: chosen(pool.properties) },
     host,
   };

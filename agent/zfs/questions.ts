@@ -26,6 +26,8 @@ const PATIENCE: Patience = { needed: 120_000, extra: 30_000 };
 export const LAST_OF_HISTORY = 256 * 1024;
 /** Of a list of very many snapshots, the newest ones, bytes. */
 const LAST_OF_LIST = 1024 * 1024;
+/** Of all that is known of very many bookmarks, that of the last by name, bytes: some hundreds of them. */
+export const LAST_OF_BOOKMARKS = 256 * 1024;
 /** A property that is asked for alone: three columns, three questions. */
 const COLUMNS = ['value', 'received', 'source'];
 
@@ -56,7 +58,8 @@ export function knowsJson(version: string): boolean {
 
 /**
  * What is asked about a dataset and one of its snapshots. `-o all` tells local,
- * received and inherited values apart.
+ * received and inherited values apart. A bookmark has no properties that could be set:
+ * all of them are asked about in one question, which an older ZFS answers as well.
  *
  * @param snapshot `pool/dataset@name`; `undefined`: of the dataset as it is now.
  */
@@ -72,6 +75,10 @@ export function questionsAboutDataset(
     ...names.map((name) => needed('zfs', 'get', '-Hp', '-o', 'all', 'all', name)),
     ...(json ? [extra('zfs', 'get', '-j', '-p', '-o', 'all', 'all', ...names)] : []),
     { ...extra(...points, '-o', 'name,guid,createtxg,creation,userrefs', dataset), last: LAST_OF_LIST },
+    {
+      ...extra('zfs', 'get', '-Hp', '-o', 'all', '-t', 'bookmark', '-d', '1', 'all', dataset),
+      last: LAST_OF_BOOKMARKS,
+    },
     ...(snapshot === undefined ? [] : [extra('zfs', 'holds', '-H', snapshot)]),
     extra('zfs', 'allow', dataset),
   ];

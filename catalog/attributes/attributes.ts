@@ -124,7 +124,7 @@ export type HostAttributes = Static<typeof HostAttributesSchema>;
 
 /** What the outputs say, taken apart. */
 export const ParsedAttributesSchema = Type.Object({
-  /** The dataset first, then its snapshots and bookmarks, of which that of the backup has all properties. */
+  /** The dataset first, then its snapshots and bookmarks, of which that of the backup and the bookmarks have all properties. */
   objects: Type.Array(ObjectAttributesSchema),
   pool: Nullable(PoolAttributesSchema),
   host: Nullable(HostAttributesSchema),

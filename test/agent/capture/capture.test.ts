@@ -107,6 +107,53 @@ describe('the attributes of a backup', () => {
   });
 });
 
+describe('the bookmarks of a dataset', () => {
+  const words = ['get', '-Hp', '-o', 'all', '-t', 'bookmark', '-d', '1', 'all', DATASET];
+  const question = `zfs ${words.join(' ')}`;
+  const lines = (name: string, guid: string) =>
+    ['type\tbookmark', 'creation\t1795161000', 'referenced\t24576', 'createtxg\t40', `guid\t${guid}`]
+      .map((told) => `${DATASET}#${name}\t${told}\t-\t-\n`)
+      .join('');
+
+  it('are kept with every property, as ZFS prints it and taken apart', async () => {
+    standIns.answer('zfs', words, { out: lines('base', '77') });
+    const attributes = await capture().of(DATASET, SNAPSHOT);
+    assert.equal(about(attributes, question).output, lines('base', '77'));
+    const bookmarks = attributes.parsed?.objects.filter(({ kind }) => kind === 'bookmark');
+    assert.deepEqual(
+      bookmarks?.map(({ name, properties }) => [name, Object.keys(properties).toSorted()]),
+      [[`${DATASET}#base`, ['createtxg', 'creation', 'guid', 'referenced', 'type']]],
+    );
+    assert.deepEqual(propertyOf(attributes, `${DATASET}#base`, 'referenced'), {
+      value: '24576',
+      source: 'none',
+    });
+  });
+
+  it('are known by name, GUID and time where ZFS does not answer that', async () => {
+    const list = 'list -Hp -t snapshot,bookmark -s createtxg -d 1 -o name,guid,createtxg,creation,userrefs';
+    const out = `${DATASET}#base\t77\t40\t1795161000\t-\n`;
+    standIns.answer('zfs', [...list.split(' '), DATASET], { out });
+    for (const script of ["echo 'invalid type' >&2; exit 2", 'sleep 30']) {
+      standIns.answer('zfs', words, { script });
+      const attributes = await capture().of(DATASET, SNAPSHOT);
+      assert.notEqual(about(attributes, question).exit, 0);
+      assert.equal(propertyOf(attributes, `${DATASET}#base`, 'guid')?.value, '77');
+    }
+  });
+
+  it('are bounded: of very many the last are kept, and the cut is said', async () => {
+    const script = `seq -f '${DATASET}#b%06.0f\tguid\t7\t-\t-' 1 20000`;
+    standIns.answer('zfs', words, { script });
+    const attributes = await capture().of(DATASET, SNAPSHOT);
+    const { output, error } = about(attributes, question);
+    assert.ok(output.length <= 262_144);
+    assert.match(error ?? '', /only its last \d+ bytes are kept/);
+    assert.equal(propertyOf(attributes, `${DATASET}#b020000`, 'guid')?.value, '7');
+    assert.equal(propertyOf(attributes, `${DATASET}#b000001`, 'guid'), undefined);
+  });
+});
+
 describe('the end of a long history', () => {
   it('is kept, from the beginning of a line on, and the cut is said', async () => {
     const script = "printf 'History\\n'; seq -f '2026-11-20.07:23:18 [txg:%.0f] set x=1' 1 50000";

@@ -6,6 +6,7 @@ import {
   sourceInWords,
   valueInWords,
 } from '../../../agent/output/attributes.ts';
+import { withoutDefaults } from '../../../agent/output/history.ts';
 import type { ObjectAttributes, ParsedAttributes } from '../../../catalog/attributes/attributes.ts';
 
 describe('attributes in words', () => {
@@ -52,11 +53,34 @@ describe('attributes in words', () => {
     const text = attributesInWords(parsed, 't/a@two');
     assert.match(text, /^t\/a, a volume$/m);
     assert.match(text, /^t\/a@two, a snapshot$/m);
-    assert.match(text, /^and 2 other snapshots and bookmarks$/m);
+    assert.match(text, /^and 2 other snapshots \(--json\)$/m);
     assert.match(
       attributesInWords({ ...parsed, objects: parsed.objects.slice(0, 2) }, undefined),
-      /^and 1 other snapshot or/m,
+      /^and 1 other snapshot /m,
     );
+  });
+
+  it('show each bookmark in a row, the newest of very many', () => {
+    const bookmark = (name: string, more: Record<string, string> = {}): ObjectAttributes => ({
+      name: `t/a#${name}`,
+      kind: 'bookmark',
+      properties: Object.fromEntries(
+        Object.entries({ guid: '7', creation: '1795161000', ...more }).map(([property, value]) => [
+          property,
+          { value, source: 'none' },
+        ]),
+      ),
+    });
+    const tell = (...objects: ObjectAttributes[]) =>
+      attributesInWords(withoutDefaults({ objects, pool: null, host: null }), undefined);
+    const text = tell(bookmark('old'), bookmark('new', { type: 'bookmark', referenced: '24576' }));
+    assert.match(text, /^bookmarks of t\/a\nBOOKMARK +CREATED +GUID +REFERENCED\n/);
+    assert.match(text, /^#old +2026-11-\d\d \d\d:\d\d:\d\d +7 +-$/m);
+    assert.match(text, /^#new +2026-11-\d\d \d\d:\d\d:\d\d +7 +24576$/m);
+    const many = tell(...Array.from({ length: 25 }, (_, index) => bookmark(`b${index}`)));
+    assert.match(many, /^#b24 /m);
+    assert.doesNotMatch(many, /^#b4 /m);
+    assert.match(many, /^and 5 older bookmarks \(--json\)$/m);
   });
 
   it('tell of vdevs as the tree that they are, and of the host', () => {
