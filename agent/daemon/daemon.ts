@@ -40,9 +40,9 @@ export interface DaemonState {
   readonly running: ReadonlySet<string>;
 }
 
-/** Longest sleep, milliseconds: a clock that was set anew is seen by then. */
-const LONGEST_SLEEP = 30_000;
-/** A clock that goes otherwise than the sleep by so much was set anew, milliseconds. */
+/** A sleep is broken so often, milliseconds, to see whether the clock was set anew: nothing tells. */
+const LOOK = 5_000;
+/** A clock that goes otherwise than a sleep by so much was set anew, milliseconds. */
 const JUMP = 60_000;
 
 /** One daemon; {@link run} is called once. */
@@ -230,14 +230,22 @@ export class Daemon {
     }
   }
 
-  async #rest(next: number | undefined): Promise<void> {
-    const { clock, log } = this.#tools;
-    const before = clock.now();
-    const pause = Math.max(0, Math.min(LONGEST_SLEEP, (next ?? Number.POSITIVE_INFINITY) - before));
-    await clock.sleep(pause, this.#bell.signal).catch(() => undefined);
-    const jump = clock.now() - before - pause;
-    if (jump > JUMP || jump < -LONGEST_SLEEP - JUMP) {
-      log.warn({ seconds: Math.round(jump / 1000) }, 'the clock was set anew, or the host slept');
+  /** Sleeps until something is due by the clock, which may be set anew meanwhile, or the bell rings. */
+  async #rest(next = Number.POSITIVE_INFINITY): Promise<void> {
+    const { clock, log, changed } = this.#tools;
+    const { signal } = this.#bell;
+    for (let before = clock.now(); before < next && !signal.aborted; ) {
+      const pause = Math.min(LOOK, next - before);
+      await clock.sleep(pause, signal).catch(() => undefined);
+      const now = clock.now();
+      const jump = now - before - pause;
+      if (jump > JUMP || jump < -LOOK - JUMP) {
+        log.warn({ seconds: Math.round(jump / 1000) }, 'the clock was set anew, or the host slept');
+        changed(this.state);
+      }
+      // Set back: what was noted under the other clock is to be looked at.
+      if (now < before) return;
+      before = now;
     }
   }
 }
