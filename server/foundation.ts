@@ -16,8 +16,9 @@ import { openStore } from '../catalog/repository/store/location.ts';
 import type { ObjectStore } from '../catalog/repository/store/store.ts';
 import { momentOfUuid7 } from '../catalog/words.ts';
 import type { Configuration } from './configuration/configuration.ts';
+import { keepRepository, knownRepository } from './state/kept.ts';
 import { lockFolder } from './state/lock.ts';
-import { keepRepository, knownRepository, openState, type State } from './state/state.ts';
+import { openState, type State } from './state/state.ts';
 
 export interface Foundation {
   readonly state: State;

@@ -5,7 +5,8 @@ import type { UploadNote } from '../../catalog/protocol/upload-note.ts';
 import { readNoteKey, UPLOADS_PREFIX, uploadsOf } from '../../catalog/repository/names.ts';
 import type { BackupId } from '../../catalog/words.ts';
 import { type Surroundings, UNKNOWN_WRITES } from '../backup/surroundings.ts';
-import { hasUploads, keepUploads, type State } from '../state/state.ts';
+import { hasUploads, keepUploads } from '../state/kept.ts';
+import type { State } from '../state/state.ts';
 import { readNote } from './reading.ts';
 
 /**

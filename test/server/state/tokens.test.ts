@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import Database from 'better-sqlite3';
-import { grantKey, keepRepository, openState, type State } from '../../../server/state/state.ts';
+import { grantKey, keepRepository } from '../../../server/state/kept.ts';
+import { openState, type State } from '../../../server/state/state.ts';
 import { Tokens } from '../../../server/state/tokens.ts';
 
 describe('service.db', () => {
