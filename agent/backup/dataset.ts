@@ -3,9 +3,10 @@ import type { Attributes } from '../../catalog/attributes/attributes.ts';
 import { systemClock } from '../../catalog/clock.ts';
 import { ZkeepError } from '../../catalog/errors.ts';
 import type { BackupSummary, RepositoryInfo } from '../../catalog/protocol/protocol.ts';
-import type { BackupId, SetId } from '../../catalog/words.ts';
+import type { BackupId, Guid, SetId } from '../../catalog/words.ts';
 import type { Progress } from '../output/progress.ts';
 import type { ServiceClient } from '../service/client.ts';
+import { isStillThere } from '../zfs/list.ts';
 import { estimateSend, sendCommand, sendStream } from '../zfs/send.ts';
 import { bookmark, bookmarkCommand, release, snapshotOf } from '../zfs/snapshot.ts';
 import { SUSPENDED } from '../zfs/stall.ts';
@@ -88,17 +89,18 @@ export async function backUp(
   const seconds = () => (systemClock.now() - started) / 1000;
   const { set } = piece;
   try {
-    if (item.kind === 'already') return await alreadyStored(item, await storedBackup(item, tools), tools);
+    if (item.kind === 'already')
+      return await alreadyStored(item, await storedBackup(item, tools), piece, tools);
     if (!piece.snapshot) throw vanished(item);
     await secure(item, tools);
     const { summary, resumed } = await way(item, piece, tools);
-    await settle(item, tools);
+    await settle(item, piece.snapshot.guid, tools);
     return storedResult(item, summary, { set, resumed, seconds: seconds() });
   } catch (thrown) {
     if (thrown instanceof ZkeepError && thrown.code === 'backup.already') {
-      return await alreadyStored(item, thrown.facts['backup'], tools);
+      return await alreadyStored(item, thrown.facts['backup'], piece, tools);
     }
-    return await failed(item, set, thrown, seconds(), tools);
+    return await failed(item, piece, thrown, seconds(), tools);
   }
 }
 
@@ -170,20 +172,33 @@ export function uploadOptions(
   return { client, repository, onProgress, signal, source: 'zfs', again, throttle };
 }
 
-/** What remains to be done once it is stored; should it fail, the backup is one all the same. */
-export async function settle(item: DatasetPlan, { progress }: Pick<BackupTools, 'progress'>): Promise<void> {
+/**
+ * What remains to be done once it is stored; should it fail, the backup is one all the same. Where the name is
+ * another snapshot's by now, or nobody's, nothing is done: the next backup finds the dataset wherever it is.
+ *
+ * @param guid of the snapshot that is stored.
+ */
+export async function settle(
+  item: DatasetPlan,
+  guid: Guid,
+  { progress }: Pick<BackupTools, 'progress'>,
+): Promise<void> {
   const { dataset, snapshot, tidying } = item;
   try {
+    if (!(await isStillThere(snapshotOf(dataset, snapshot), guid))) {
+      progress.note(`${snapshotOf(dataset, snapshot)} is stored, but is not there any more`);
+      return;
+    }
     await bookmark(bookmarkCommand(dataset, snapshot, item.bookmark));
     for (const held of item.release) await release(snapshotOf(dataset, held));
-    await tidy(tidying, progress);
+    await tidy(tidying, progress, guid);
   } catch (thrown) {
     if (!(thrown instanceof ZkeepError)) throw thrown;
     progress.note(`${snapshotOf(dataset, snapshot)} is stored, but: ${thrown.message}`);
     if (thrown.code === SUSPENDED) return;
     // Without its bookmark a snapshot stays held, as the base of the next backup; a temporary one goes in any case.
     const destroy = tidying.destroy.filter((going) => going.snapshot === snapshot && isRefresh(snapshot));
-    await tidy({ dataset, destroy, forget: [], stays: [] }, progress);
+    await tidy({ dataset, destroy, forget: [], stays: [] }, progress, guid);
   }
 }
 
@@ -214,7 +229,7 @@ export function storedResult(
  */
 export async function failed(
   item: DatasetPlan,
-  set: SetId | null,
+  { set, snapshot }: Pick<Piece, 'set' | 'snapshot'>,
   thrown: unknown,
   seconds: number,
   { signal, progress }: Pick<BackupTools, 'signal' | 'progress'>,
@@ -223,7 +238,7 @@ export async function failed(
   // On a suspended pool nothing can be undone; it would only be waited for.
   const suspended = thrown instanceof ZkeepError && thrown.code === SUSPENDED;
   if (item.kind !== 'already' && !stays && !suspended && !isOthers(item, thrown)) {
-    await undoSnapshot(item, progress);
+    await undoSnapshot(item, progress, snapshot?.guid);
   }
   const failure: unknown = signal.aborted && !stays ? signal.reason : thrown;
   return { ...failedResult({ ...labelsOf(item), seconds }, failure), ...reasonOf(item, set), resumed: null };
@@ -244,8 +259,14 @@ async function storedBackup(
   return undefined;
 }
 
-async function alreadyStored(item: DatasetPlan, backup: unknown, tools: BackupTools): Promise<DatasetResult> {
-  if (item.kind !== 'already') await undoSnapshot(item, tools.progress);
+/** Of what another run has stored meanwhile the same remains to be done. */
+async function alreadyStored(
+  item: DatasetPlan,
+  backup: unknown,
+  { snapshot }: Pick<Piece, 'snapshot'>,
+  tools: BackupTools,
+): Promise<DatasetResult> {
+  if (item.kind !== 'already' && snapshot) await settle(item, snapshot.guid, tools);
   const named = typeof backup === 'string' ? backup : null;
   return {
     ...failedResult(labelsOf(item), undefined),

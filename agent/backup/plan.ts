@@ -2,7 +2,7 @@
 import { chooseBase } from '../../catalog/chain/base.ts';
 import { ZkeepError } from '../../catalog/errors.ts';
 import type { KnownSnapshot } from '../../catalog/protocol/protocol.ts';
-import { type Guid, guidOf } from '../../catalog/words.ts';
+import type { Guid } from '../../catalog/words.ts';
 import { freeName } from '../moments.ts';
 import type { PointFacts, SourceFacts } from '../zfs/list.ts';
 import { poolOf } from '../zfs/names.ts';
@@ -19,6 +19,7 @@ import {
   afterTidying,
   bookmarkName,
   bookmarkOf,
+  FUTURE,
   KEPT_BOOKMARKS,
   type KeepOnSource,
   planTemporary,
@@ -91,9 +92,6 @@ export interface BackupPlan {
 }
 
 export { isOwn } from './tidy/names.ts';
-
-/** Stands for a snapshot that is still to be taken: ZFS gives none this GUID. */
-const FUTURE = guidOf(0n);
 
 /** What else is known of the source; nothing of it by default. */
 const NOTHING_ELSE = { open: new Set<Guid>(), holds: new Map<string, string[]>(), atWork: new Set<string>() };

@@ -77,15 +77,16 @@ async function backUpAll(
 
 async function notTried(
   item: DatasetPlan,
-  { set }: Piece,
+  piece: Piece,
   hopeless: unknown,
   unfinished: ReadonlySet<SetId>,
   tools: BackupTools,
 ): Promise<DatasetResult> {
+  const { set } = piece;
   const stays = item.kind !== 'already' && set !== null && unfinished.has(set);
   if (stays) tools.progress.note(`${snapshotOf(item.dataset, item.snapshot)} stays, for the same set`);
   const left: DatasetPlan = stays ? { ...item, undo: 'nothing' } : item;
-  return await failed(left, set, hopeless, 0, tools);
+  return await failed(left, piece, hopeless, 0, tools);
 }
 
 /** A service that was away for a minute already will not be waited for at every further dataset. */

@@ -1,9 +1,9 @@
 /** The snapshots of one run: taken all together, held, and undone where they came to nothing. */
 import { systemClock } from '../../catalog/clock.ts';
 import { messageOf, ZkeepError } from '../../catalog/errors.ts';
-import { newUuid7, type SetId } from '../../catalog/words.ts';
+import { type Guid, newUuid7, type SetId } from '../../catalog/words.ts';
 import type { Progress } from '../output/progress.ts';
-import { listSnapshots, type PointFacts } from '../zfs/list.ts';
+import { isStillThere, listSnapshots, type PointFacts } from '../zfs/list.ts';
 import { poolOf } from '../zfs/names.ts';
 import { destroyCommand, hold, release, snapshotOf } from '../zfs/snapshot.ts';
 import { runOnPool } from '../zfs/stall.ts';
@@ -62,6 +62,7 @@ export async function takeSnapshots(
     }
   };
   let set: SetId | undefined;
+  let found: readonly PointFacts[] = [];
   const takeAll = async () => {
     if (moment) set = await moment(take);
     else await take();
@@ -69,15 +70,17 @@ export async function takeSnapshots(
   try {
     if (around && plan.take.length > 0) await around(wanted.map(fullName), takeAll);
     else await takeAll();
-    const found = await listSnapshots(wanted.map(fullName), signal);
+    found = await listSnapshots(wanted.map(fullName), signal);
     await hold(found.map(fullName), signal);
     const taken = new Map(found.map((facts) => [facts.dataset, facts]));
     const together = set;
     if (together === undefined) return { taken, sets: setsOf(taken) };
     return { taken, sets: new Map([...taken.keys()].map((dataset) => [dataset, together])) };
   } catch (thrown) {
+    const guids = new Map(found.map(({ dataset, guid }) => [dataset, guid]));
     for (const item of wanted) {
-      if (item.guid !== null || done.has(poolOf(item.dataset))) await undoSnapshot(item, progress);
+      if (item.guid !== null || done.has(poolOf(item.dataset)))
+        await undoSnapshot(item, progress, guids.get(item.dataset));
     }
     throw thrown;
   }
@@ -95,12 +98,21 @@ function notAlone(thrown: unknown): never {
 
 /**
  * Takes back what was done to a snapshot that did not become a backup: our hold,
- * and the snapshot itself when zkeep took it. Never throws: it says what stays.
+ * and the snapshot itself when zkeep took it; nothing where its name is another's by now.
+ * Never throws: it says what stays.
+ *
+ * @param taken its GUID, where it was taken after that was planned; unknown where nobody could ask for it since.
  */
-export async function undoSnapshot(item: DatasetPlan, progress: Progress): Promise<void> {
+export async function undoSnapshot(
+  item: DatasetPlan,
+  progress: Progress,
+  taken: Guid | undefined = undefined,
+): Promise<void> {
   const snapshot = fullName(item);
   if (item.undo === 'nothing') return;
+  const meant = item.guid ?? taken;
   try {
+    if (meant !== undefined && !(await isStillThere(snapshot, meant))) return;
     await release(snapshot);
     if (item.undo === 'release') return;
     await runOnPool(destroyCommand(snapshot));

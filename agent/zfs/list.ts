@@ -4,6 +4,7 @@ import { type Guid, guidOfDecimal } from '../../catalog/words.ts';
 import { failureOf } from './failure.ts';
 import { parseDataset, parsePoint } from './names.ts';
 import { outputOf, run } from './run.ts';
+import { runOnPool } from './stall.ts';
 
 /** A file system or volume as it is now. */
 export interface DatasetFacts {
@@ -108,6 +109,20 @@ export async function listSnapshots(names: readonly string[], signal?: AbortSign
     found.push(...parsePoints(stdout.toString('utf8')));
   }
   return found;
+}
+
+/**
+ * Whether the snapshot of this name (`pool/dataset@name`) is still the one that is meant. A name may be
+ * another's by now: after a rename, a rollback, a promotion, or where all datasets have snapshots of one name.
+ */
+export async function isStillThere(snapshot: string, guid: Guid, signal?: AbortSignal): Promise<boolean> {
+  const command = ['zfs', 'list', '-Hp', '-t', 'snapshot', '-o', POINT_COLUMNS.join(','), snapshot];
+  try {
+    return parsePoints(await runOnPool(command, { signal })).some((found) => found.guid === guid);
+  } catch (thrown) {
+    if (thrown instanceof ZkeepError && thrown.kind === 'missing') return false;
+    throw thrown;
+  }
 }
 
 /** The GUIDs of pools, by name; a pool that does not tell its own is left out. */

@@ -146,7 +146,7 @@ class Finishing {
       this.#note(`is a backup: ${summary.backup}, although ${reason}`);
       return undefined;
     }
-    await settle(item, this.#tools);
+    await settle(item, summary.to, this.#tools);
     const how = 'its commit had been asked for';
     const resumed = { how: 'committed' as const, reason: how, kept: summary.bytes, sent_again: 0 };
     return storedResult(item, summary, { set: summary.set, resumed, seconds: 0 });

@@ -1,6 +1,6 @@
 /** What goes from the source: decided here, purely, printed by `--dry-run`, done by `tidy.ts`. */
 import type { KnownSnapshot } from '../../../catalog/protocol/protocol.ts';
-import type { Guid } from '../../../catalog/words.ts';
+import { type Guid, guidOf } from '../../../catalog/words.ts';
 import type { PointFacts, SourceFacts } from '../../zfs/list.ts';
 import {
   bookmarkCommand,
@@ -16,6 +16,8 @@ import { isOwn, isOwnBookmark, isRefresh } from './names.ts';
 export interface Going {
   /** The part after `@`. */
   readonly snapshot: string;
+  /** Whose name it was when it was looked at; `null`: it is the target, which is still to be taken. */
+  readonly guid: Guid | null;
   /** The bookmark that is made before; `null`: it has one, or none is needed. */
   readonly mark: string | null;
   /** Somebody holds it: our hold is released before, any other keeps it. */
@@ -47,6 +49,9 @@ export interface KeepOnSource {
 
 /** Bookmarks that stay where nothing else is said: the newest is the next base, the others are for when the repository loses some. */
 export const KEPT_BOOKMARKS = 10;
+
+/** Stands for a snapshot that is still to be taken: ZFS gives none this GUID. */
+export const FUTURE = guidOf(0n);
 
 /** What {@link planTidying} and {@link planTemporary} look at besides a dataset's snapshots and bookmarks. */
 export interface TidyFacts {
@@ -87,6 +92,7 @@ export function planTidying(
     dataset,
     destroy: going.map((point) => ({
       snapshot: point.name,
+      guid: point.guid === FUTURE ? null : point.guid,
       mark: point.guid !== target.guid && kept.has(point.guid) ? missingMark(points, point) : null,
       held: point.references > 0 || point.guid === target.guid,
     })),
@@ -116,6 +122,7 @@ export function planTemporary({ dataset, points }: SourceFacts, facts: TidyFacts
   );
   const destroy = left.map((point) => ({
     snapshot: point.name,
+    guid: point.guid,
     mark: stored.has(point.guid) ? missingMark(points, point) : null,
     held: point.references > 0,
   }));

@@ -1,6 +1,8 @@
 /** Does what `plan.ts` decided about the source; what cannot go is said, and stays. */
 import { messageOf, ZkeepError } from '../../../catalog/errors.ts';
+import type { Guid } from '../../../catalog/words.ts';
 import type { Progress } from '../../output/progress.ts';
+import { isStillThere } from '../../zfs/list.ts';
 import {
   bookmark,
   bookmarkCommand,
@@ -12,16 +14,22 @@ import {
 import { runOnPool, SUSPENDED } from '../../zfs/stall.ts';
 import type { Going, Tidying } from './plan.ts';
 
-/** Clears one dataset. Never throws: it says what stays, which is no failure of the backup. */
+/**
+ * Clears one dataset. Never throws: it says what stays, which is no failure of the backup. A snapshot whose
+ * name is another's by now is left alone: hours may have passed since it was looked at.
+ *
+ * @param taken the target, where it was still to be taken when that was planned.
+ */
 export async function tidy(
   { dataset, destroy, forget, stays }: Tidying,
   progress: Pick<Progress, 'note'>,
+  taken: Guid | null = null,
 ): Promise<void> {
   for (const { snapshot, reason } of stays)
     progress.note(`${snapshotOf(dataset, snapshot)} stays, because ${reason}`);
   for (const going of destroy) {
     const name = snapshotOf(dataset, going.snapshot);
-    if (await isHopeless(name, progress, async () => await destroyOne(dataset, going))) return;
+    if (await isHopeless(name, progress, async () => await destroyOne(dataset, going, taken))) return;
   }
   for (const each of forget) {
     const name = `${dataset}#${each}`;
@@ -29,8 +37,14 @@ export async function tidy(
   }
 }
 
-async function destroyOne(dataset: string, { snapshot, mark }: Going): Promise<void> {
+async function destroyOne(
+  dataset: string,
+  { snapshot, guid, mark }: Going,
+  taken: Guid | null,
+): Promise<void> {
   const name = snapshotOf(dataset, snapshot);
+  const meant = guid ?? taken;
+  if (meant === null || !(await isStillThere(name, meant))) return;
   if (mark !== null) await bookmark(bookmarkCommand(dataset, snapshot, mark));
   await release(name);
   await gone(destroyCommand(name));

@@ -55,6 +55,30 @@ describe('zkeep backup --refresh', () => {
     host.mend('dies-at');
   });
 
+  it('leaves alone what bears its name by the time it is stored: datasets were renamed meanwhile', async () => {
+    host.makeStream('tank/a', 101, 'full', 20);
+    const running = await halfway(['tank/a', '--refresh'], 17 * MIB);
+    const [name = ''] = host.snapshots;
+    host.rename('tank/a', 'tank/old');
+    host.rename('tank/b', 'tank/a');
+    host.add(name, 299);
+    host.mend('waits-at');
+    const { code, stderr } = await running.ended;
+    assert.equal(code, 0, stderr);
+    assert.deepEqual(host.points, ['tank/old@R+', 'tank/a@R']);
+  });
+
+  it('that fails leaves alone what bears its name by then', async () => {
+    host.makeStream('tank/a', 101, 'full', 20);
+    const running = await halfway(['tank/a', '--refresh'], 100_000);
+    const [name = ''] = host.snapshots;
+    host.rename('tank/a', 'tank/old');
+    host.rename('tank/b', 'tank/a');
+    host.add(name, 299);
+    await kill(running, 'SIGTERM');
+    assert.deepEqual(host.points, ['tank/old@R+', 'tank/a@R']);
+  });
+
   it('goes neither with a snapshot that is there nor with a Lustre file system', async () => {
     const { error } = await backUp(['tank/a', '--refresh', '--snapshot', 'daily'], 2);
     assert.equal(error.code, 'backup.refresh-only');
@@ -81,6 +105,23 @@ describe('zkeep backup --keep-on-source', () => {
     assert.ok(ran.stderr.includes(`${second} stays, because`));
     assert.equal(host.snapshots.length, 3);
     assert.equal(await house.isClean(), 4);
+  });
+});
+
+describe('zkeep backup --keep-on-source, while datasets are renamed', () => {
+  it('leaves alone the snapshots of the one that bears the name by then', async () => {
+    host.makeStream('tank/a', 101, 'full', 0.1);
+    await backUp(['tank/a']);
+    host.makeStream('tank/a', 102, 'incremental', 20);
+    const [name = ''] = host.snapshots;
+    const running = await halfway(['tank/a', '--keep-on-source', '1'], 17 * MIB);
+    host.rename('tank/a', 'tank/old');
+    host.rename('tank/b', 'tank/a');
+    host.add(name, 299);
+    host.mend('waits-at');
+    const { code, stderr } = await running.ended;
+    assert.equal(code, 0, stderr);
+    assert.ok(host.snapshots.includes(name), 'another one than was looked at');
   });
 });
 

@@ -121,7 +121,7 @@ describe('--keep-on-source', () => {
     ]);
     const { tidying, release } = plan(points, { stored: known(1, 2), keep: 1, tidy: { holds } }).item;
     assert.deepEqual(tidying.stays, [{ snapshot: own(1).name, reason: 'it is held by theirs' }]);
-    assert.deepEqual(tidying.destroy, [{ snapshot: own(2).name, mark: null, held: true }]);
+    assert.deepEqual(tidying.destroy, [{ snapshot: own(2).name, guid: own(2).guid, mark: null, held: true }]);
     assert.deepEqual(release, [own(1).name, 'zkeep-20261120T090000Z']);
   });
 
