@@ -166,6 +166,10 @@ function endOf(
     ...(stored.length > 0 ? [`${counted(stored.length, 'snapshot')} stored as ${sizeInWords(size)}`] : []),
     ...troubles.map(({ thrown }) => messageOf(thrown)),
     ...failures.map(({ dataset, failure }) => `${dataset}: ${messageOf(failure)}`),
+    // What costs more than an increment is never stored in silence.
+    ...stored
+      .filter(({ kind, resumed }) => kind === 'full' && !resumed)
+      .map(({ dataset, reason }) => `${dataset} in full, because ${reason}`),
   ];
   const isWhole = troubles.some(({ dataset }) => dataset === undefined);
   const failed = [

@@ -86,7 +86,9 @@ describe('zkeep agent', () => {
   it('runs its job, tells the service, and ends in order', async () => {
     write(job('all'));
     const agent = start();
-    await isTold(/"all".*done: 2 snapshots stored/);
+    await isTold(
+      /"all".*done: 2 snapshots stored .*; tank\/a in full, because .*; tank\/b in full, because /,
+    );
     await until('the service knows', async () => (await agents())[0]?.jobs[0]?.last?.outcome === 'done');
     const [row] = await agents();
     assert.deepEqual(row?.jobs[0]?.datasets, ['tank/a', 'tank/b']);
