@@ -5,7 +5,6 @@ import { type Attributes, parseAttributes } from '../../catalog/attributes/attri
 import { ZkeepError } from '../../catalog/errors.ts';
 import type { Patience } from '../../catalog/patience.ts';
 import {
-  type HistoryAnswer,
   HistoryAnswerSchema,
   type HistoryPoint,
   type HistoryQuery,
@@ -15,10 +14,8 @@ import {
 import {
   AliveAnswerSchema,
   AttributesAnswerSchema,
-  type BackupsAnswer,
   BackupsAnswerSchema,
   type BackupsQuery,
-  type DatasetsAnswer,
   DatasetsAnswerSchema,
   type DatasetsQuery,
   MAX_PAGE,
@@ -56,18 +53,12 @@ import {
   WriteGrantsAnswerSchema,
   type Writing,
 } from '../../catalog/protocol/protocol.ts';
-import {
-  type OpenSetRequest,
-  type SetEvent,
-  SetsAnswerSchema,
-  type SnapshotSet,
-  SnapshotSetSchema,
-} from '../../catalog/protocol/sets.ts';
 import { type Manifest, parseManifest } from '../../catalog/repository/manifest.ts';
 import type { Grant } from '../../catalog/repository/store/store.ts';
 import { checker } from '../../catalog/schema.ts';
-import type { BackupId, Digest, Guid, SetId } from '../../catalog/words.ts';
+import type { BackupId, Digest, Guid } from '../../catalog/words.ts';
 import { Exchange, type Question, type ServiceAccess, strangeAnswer } from './exchange.ts';
+import { SetCalls } from './sets.ts';
 
 const readHealth = checker(HealthSchema, 'the answer');
 const readRepository = checker(RepositoryInfoSchema, 'the answer');
@@ -86,19 +77,19 @@ const readPlan = checker(RestorePlanSchema, 'the answer');
 const readSettings = checker(SettingsAnswerSchema, 'the answer');
 const readHistory = checker(HistoryAnswerSchema, 'the answer');
 
-const readSet = checker(SnapshotSetSchema, 'the answer');
-const readSets = checker(SetsAnswerSchema, 'the answer');
-
 /** A commit looks at every segment in the store: it may take long. */
 const COMMIT_TIMEOUT = 15 * 60_000;
 const MAX_MANIFEST = 512 * 1024 * 1024;
 
 /** The service, as an agent sees it. Every call may be repeated; every one throws {@link ZkeepError}. */
 export class ServiceClient {
+  /** The sets that several hosts take together. */
+  readonly sets: SetCalls;
   readonly #exchange: Exchange;
 
   constructor(access: ServiceAccess) {
     this.#exchange = new Exchange(access);
+    this.sets = new SetCalls(this.#exchange);
   }
 
   get url(): string {
@@ -230,21 +221,11 @@ export class ServiceClient {
   }
 
   async *datasets(query: DatasetsQuery, signal?: AbortSignal): AsyncGenerator<Dataset> {
-    for (let after: string | null | undefined = query.after; after !== null; ) {
-      const question = { method: 'GET' as const, path: '/v1/datasets', query: pageOf(query, after), signal };
-      const page: DatasetsAnswer = await this.#exchange.askFor(readDatasets, question);
-      yield* page.datasets;
-      after = page.next;
-    }
+    for await (const page of this.#pages(readDatasets, '/v1/datasets', query, signal)) yield* page.datasets;
   }
 
   async *backups(query: BackupsQuery, signal?: AbortSignal): AsyncGenerator<BackupSummary> {
-    for (let after: string | null | undefined = query.after; after !== null; ) {
-      const question = { method: 'GET' as const, path: '/v1/backups', query: pageOf(query, after), signal };
-      const page: BackupsAnswer = await this.#exchange.askFor(readBackups, question);
-      yield* page.backups;
-      after = page.next;
-    }
+    for await (const page of this.#pages(readBackups, '/v1/backups', query, signal)) yield* page.backups;
   }
 
   async backup(backup: BackupId, signal?: AbortSignal): Promise<BackupSummary> {
@@ -275,41 +256,25 @@ export class ServiceClient {
   }
 
   async *history(query: HistoryQuery, signal?: AbortSignal): AsyncGenerator<HistoryPoint> {
-    for (let after: string | null | undefined = query.after; after !== null; ) {
-      const question = { method: 'GET' as const, path: '/v1/history', query: pageOf(query, after), signal };
-      const page: HistoryAnswer = await this.#exchange.askFor(readHistory, question);
-      yield* page.points;
-      after = page.next;
-    }
+    for await (const page of this.#pages(readHistory, '/v1/history', query, signal)) yield* page.points;
   }
 
   async plan(body: PlanRequest, signal?: AbortSignal): Promise<RestorePlan> {
     return await this.#exchange.askFor(readPlan, { method: 'POST', path: '/v1/plans', body, signal });
   }
 
-  /** @throws {ZkeepError} `busy` with code `set.busy` when another set of the file system is under way. */
-  async openSet(body: OpenSetRequest, signal?: AbortSignal): Promise<SnapshotSet> {
-    return await this.#exchange.askFor(readSet, { method: 'POST', path: '/v1/sets', body, signal });
-  }
-
-  /** The sets of a file system that are under way. */
-  async openSets(fsname: string, signal?: AbortSignal): Promise<SnapshotSet[]> {
-    const question = { method: 'GET' as const, path: '/v1/sets', query: { fsname }, signal };
-    return (await this.#exchange.askFor(readSets, question)).sets;
-  }
-
-  async set(set: SetId, signal?: AbortSignal): Promise<SnapshotSet> {
-    return await this.#exchange.askFor(readSet, { method: 'GET', path: `/v1/sets/${set}`, signal });
-  }
-
-  /** Tells what happened to a set; gives what became of it. */
-  async tellSet(set: SetId, body: SetEvent, signal?: AbortSignal): Promise<SnapshotSet> {
-    return await this.#exchange.askFor(readSet, {
-      method: 'POST',
-      path: `/v1/sets/${set}/events`,
-      body,
-      signal,
-    });
+  async *#pages<Page extends { next: string | null }>(
+    read: (answer: unknown) => Page,
+    path: string,
+    query: { readonly after?: string },
+    signal: AbortSignal | undefined,
+  ): AsyncGenerator<Page> {
+    for (let after: string | null | undefined = query.after; after !== null; ) {
+      const question = { method: 'GET' as const, path, query: { limit: MAX_PAGE, ...query, after }, signal };
+      const page: Page = await this.#exchange.askFor(read, question);
+      yield page;
+      after = page.next;
+    }
   }
 
   async #askGrants<T>(
@@ -322,10 +287,6 @@ export class ServiceClient {
     if (grants.length === count) return grants;
     throw strangeAnswer(this.url, `${grants.length} grants, not ${count}`, undefined);
   }
-}
-
-function pageOf<T extends { after?: string }>(query: T, after: string | undefined) {
-  return { limit: MAX_PAGE, ...query, after };
 }
 
 /** Where a writer's calls go, and the session that they carry. */

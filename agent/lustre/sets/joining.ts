@@ -41,7 +41,7 @@ export async function findSet(
     signal,
     async (bounded) => {
       for (;;) {
-        for (const set of await client.openSets(fsname, bounded)) {
+        for (const set of await client.sets.underWay(fsname, bounded)) {
           const wanted = set.lacking.some((name) => name === 'MGS' || names.includes(name));
           if (set.phase === 'gathering' && wanted)
             return { set, plan: planJoining(here, fsname, set.lacking) };
@@ -65,7 +65,7 @@ export function joined({ set: found, plan }: Joinable, { client, signal }: SetTo
         () => unheard(set),
         signal,
         async (bounded) => {
-          const ask = async () => await client.set(set, bounded);
+          const ask = async () => await client.sets.get(set, bounded);
           await untilSet(ask, ({ phase }) => phase === 'frozen', bounded);
           await take();
           await tell(client, set, { event: 'taken', writer }, bounded);

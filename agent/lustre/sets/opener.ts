@@ -52,12 +52,12 @@ async function openSet(
   signal: AbortSignal,
 ): Promise<SnapshotSet> {
   try {
-    return await client.openSet(request, signal);
+    return await client.sets.open(request, signal);
   } catch (thrown) {
     const dead = await deadSet(thrown, client, request, signal);
     if (dead === undefined) throw thrown;
     await tellFailed(client, dead, new Error('the run that opened it was killed'));
-    return await client.openSet(request, signal);
+    return await client.sets.open(request, signal);
   }
 }
 
@@ -68,7 +68,7 @@ async function deadSet(
   signal: AbortSignal,
 ): Promise<SetId | undefined> {
   if (!(thrown instanceof ZkeepError) || thrown.code !== 'set.busy') return undefined;
-  const [rival] = await client.openSets(fsname, signal);
+  const [rival] = await client.sets.underWay(fsname, signal);
   const opener = rival?.participants[0]?.writer;
   if (!rival || opener?.host !== writer.host || isAlive(opener.process)) return undefined;
   return rival.set;
@@ -122,7 +122,7 @@ async function takeTogether(
       await take();
       await tell(client, set, { event: 'taken', writer: thisWriter() }, bounded);
       await untilSet(
-        async () => await client.set(set, bounded),
+        async () => await client.sets.get(set, bounded),
         ({ participants }) => {
           late = participants.filter(({ taken }) => !taken).map(({ writer }) => writer.host);
           return late.length === 0;

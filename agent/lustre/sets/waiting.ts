@@ -60,7 +60,7 @@ export async function tell(
   signal: AbortSignal,
 ): Promise<SnapshotSet> {
   try {
-    return await client.tellSet(set, event, signal);
+    return await client.sets.tell(set, event, signal);
   } catch (thrown) {
     if (!(thrown instanceof ZkeepError) || thrown.code !== 'set.over') throw thrown;
     const { phase, reason } = thrown.facts;
