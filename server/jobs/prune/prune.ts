@@ -105,7 +105,10 @@ export class Prune {
     const { journal, repository, index, log } = this.#tools;
     tell('looks what other services do');
     await journal.follow();
-    let elsewhere = await this.#elsewhere(signal);
+    // What was open at any look of this run stays a base for all of it: whoever is not at it any more may have
+    // committed after the manifests were listed. Who had committed before this look is in that listing.
+    const bases = new Bases();
+    let elsewhere = await this.#elsewhere(bases, signal);
     tell('plans');
     const rows = await this.#acts(scope, elsewhere, signal);
     const marked = await this.marks.set(by, rows, signal);
@@ -117,7 +120,7 @@ export class Prune {
     const removal = new Removal(this.#tools, by);
     for (let plans = 0; plans < MOST_PLANS; plans++) {
       await journal.follow();
-      elsewhere = await this.#elsewhere(signal);
+      elsewhere = await this.#elsewhere(bases, signal);
       const doomed = (await this.#acts(scope, elsewhere, signal)).filter(({ fate }) => fate === 'remove');
       if (doomed.length === 0 || elsewhere.unread) break;
       tell(`removes ${doomed.length} backups; ${answer.removed} are gone`);
@@ -140,15 +143,16 @@ export class Prune {
     return (await plan(index, question, isAct, signal)).rows;
   }
 
-  async #elsewhere(signal: AbortSignal): Promise<Elsewhere> {
+  /** @param bases what was seen before in this run; what is seen now is added. */
+  async #elsewhere(bases: Bases, signal: AbortSignal): Promise<Elsewhere> {
     const { clock, log, service } = this.#tools;
     const stand = this.#stand();
     const { notes, unread } = await openElsewhere(this.#tools, service, signal);
-    const bases = notes.flatMap(({ request }) => baseOf(request.from, chainFlagsOf(request.begin)));
+    for (const { request } of notes) bases.add(baseOf(request.from, chainFlagsOf(request.begin)));
     const holding = unread.filter((backup) => clock.now() - (momentOfUuid7(backup) ?? 0) < UNREAD);
     if (holding.length > 0)
       log.warn({ backups: holding }, 'nothing is removed: on what these hang is not known');
-    return { stand, bases, unread: holding.length > 0 };
+    return { stand, bases: bases.all(), unread: holding.length > 0 };
   }
 
   #inUseHere(): InUseFacts {
@@ -173,6 +177,22 @@ interface Elsewhere {
   readonly bases: InUseFacts['bases'];
   /** Of some open backups it is not known on what they hang. */
   readonly unread: boolean;
+}
+
+/** Snapshots on which backups are made, each once for the flags of these. */
+class Bases {
+  readonly #seen = new Map<string, InUseFacts['bases'][number]>();
+
+  add(bases: InUseFacts['bases']): void {
+    for (const base of bases) {
+      const { raw, large_blocks: large } = base.flags;
+      this.#seen.set(`${base.guid} ${raw} ${large}`, base);
+    }
+  }
+
+  all(): InUseFacts['bases'] {
+    return [...this.#seen.values()];
+  }
 }
 
 function baseOf(

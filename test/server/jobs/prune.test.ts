@@ -1,5 +1,6 @@
 /** Prune on a real service: two phases, nothing that is in use, and a good end whenever it is cut off. */
 import assert from 'node:assert/strict';
+import { renameSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { Keep } from '../../../catalog/chain/retention/policy.ts';
@@ -216,6 +217,42 @@ describe('prune', () => {
     assert.equal(await service.verifies(), 7);
     assert.equal((await planned(guidOf(9n))).steps.length, 5);
     assert.match((await run('prune')).last?.words ?? '', /^(|backups: unmarked 4)$/);
+  });
+
+  it('sees what another service commits between its look at the manifests and the next one at the notes', async () => {
+    const request = openRequest({ to: 9n, from: 2n, dataset: 'pool/other' });
+    const { backup, to } = await service.backUp(request, 1);
+    // As if another service had it open still: its note is there, and its manifest is not.
+    const folder = join(service.objects, 'backups', to);
+    renameSync(folder, join(service.folder, 'committed later'));
+    const index = new CatalogIndex(join(service.folder, 'index.db'));
+    index.remove([backup]);
+    index.close();
+    const opened = new Date(service.clock.now()).toISOString();
+    const head = { format: 1, backup, service: 'another', token: 'agent', opened, writer: request.writer };
+    await putNote(backup, JSON.stringify({ ...head, request, attributes: null, parts: [] }));
+    await policy({ last: 1 });
+    const marked = (await plan()).rows.filter(({ fate }) => fate === 'mark');
+    const backups = marked.map((row) => ({ backup: row.backup, reason: 'no policy keeps it' }));
+    await service.running.journal.record(null, { kind: 'backups.marked', backups });
+    service.clock.pass(24 * HOUR);
+    const seen: string[] = [];
+    service.faults.decide = ({ verb, key }) => {
+      if (verb !== 'list') return undefined;
+      if (key === 'uploads/' && seen.includes('backups/') && !seen.includes('committed')) {
+        renameSync(join(service.folder, 'committed later'), folder);
+        rmSync(join(service.objects, 'uploads', backup), { recursive: true });
+        seen.push('committed');
+      }
+      seen.push(key);
+      return undefined;
+    };
+    assert.match((await run('prune')).last?.words ?? '', /removed 2,/);
+    service.faults.heal();
+    assert.ok(seen.includes('committed'));
+    await service.restart();
+    assert.deepEqual((await planned(guidOf(9n))).steps.length, 3);
+    assert.equal(await service.verifies(), 5);
   });
 
   it('lets nothing hang on what is about to go, so that no other service can be too late', async () => {
