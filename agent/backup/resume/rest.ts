@@ -1,7 +1,7 @@
 /** The rest of a stream from `zfs send -t`, proven to be the rest of the one that is stored. */
 import { ZkeepError } from '../../../catalog/errors.ts';
 import type { PackStart } from '../../../catalog/repository/segment/pack.ts';
-import { spliceStream } from '../../../catalog/stream/splice.ts';
+import { spliceStream } from '../../../catalog/stream/resuming/splice.ts';
 import { poolOf } from '../../zfs/names.ts';
 import { sendRestCommand, sendStream } from '../../zfs/send.ts';
 

@@ -7,11 +7,11 @@ import { ZkeepError } from '../../errors.ts';
 import type { ReaderOptions } from '../reader.ts';
 import type { RecordView } from '../reading/record-view.ts';
 import { RECORD_SIZE } from '../record.ts';
-import { Rewriter } from '../rewrite.ts';
 import type { Begin } from '../state.ts';
 import type { ResumeToken } from '../token.ts';
 import { MOST_BEGIN_PAYLOAD, resumingBegin } from './begin.ts';
 import type { Pass, ResumingPlan } from './plan.ts';
+import { Rewriter } from './rewrite.ts';
 
 /** A piece of a stream that is sent. */
 export interface Sent {

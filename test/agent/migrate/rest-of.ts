@@ -4,7 +4,7 @@ import { StreamReader } from '../../../catalog/stream/reader.ts';
 import type { Begin, ResumePoint } from '../../../catalog/stream/state.ts';
 import { tokenFor } from '../../../catalog/stream/token.ts';
 import { takeApart } from '../../catalog/stream/parts.ts';
-import { joined, sentAgain } from '../../catalog/stream/sent-again.ts';
+import { joined, sentAgain } from '../../catalog/stream/resuming/sent-again.ts';
 import { recordedStream } from '../../fixtures/recorded-streams.ts';
 
 /** Full, incremental, raw, with large blocks, of a volume. */

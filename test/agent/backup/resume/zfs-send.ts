@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { StreamReader } from '../../../../catalog/stream/reader.ts';
 import { decodeToken } from '../../../../catalog/stream/token.ts';
 import { takeApart } from '../../../catalog/stream/parts.ts';
-import { changed, joined, sentAgain } from '../../../catalog/stream/sent-again.ts';
+import { changed, joined, sentAgain } from '../../../catalog/stream/resuming/sent-again.ts';
 
 const [, , here = '', , ...words] = process.argv;
 const last = words.at(-1) ?? '';

@@ -1,7 +1,7 @@
 /** Why what `zfs send -t` gives is not the rest of a stored stream, in words. */
 import { ZkeepError } from '../../errors.ts';
-import type { StoredPart } from '../splice.ts';
 import { StreamError } from '../stream-error.ts';
+import type { StoredPart } from './splice.ts';
 
 const START_AGAIN = 'send the snapshot again from its start';
 

@@ -2,9 +2,9 @@
  * Records of one stream made records of another: the same bytes, but for the
  * running checksums in the headers, and the total that END carries.
  */
-import { type ByteOrder, Fletcher4, type Fletcher4Room } from './fletcher4.ts';
-import { RECORD_SIZE, RECORDS, SUM_AT } from './record.ts';
-import type { ReaderState } from './state.ts';
+import { type ByteOrder, Fletcher4, type Fletcher4Room } from '../fletcher4.ts';
+import { RECORD_SIZE, RECORDS, SUM_AT } from '../record.ts';
+import type { ReaderState } from '../state.ts';
 
 export interface RewriterOptions {
   /** To go on in the middle of a stream, before a header: what {@link ReaderState.sum} says there. */

@@ -1,10 +1,10 @@
 /** What `zfs send -t` gives, made from the records of a whole stream, as it was seen on OpenZFS 2.1, 2.3 and 2.4. */
-import type { ByteOrder } from '../../../catalog/stream/fletcher4.ts';
-import { encodeRecord, type NewRecord, type RecordName } from '../../../catalog/stream/record.ts';
-import { Rewriter } from '../../../catalog/stream/rewrite.ts';
-import type { ResumePoint } from '../../../catalog/stream/state.ts';
-import { nativeList } from './native-list.ts';
-import type { Part, takeApart } from './parts.ts';
+import type { ByteOrder } from '../../../../catalog/stream/fletcher4.ts';
+import { encodeRecord, type NewRecord, type RecordName } from '../../../../catalog/stream/record.ts';
+import { Rewriter } from '../../../../catalog/stream/resuming/rewrite.ts';
+import type { ResumePoint } from '../../../../catalog/stream/state.ts';
+import { nativeList } from '../native-list.ts';
+import type { Part, takeApart } from '../parts.ts';
 
 export type Parts = ReturnType<typeof takeApart>;
 

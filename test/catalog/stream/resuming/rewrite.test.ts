@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { ByteOrder } from '../../../catalog/stream/fletcher4.ts';
-import { StreamReader } from '../../../catalog/stream/reader.ts';
-import { RECORD_SIZE, SUM_AT } from '../../../catalog/stream/record.ts';
-import { Rewriter } from '../../../catalog/stream/rewrite.ts';
-import { recordedStream } from '../../fixtures/recorded-streams.ts';
-import { type Part, putTogether, SMALL_STREAM, takeApart } from './parts.ts';
+import type { ByteOrder } from '../../../../catalog/stream/fletcher4.ts';
+import { StreamReader } from '../../../../catalog/stream/reader.ts';
+import { RECORD_SIZE, SUM_AT } from '../../../../catalog/stream/record.ts';
+import { Rewriter } from '../../../../catalog/stream/resuming/rewrite.ts';
+import { recordedStream } from '../../../fixtures/recorded-streams.ts';
+import { type Part, putTogether, SMALL_STREAM, takeApart } from '../parts.ts';
 
 const ORDERS: readonly ByteOrder[] = ['little', 'big'];
 

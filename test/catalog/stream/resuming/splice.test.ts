@@ -2,12 +2,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import fc from 'fast-check';
-import type { ByteOrder } from '../../../catalog/stream/fletcher4.ts';
-import { StreamReader } from '../../../catalog/stream/reader.ts';
-import { SUM_AT } from '../../../catalog/stream/record.ts';
-import { type StoredPart, spliceStream } from '../../../catalog/stream/splice.ts';
-import { recordedStream } from '../../fixtures/recorded-streams.ts';
-import { begun, END, type Part, part, putTogether, SMALL_STREAM, TO_GUID, takeApart } from './parts.ts';
+import type { ByteOrder } from '../../../../catalog/stream/fletcher4.ts';
+import { StreamReader } from '../../../../catalog/stream/reader.ts';
+import { SUM_AT } from '../../../../catalog/stream/record.ts';
+import { type StoredPart, spliceStream } from '../../../../catalog/stream/resuming/splice.ts';
+import { recordedStream } from '../../../fixtures/recorded-streams.ts';
+import { begun, END, type Part, part, putTogether, SMALL_STREAM, TO_GUID, takeApart } from '../parts.ts';
 import { changed, joined, type Parts, RESUMING, sentAgain } from './sent-again.ts';
 
 /** What is known of the first `at` bytes of a stream; `undefined` when no sender could go on from there. */

@@ -4,15 +4,15 @@
  * OpenZFS 2.1, 2.3 and 2.4). STREAM.md says what comes and how it is proven.
  */
 import { isDeepStrictEqual } from 'node:util';
-import { FEATURES, featureNames } from './features.ts';
-import { FLETCHER4_ROOM } from './fletcher4.ts';
-import { StreamReader } from './reader.ts';
-import type { RecordView } from './reading/record-view.ts';
-import * as refusals from './reading/splice-refusals.ts';
-import { RECORD_SIZE } from './record.ts';
+import { FEATURES, featureNames } from '../features.ts';
+import { FLETCHER4_ROOM } from '../fletcher4.ts';
+import { StreamReader } from '../reader.ts';
+import type { RecordView } from '../reading/record-view.ts';
+import { RECORD_SIZE } from '../record.ts';
+import type { Begin, ReaderState, ResumePoint } from '../state.ts';
+import { StreamError } from '../stream-error.ts';
 import { Rewriter } from './rewrite.ts';
-import type { Begin, ReaderState, ResumePoint } from './state.ts';
-import { StreamError } from './stream-error.ts';
+import * as refusals from './splice-refusals.ts';
 
 /** What is known of the stored part of a stream. */
 export interface StoredPart {
