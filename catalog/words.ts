@@ -79,7 +79,7 @@ export function parseBackupId(text: string): BackupId {
 
 /** Checks the id of a set. */
 export function parseSetId(text: string): SetId {
-  if (!UUID7.test(text)) throw notA('set id (UUIDv7)', text);
+  if (!UUID7.test(text)) throw notA('set id (UUIDv7)', text, 'zkeep show DATASET tells the set of a backup');
   return text as SetId;
 }
 
@@ -124,8 +124,12 @@ export function momentOfUuid7(id: string): number | undefined {
   return UUID7.test(id) ? Number.parseInt(id.slice(0, 8) + id.slice(9, 13), 16) : undefined;
 }
 
-function notA(what: string, text: string): ZkeepError {
+function notA(
+  what: string,
+  text: string,
+  where = '`zkeep list` shows the identities that are known',
+): ZkeepError {
   return new ZkeepError('usage', 'words.malformed', `${JSON.stringify(text.slice(0, 80))} is not a ${what}`, {
-    advice: 'check the spelling; `zkeep list` shows the identities that are known',
+    advice: `check the spelling; ${where}`,
   });
 }

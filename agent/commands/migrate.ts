@@ -15,7 +15,7 @@ interface MigrateOptions extends CommonOptions {
   readonly dryRun?: boolean;
 }
 
-const EXAMPLE = `zkeep migrate oldpool/mdt0 --to newpool/mdt0           while the service runs, once or more often
+const EXAMPLE = `zkeep migrate oldpool/mdt0 --to newpool/mdt0           while it is in use, once or more often
 zkeep migrate oldpool/mdt0 --to newpool/mdt0 --final   once it is stopped: the last, short incremental
 zkeep migrate tank/home --to new/home --snapshots      with all snapshots that it has`;
 
@@ -25,7 +25,7 @@ export function addMigrate(program: Command, exit: (code: number) => void): void
     .description('move a dataset to another pool of this host: snapshot, stream, properties, proof')
     .argument('<dataset>', 'file system or volume of this host')
     .requiredOption('--to <dataset>', 'pool/dataset to receive into')
-    .option('--final', 'the service is stopped: prove that nothing was written after the last snapshot')
+    .option('--final', 'nothing uses it any more: prove that nothing was written after the last snapshot')
     .option('--snapshots', 'move the snapshots that are there too, the oldest first')
     .option('--take-mountpoint', 'take over where it is mounted, and whether')
     .option('--dry-run', 'print the commands that would be run');
@@ -53,7 +53,7 @@ async function migrate(dataset: string, surroundings: Surroundings<MigrateOption
   for (const { message, advice } of findings) progress.note(`${message}; ${advice}`);
   if (plan.behind > 0) progress.note(behindInWords(plan));
   if (looked.mounted && final)
-    progress.note(`${plan.source} is mounted: the service must be stopped, and nothing write to it any more`);
+    progress.note(`${plan.source} is mounted: what is still written to it will not be at ${plan.target}`);
   const { runMigration } = await import('../migrate/run.ts');
   const result = await runMigration(plan, { progress, version: looked.abilities.version, signal });
   const { migratedOutcome } = await import('./outcomes/migrate.ts');

@@ -43,3 +43,12 @@ export function isHeldElsewhere({ sources, holds }: HereFacts, guid: Guid, targe
       ),
   );
 }
+
+/** Whether another dataset than `target` has this snapshot and newer ones: it is where `target` came from. */
+export function isPassedElsewhere({ sources }: HereFacts, guid: Guid, target: string): boolean {
+  return sources.some(({ dataset, points }) => {
+    if (dataset === target) return false;
+    const snapshots = points.filter(({ kind }) => kind === 'snapshot');
+    return snapshots.slice(0, -1).some((point) => point.guid === guid);
+  });
+}

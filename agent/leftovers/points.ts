@@ -17,7 +17,7 @@ import {
 } from '../zfs/snapshot.ts';
 import type { HereFacts, KeptFacts, LeftoverFacts } from './facts.ts';
 import type { Leftover } from './leftover.ts';
-import { isHeldElsewhere, migratingTo } from './migrations.ts';
+import { isHeldElsewhere, isPassedElsewhere, migratingTo } from './migrations.ts';
 
 /** What is known of all. */
 interface Known {
@@ -148,8 +148,11 @@ function snapshot(point: PointFacts, { points }: SourceFacts, { here, running }:
   const tags = here.holds.get(full) ?? [];
   const held = tags.includes(HOLD_TAG);
   const newest = points.findLast(({ kind }) => kind === 'snapshot')?.guid === guid;
-  if (!held && newest && isHeldElsewhere(here, guid, dataset)) return [];
-  const target = held && isMigrated(name) ? migratingTo(here, guid, dataset) : undefined;
+  if (!held && newest && (isHeldElsewhere(here, guid, dataset) || isPassedElsewhere(here, guid, dataset))) {
+    return [];
+  }
+  // Migrating to a second target lets go of the hold that was for the first.
+  const target = (held || !newest) && isMigrated(name) ? migratingTo(here, guid, dataset) : undefined;
   const others = tags.filter((tag) => tag !== HOLD_TAG);
   return [
     {

@@ -36,7 +36,7 @@ export interface MigrationStep {
 export interface MigrationPlan {
   readonly source: string;
   readonly target: string;
-  /** The service is stopped: nothing is written to the source any more. */
+  /** Nothing uses the source any more: nothing is written to it. */
   readonly final: boolean;
   readonly steps: readonly MigrationStep[];
   readonly properties: MigratedProperties;

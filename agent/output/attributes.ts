@@ -109,10 +109,29 @@ function createdInWords(creation: Property | undefined): string {
 function poolInWords({ name, guid, health, properties, vdevs }: PoolAttributes): string {
   const facts = [guid === null ? [] : `GUID ${guid}`, health === null ? [] : health].flat();
   const heading = [`pool ${printable(name)}`, ...facts.map(printable)].join(', ');
+  const isFeature = (property: string) => property.startsWith('feature@');
+  const others = Object.fromEntries(Object.entries(properties).filter(([property]) => !isFeature(property)));
+  const features = Object.entries(properties).filter(([property]) => isFeature(property));
   return [
-    `${heading}\n${table(PROPERTY_COLUMNS, propertyRows(properties))}`,
+    `${heading}\n${table(PROPERTY_COLUMNS, propertyRows(others))}`,
+    ...(features.length > 0 ? [`features of ${printable(name)}\n${featureTable(features)}`] : []),
     ...(vdevs.length > 0 ? [`vdevs of ${printable(name)}\n${vdevTable(vdevs)}`] : []),
   ].join('\n\n');
+}
+
+/** A feature is there or not, whoever decided it: a row for all that are alike. */
+function featureTable(features: readonly [string, Property][]): string {
+  const alike = Map.groupBy(features, ([, { value }]) => value);
+  const rows = [...alike]
+    .toSorted(([one], [other]) => (one < other ? -1 : 1))
+    .map(([value, some]) => [
+      value,
+      some
+        .map(([property]) => property.slice('feature@'.length))
+        .toSorted()
+        .join(', '),
+    ]);
+  return table([{ title: 'state' }, { title: 'features' }], rows);
 }
 
 function vdevTable(vdevs: readonly Vdev[]): string {

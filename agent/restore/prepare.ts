@@ -81,12 +81,22 @@ export async function prepareRestore(
 
 /** The planner's own words where nothing else stands in the way: they tell more than the finding's. */
 function refuseAll(looked: readonly Looked[], findings: readonly Finding[]): void {
-  const refusals = looked.flatMap(({ refusal }) => refusal ?? []);
-  const [first] = refusals;
+  const [first] = looked.flatMap(({ refusal, place }) =>
+    refusal ? namingTarget(refusal, place.target) : [],
+  );
   const refused = findings.filter(({ level }) => level === 'refuse');
   if (first && refused.length <= 1) throw first;
   refuseFindings(findings);
   if (first) throw first;
+}
+
+/** The planner knows no names of places: of a set one must know which of them is in the way. */
+function namingTarget({ kind, code, message, advice, facts, cause }: ZkeepError, target: string): ZkeepError {
+  return new ZkeepError(kind, code, `${target}: ${message}`, {
+    ...(advice === undefined ? {} : { advice }),
+    facts: { ...facts, target },
+    cause,
+  });
 }
 
 async function planThePool(

@@ -119,7 +119,10 @@ function judgeCreateOnly(property: string): Judgement {
 function judgeDefault(property: string, found: Property): Judgement {
   if (found.source === 'inherited') return { why: `${found.from ?? 'a parent'} has it here`, matters: false };
   if (found.source === 'local' && (property === 'canmount' || property === 'mountpoint')) {
-    return { why: 'a restored file system is not mounted by itself: --take-mountpoint', matters: false };
+    return {
+      why: 'a restored file system is not mounted by itself; zfs set canmount, or --take-mountpoint, changes that',
+      matters: false,
+    };
   }
   if (found.source === 'local' || found.source === 'received') {
     return { why: `it was a default; here it is ${found.source}`, matters: false };

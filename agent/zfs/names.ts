@@ -26,7 +26,11 @@ export interface Point {
 export function parseDataset(text: string): string {
   const snapshot = /^([^@#]+)[@#](.+)$/.exec(text);
   if (snapshot?.[1] && snapshot[2]) {
-    throw notADataset(text, 'it names a snapshot', `give ${snapshot[1]}, and --snapshot ${snapshot[2]}`);
+    throw notADataset(
+      text,
+      'it names a snapshot',
+      `give ${snapshot[1]}; where one snapshot is meant, with --snapshot ${snapshot[2]}`,
+    );
   }
   if (!/^[A-Za-z]/.test(text)) throw notADataset(text, 'it does not begin with the letter of a pool');
   checkParts(text, text.split('/'));

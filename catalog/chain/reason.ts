@@ -94,7 +94,7 @@ function targetHasNewer({ wanted, have, names }: Impasse, rolled: readonly Backu
   const words = `${stands}${count} after ${behind} ${sayName(names, base)}`;
   return new ZkeepError('refused', 'chain.target-has-newer', words, {
     advice:
-      'restore into a new dataset, or allow the rollback, which destroys what the target has since then',
+      'restore into a new dataset, or allow the rollback (--force), which destroys what the target has since then',
     facts: { wanted, newest: newest ?? null, base, newer },
   });
 }

@@ -81,12 +81,22 @@ export function resultOutcome(
       given_up: told.givenUp,
       ...(failures[0] ? { error: failureDocument(failures[0].failure) } : {}),
     },
-    text: [storedInWords(results), ...results.flatMap(whyFull), ...results.flatMap(resumedInWords)]
+    text: [
+      storedInWords(results),
+      ...results.flatMap(whyFull),
+      ...results.flatMap(resumedInWords),
+      ...(sets.size === 1 && set !== null && failures.length === 0 ? [setInWords(set)] : []),
+    ]
       .filter((text) => text !== '')
       .join('\n'),
     failures,
     exit: signal.aborted && failures.length > 0 ? exitCodeOf(signal.reason) : exitOf(results, exitCodeOf),
   };
+}
+
+/** What was taken at one moment can be brought back so. */
+function setInWords(set: string): string {
+  return `all of one moment: zkeep restore --set ${set} --to POOL brings them back together`;
 }
 
 /** What was ended, or would be. */

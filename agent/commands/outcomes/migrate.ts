@@ -62,7 +62,7 @@ export function migratedOutcome(
   const guid = migrated.at(-1)?.guid ?? null;
   const steps = runbookAfter(plan, guid, parsed);
   const failures = failuresOf(plan, differences, written).map((failure) => ({ what: target, failure }));
-  const next = final ? [] : [`once its service is stopped: zkeep migrate ${source} --to ${target} --final`];
+  const next = final ? afterFinal(plan, written) : beforeFinal(plan);
   return {
     document: {
       source,
@@ -87,6 +87,24 @@ export function migratedOutcome(
     failures,
     exit: failures.length > 0 ? 1 : 0,
   };
+}
+
+function beforeFinal({ source, target }: MigrationPlan): string[] {
+  return [
+    `once nothing writes to ${source} any more (stopped, or unmounted): zkeep migrate ${source} --to ${target} --final`,
+  ];
+}
+
+/** What a person must know who now serves from the target and gives the source away. */
+function afterFinal({ source, target, steps }: MigrationPlan, written: number | null): string[] {
+  const last = steps.at(-1)?.snapshot;
+  if (written !== 0 || last === undefined) return [];
+  const held = snapshotOf(source, last);
+  return [
+    `nothing was written to ${source} after @${last}: all of it is at ${target}`,
+    `nothing of it is mounted or started by zkeep, and ${source} stays as it is`,
+    `@${last} is held, for another run; before ${source} is destroyed: ${showCommand(releaseCommand(held))}`,
+  ];
 }
 
 function failuresOf(

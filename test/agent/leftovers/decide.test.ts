@@ -252,6 +252,20 @@ describe('a migration', () => {
     );
   });
 
+  it('to the first of two targets goes on too, though the second one took its hold away', () => {
+    const twice = source('old/a', [snapshot(MIGRATE(11), 4), snapshot(MIGRATE(12), 5, true)]);
+    const first = source('new/a', [snapshot(MIGRATE(11), 4)]);
+    const second = source('other/a', [snapshot(MIGRATE(12), 5)]);
+    const left = leftOf({ here: here([twice, first, second]), kept: kept() });
+    assert.deepEqual(
+      left.map(({ name, continues }) => [name, continues?.join(' ') ?? null]),
+      [
+        [`old/a@${MIGRATE(11)}`, 'zkeep migrate old/a --to new/a'],
+        [`old/a@${MIGRATE(12)}`, 'zkeep migrate old/a --to other/a'],
+      ],
+    );
+  });
+
   it('whose receive was interrupted goes on with what is at the target', () => {
     const token = { from: null, to: guid(5), name: `old/a@${MIGRATE(12)}`, bytes: 1000 };
     const left = leftOf({

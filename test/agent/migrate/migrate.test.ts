@@ -228,6 +228,14 @@ describe('zkeep migrate', () => {
     const ran = await house.zkeep(words('--final'), { env });
     assert.equal(ran.code, 0, ran.stderr);
     assert.match(ran.stdout.toString(), /tunefs\.lustre --dryrun new\/mgt/);
+    assert.match(
+      ran.stdout.toString(),
+      /^nothing was written to mgspool\/mgt after @migrate-\w+: all of it is/m,
+    );
+    assert.match(
+      ran.stdout.toString(),
+      /before mgspool\/mgt is destroyed: zfs release zkeep mgspool\/mgt@migrate-/,
+    );
   });
 
   it('is told what it lacks, before anything is done', async () => {

@@ -83,6 +83,23 @@ describe('attributes in words', () => {
     assert.match(many, /^and 5 older bookmarks \(--json\)$/m);
   });
 
+  it('tell all features of a pool in a row for each state', () => {
+    const told = (value: string) => ({ value, source: 'local' as const });
+    const properties = {
+      comment: told('shelf'),
+      'feature@longname': told('disabled'),
+      'feature@lz4_compress': told('active'),
+      'feature@bookmarks': told('active'),
+    };
+    const pool = { name: 'tank', guid: null, health: null, properties, vdevs: [] };
+    const text = attributesInWords({ objects: [], pool, host: null }, undefined);
+    assert.match(
+      text,
+      /^features of tank\nSTATE +FEATURES\nactive +bookmarks, lz4_compress\ndisabled +longname$/m,
+    );
+    assert.doesNotMatch(text, /feature@/);
+  });
+
   it('tell of vdevs as the tree that they are, and of the host', () => {
     const text = attributesInWords(
       {
