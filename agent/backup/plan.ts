@@ -6,14 +6,8 @@ import type { Guid } from '../../catalog/words.ts';
 import { freeName } from '../moments.ts';
 import type { PointFacts, SourceFacts } from '../zfs/list.ts';
 import { poolOf } from '../zfs/names.ts';
-import { sendCommand, sendFlags } from '../zfs/send.ts';
-import {
-  bookmarkCommand,
-  holdCommand,
-  releaseCommand,
-  snapshotCommand,
-  snapshotOf,
-} from '../zfs/snapshot.ts';
+import { sendFlags } from '../zfs/send.ts';
+import { snapshotCommand, snapshotOf } from '../zfs/snapshot.ts';
 import { isOwn, isRefresh, refreshName } from './tidy/names.ts';
 import {
   afterTidying,
@@ -26,7 +20,6 @@ import {
   planTidying,
   type TidyFacts,
   type Tidying,
-  tidyCommandsOf,
 } from './tidy/plan.ts';
 
 /** What was asked for. */
@@ -139,41 +132,6 @@ export function planBackup(question: {
       .filter((source) => !lacking.includes(source))
       .map((source) => planDataset(source, name, facts, request)),
     leftOut: lacking.map(({ dataset }) => dataset),
-  };
-}
-
-/**
- * The commands of one dataset's plan, in the order in which they run; that zkeep
- * reads the stream of `zfs send` goes without saying.
- */
-export function commandsOf(plan: DatasetPlan): string[][] {
-  if (plan.kind === 'already') return [];
-  return [...commandsBefore(plan), sendCommand(sendingOf(plan)), ...commandsAfter(plan)];
-}
-
-/** Those before its stream is sent. */
-export function commandsBefore({ dataset, snapshot, from, remembered, secures }: DatasetPlan): string[][] {
-  const secured =
-    secures && from && remembered !== null ? [bookmarkCommand(dataset, from.name, remembered)] : [];
-  return [holdCommand(snapshotOf(dataset, snapshot)), ...secured];
-}
-
-/** Those after it is stored. */
-export function commandsAfter({ dataset, snapshot, bookmark, release, tidying }: DatasetPlan): string[][] {
-  return [
-    bookmarkCommand(dataset, snapshot, bookmark),
-    ...release.map((held) => releaseCommand(snapshotOf(dataset, held))),
-    ...tidyCommandsOf(tidying),
-  ];
-}
-
-/** What `zfs send` is told. */
-export function sendingOf({ dataset, snapshot, from, flags }: DatasetPlan) {
-  const mark = from?.kind === 'bookmark' ? '#' : '@';
-  return {
-    to: snapshotOf(dataset, snapshot),
-    from: from ? `${dataset}${mark}${from.name}` : undefined,
-    flags,
   };
 }
 

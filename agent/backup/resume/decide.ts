@@ -9,7 +9,8 @@ import { counted, sizeInWords } from '../../output/words.ts';
 import type { PointFacts, SourceFacts } from '../../zfs/list.ts';
 import { sendFlags, sendRestCommand } from '../../zfs/send.ts';
 import { snapshotOf } from '../../zfs/snapshot.ts';
-import { commandsAfter, commandsBefore, commandsOf, type DatasetPlan, planAgain } from '../plan.ts';
+import { commandsAfter, commandsBefore, commandsOf } from '../commands.ts';
+import { type DatasetPlan, planAgain } from '../plan.ts';
 
 /** What is known of an open backup: by the list of all, and once it was taken over, by the service's offer. */
 export interface OpenFacts {

@@ -6,6 +6,7 @@ import { Capture } from '../../capture/capture.ts';
 import { sizeInWords } from '../../output/words.ts';
 import { sendCommand, sendStream } from '../../zfs/send.ts';
 import { hold, snapshotOf } from '../../zfs/snapshot.ts';
+import { sendingOf } from '../commands.ts';
 import {
   type BackupTools,
   backUp,
@@ -18,7 +19,7 @@ import {
   uploadOptions,
   type Way,
 } from '../dataset.ts';
-import { type DatasetPlan, sendingOf } from '../plan.ts';
+import type { DatasetPlan } from '../plan.ts';
 import { failedResult } from '../results.ts';
 import { undoSnapshot } from '../snapshots.ts';
 import { OTHER_BEGIN, type UploadOptions, uploadAgain, uploadRest } from '../upload.ts';

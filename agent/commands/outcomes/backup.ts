@@ -1,7 +1,8 @@
 /** What `zkeep backup` tells: for scripts and for people. */
 import type { BackupSummary } from '../../../catalog/protocol/protocol.ts';
+import { commandsOf } from '../../backup/commands.ts';
 import type { DatasetResult } from '../../backup/dataset.ts';
-import { type BackupPlan, commandsOf, type DatasetPlan } from '../../backup/plan.ts';
+import type { BackupPlan, DatasetPlan } from '../../backup/plan.ts';
 import { exitOf, failuresOf, resultDocument, storedInWords } from '../../backup/results.ts';
 import { type AbandonPlan, abandonCommandsOf } from '../../backup/resume/abandon.ts';
 import { resumeCommandsOf } from '../../backup/resume/decide.ts';

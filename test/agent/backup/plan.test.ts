@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { type BackupRequest, commandsOf, planBackup } from '../../../agent/backup/plan.ts';
+import { commandsOf } from '../../../agent/backup/commands.ts';
+import { type BackupRequest, planBackup } from '../../../agent/backup/plan.ts';
 import { setsOf } from '../../../agent/backup/snapshots.ts';
 import type { PointFacts, SourceFacts } from '../../../agent/zfs/list.ts';
 import { ZkeepError } from '../../../catalog/errors.ts';

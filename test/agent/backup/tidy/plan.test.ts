@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { commandsOf, planBackup } from '../../../../agent/backup/plan.ts';
+import { commandsOf } from '../../../../agent/backup/commands.ts';
+import { planBackup } from '../../../../agent/backup/plan.ts';
 import { isOwnBookmark } from '../../../../agent/backup/tidy/names.ts';
 import { type TidyFacts, tidyCommandsOf } from '../../../../agent/backup/tidy/plan.ts';
 import type { PointFacts } from '../../../../agent/zfs/list.ts';
