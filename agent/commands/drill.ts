@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { systemClock } from '../../catalog/clock.ts';
 import { ZkeepError } from '../../catalog/errors.ts';
 import type { Wanted } from '../../catalog/protocol/protocol.ts';
-import type { Guid } from '../../catalog/words.ts';
+import type { MarkedPlace } from '../drill/mark.ts';
 import type { Drilled, PreparedDrill } from '../drill/run.ts';
 import { type CommonOptions, readIdentities, stateFolder } from '../settings.ts';
 import type { CatalogView } from '../view/view.ts';
@@ -59,16 +59,18 @@ async function drill(
   const { options, progress, signal } = surroundings;
   const scratch = checkOptions(dataset, options);
   const identities = options.identity === undefined ? [] : readIdentities(options.identity);
-  const { drillPlace, drillPlacesIn } = await import('../drill/place.ts');
+  const { drillPlace } = await import('../drill/place.ts');
+  const { drillPlacesIn, markNow } = await import('../drill/mark.ts');
   const { performDrill, prepareDrill } = await import('../drill/run.ts');
   const { listSource } = await import('../zfs/list.ts');
-  const place = drillPlace(scratch, systemClock.now());
+  const place = drillPlace(scratch, markNow(systemClock.now(), options.keep === true));
   const access = await accessOf(surroundings);
   return await withView(surroundings, async (view) => {
     const wanted = await wantedOf(dataset, surroundings, view);
     await listSource(scratch, signal);
-    const earlier = await drillPlacesIn(scratch, signal);
-    await tellEarlier(earlier, surroundings);
+    const places = await drillPlacesIn(scratch, signal);
+    await tellEarlier(places, surroundings);
+    const earlier = places.map(({ container }) => container);
     const ready = await prepareDrill(wanted, place, { view, identities, signal });
     if (options.dryRun) return await preview(ready, earlier, options.keep === true);
     for (const { message, advice } of ready.prepared.findings) progress.note(`${message}; ${advice}`);
@@ -106,41 +108,29 @@ async function wantedOf(
   view: CatalogView,
 ): Promise<Wanted> {
   const { options, signal } = surroundings;
-  const { chooseDataset, chooseOne } = await import('../drill/choose.ts');
+  const { datasetByChance, pointByChance } = await import('../drill/wanted.ts');
   const { wantedBy } = await import('../view/wanted.ts');
-  let wanted: Wanted;
-  if (dataset === undefined) {
-    const { askStatus } = await import('../service/status.ts');
-    const { host } = options;
-    const { datasets } = await askStatus(
-      await accessOf(surroundings),
-      host === undefined ? {} : { host },
-      signal,
-    );
-    const chosen = chooseDataset(datasets, systemClock.now(), Math.random());
-    if (!chosen?.newest) throw nothingKept('nothing is kept that could be restored');
-    const guids = options.random ? {} : { guids: [chosen.newest.guid] };
-    wanted = { dataset: chosen.dataset, host: chosen.host, ...guids };
-  } else {
-    wanted = wantedBy(dataset, options);
-  }
-  if (!options.random) return wanted;
-  const { dataset: name = '', host } = wanted;
-  const guids = new Set<Guid>();
-  for await (const { to } of view.backups({ dataset: name, ...(host === undefined ? {} : { host }) }))
-    guids.add(to);
-  const guid = chooseOne([...guids], Math.random());
-  if (guid === undefined) throw nothingKept(`nothing is kept of ${name}`);
-  return { ...wanted, guids: [guid] };
+  const { host, random } = options;
+  const query = host === undefined ? {} : { host };
+  const wanted =
+    dataset === undefined
+      ? await datasetByChance(await accessOf(surroundings), { query, fits: () => true }, signal)
+      : wantedBy(dataset, options);
+  return random ? await pointByChance(wanted, view) : wanted;
 }
 
-async function tellEarlier(earlier: readonly string[], { progress }: Surroundings): Promise<void> {
+async function tellEarlier(places: readonly MarkedPlace[], { progress }: Surroundings): Promise<void> {
   const { clearCommand } = await import('../drill/place.ts');
+  const { isAtDrill } = await import('../drill/mark.ts');
   const { showCommand } = await import('../zfs/failure.ts');
-  for (const container of earlier) {
-    progress.note(
-      `${container} is of a drill that was killed, kept what it restored, or runs still; to clear it: ${showCommand(clearCommand(container))}`,
-    );
+  for (const place of places) {
+    const { container, says } = place;
+    const clear = showCommand(clearCommand(container));
+    if (isAtDrill(place)) progress.note(`${container} is of a drill that runs`);
+    else {
+      const why = says?.kept ? 'kept what it restored' : 'was killed';
+      progress.note(`${container} is of a drill that ${why}; to clear it: ${clear}`);
+    }
   }
 }
 
@@ -237,10 +227,6 @@ function failedDrill(what: string, problems: readonly string[], target: string):
       facts: { target, problems: [...problems] },
     },
   );
-}
-
-function nothingKept(what: string): ZkeepError {
-  return new ZkeepError('missing', 'drill.nothing', what, { advice: 'zkeep status shows what is kept' });
 }
 
 function unclear(what: string, advice: string): ZkeepError {

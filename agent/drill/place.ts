@@ -6,11 +6,9 @@ import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ZkeepError } from '../../catalog/errors.ts';
 import { parseDataset } from '../zfs/names.ts';
-import { run } from '../zfs/run.ts';
+import { runOnPool } from '../zfs/stall.ts';
+import { DRILL_MARK, type DrillMark, markText } from './mark.ts';
 
-/** The user property that marks it; its value is when the drill began. */
-export const DRILL_MARK = 'zkeep:drill';
-const NAME = /\/zkeep-drill-[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}$/;
 /** A receive that was killed, or whoever looks at a new volume, holds it for a moment. */
 const TRIES = 30;
 const PAUSE = 1_000;
@@ -28,20 +26,26 @@ export interface DrillPlace {
 /**
  * A place that no other drill has.
  *
- * @param now milliseconds since 1970.
+ * @param mark when it begins, and which process is at it.
  * @throws {ZkeepError} `usage` when the scratch place's name is none, or too long.
  */
-export function drillPlace(scratch: string, now: number, hex = randomBytes(4).toString('hex')): DrillPlace {
-  const mark = new Date(now).toISOString();
-  const time = mark.replace(/\.[0-9]+/, '').replace(/[-:]/g, '');
+export function drillPlace(
+  scratch: string,
+  mark: DrillMark,
+  hex = randomBytes(4).toString('hex'),
+): DrillPlace {
+  const time = mark.began.replace(/\.[0-9]+/, '').replace(/[-:]/g, '');
   const container = `${parseDataset(scratch)}/zkeep-drill-${time}-${hex}`;
-  return { container, target: parseDataset(`${container}/data`), mark };
+  return { container, target: parseDataset(`${container}/data`), mark: markText(mark) };
 }
 
-/** Makes the place. */
+/**
+ * Makes the place. A volume in it has no device: what looks at devices, such as LVM, must not take it for
+ * the one that it is a copy of.
+ */
 export function makePlaceCommand({ container, mark }: DrillPlace): string[] {
   return [
-    ...['zfs', 'create', '-o', 'canmount=off', '-o', 'mountpoint=none'],
+    ...['zfs', 'create', '-o', 'canmount=off', '-o', 'mountpoint=none', '-o', 'volmode=none'],
     ...['-o', `${DRILL_MARK}=${mark}`, container],
   ];
 }
@@ -51,39 +55,31 @@ export function clearCommand(container: string): string[] {
   return ['zfs', 'destroy', '-r', container];
 }
 
-/** The places of drills below `scratch`: those that were killed, kept, or run at this moment. */
-export async function drillPlacesIn(scratch: string, signal?: AbortSignal): Promise<string[]> {
-  return parseMarks(
-    await run(
-      [
-        ...['zfs', 'get', '-Hp', '-r', '-t', 'filesystem', '-s', 'local'],
-        ...['-o', 'name,value', DRILL_MARK, scratch],
-      ],
-      { signal },
-    ),
-  );
-}
-
-/** Reads names and marks as `zfs get` prints them; only what is called as a drill calls it counts. */
-export function parseMarks(printed: string): string[] {
-  return printed
-    .split('\n')
-    .map((line) => line.split('\t')[0] ?? '')
-    .filter((name) => NAME.test(name));
-}
-
 /**
  * Destroys what a drill made, and nothing else: the place must bear the drill's own mark. It is tried
  * again while something holds it. One that is not there is as good.
  *
  * @throws {ZkeepError} `failed` with code `drill.left` when it is there still.
  */
-export async function clearPlace({ container, mark }: DrillPlace, pause = PAUSE): Promise<void> {
+export async function clearPlace(
+  { container, mark }: Pick<DrillPlace, 'container' | 'mark'>,
+  pause = PAUSE,
+): Promise<void> {
   for (let left = TRIES; ; left--) {
     try {
-      const found = await run(['zfs', 'get', '-Hp', '-s', 'local', '-o', 'value', DRILL_MARK, container]);
+      const found = await runOnPool([
+        'zfs',
+        'get',
+        '-Hp',
+        '-s',
+        'local',
+        '-o',
+        'value',
+        DRILL_MARK,
+        container,
+      ]);
       if (found.trim() !== mark) throw notOurs(container);
-      await run(clearCommand(container));
+      await runOnPool(clearCommand(container));
       return;
     } catch (thrown) {
       const code = thrown instanceof ZkeepError ? thrown.code : '';

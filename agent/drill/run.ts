@@ -1,6 +1,6 @@
 /** A drill: restores a snapshot to a place of its own as any restore would, compares it, and tells what was found. */
 import { systemClock } from '../../catalog/clock.ts';
-import { messageOf } from '../../catalog/errors.ts';
+import { messageOf, ZkeepError } from '../../catalog/errors.ts';
 import type { Drill } from '../../catalog/journal/entry.ts';
 import type { Wanted } from '../../catalog/protocol/protocol.ts';
 import { performWhole, type RestoredItem } from '../restore/perform.ts';
@@ -11,6 +11,7 @@ import { listSource } from '../zfs/list.ts';
 import { sendCommand, sendFlags, sendStream } from '../zfs/send.ts';
 import { snapshotOf } from '../zfs/snapshot.ts';
 import { readContent } from './content.ts';
+import { isEvidence } from './evidence.ts';
 import { clearPlace, type DrillPlace, makePlaceCommand } from './place.ts';
 
 /** Most problems that the evidence names, and their longest. */
@@ -61,7 +62,8 @@ export interface Drilled {
  * Does the drill. What it made is destroyed whatever happens, unless it is to be kept.
  *
  * @param host where it is tried.
- * @throws {ZkeepError} only the signal's reason: all else that fails is what the drill found.
+ * @throws {ZkeepError} the signal's reason, and what kept the drill from being done: a service, store or pool that
+ *   is away or full. All else that fails is what the drill found.
  */
 export async function performDrill(
   ready: PreparedDrill,
@@ -103,11 +105,12 @@ async function tryIt(ready: PreparedDrill, tools: RestoreTools, host: string): P
   try {
     const [one] = await performWhole(prepared.whole, tools, prepared.abilities);
     restored = systemClock.now();
-    problems.push(...(one ? problemsOf(one) : []));
+    if (one) problems.push(...problemsOf(one));
     objects = await compare(ready, tools);
   } catch (thrown) {
     if (restored === begun) restored = systemClock.now();
     signal.throwIfAborted();
+    if (!isEvidence(thrown)) throw thrown;
     problems.push(messageOf(thrown));
   }
   return {
@@ -142,10 +145,16 @@ async function compare({ place, item }: PreparedDrill, { progress, signal }: Res
   return (await readContent(sendStream(command, signal), meant, tell)).objects;
 }
 
-function problemsOf({ differences }: RestoredItem): string[] {
+/** @throws what kept a property from being set that concerns the pool, and not what is stored: it is full, or away. */
+function problemsOf({ differences, refused }: RestoredItem): string[] {
+  for (const { thrown } of refused) if (isPassing(thrown)) throw thrown;
   return differences
     .filter(({ matters }) => matters)
     .map(({ name, property, why }) => `${property} of ${name} is not as it was: ${why}`);
+}
+
+function isPassing(thrown: unknown): boolean {
+  return thrown instanceof ZkeepError && ['full', 'unavailable', 'busy', 'denied'].includes(thrown.kind);
 }
 
 /** All that the proof of the restore looked at. */

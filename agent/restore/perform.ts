@@ -17,6 +17,8 @@ export interface RestoredItem {
   readonly received: readonly Received[];
   /** What is not as it was; empty also where no attributes were stored. */
   readonly differences: readonly ProofDifference[];
+  /** Properties that ZFS refused to set; they are among the differences, with its words. */
+  readonly refused: readonly RefusedSetting[];
 }
 
 /**
@@ -46,7 +48,7 @@ export async function performWhole(
   const restored: RestoredItem[] = [];
   for (const [at, item] of whole.items.entries()) {
     const differences = await differencesIn(item, refused[at] ?? [], here, signal);
-    restored.push({ item, received: received[at] ?? [], differences });
+    restored.push({ item, received: received[at] ?? [], differences, refused: refused[at] ?? [] });
   }
   return restored;
 }

@@ -102,6 +102,7 @@ export function decideRootSettings(
 /** A property that ZFS refused to set. */
 export interface RefusedSetting extends SetProperty {
   readonly message: string;
+  readonly thrown: unknown;
 }
 
 /**
@@ -131,7 +132,7 @@ async function setOneByOne(settings: readonly SetProperty[], signal: AbortSignal
       await run(command, { signal });
     } catch (thrown) {
       signal.throwIfAborted();
-      refused.push({ ...setting, message: messageOf(thrown) });
+      refused.push({ ...setting, message: messageOf(thrown), thrown });
     }
   }
   return refused;
