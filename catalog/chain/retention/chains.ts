@@ -14,22 +14,36 @@ interface Found {
 }
 
 /**
- * For each backup the cheapest chain from nothing that ends with it: the one that a restore takes, as
- * `reachAll` finds it, in arrays. Where there is none the backup is out of reach.
+ * Which of several chains is meant: the one of the fewest stored bytes, or the one that was whole before
+ * the others were, snapshot by snapshot.
+ */
+export type Preference = 'cheapest' | 'first';
+
+/**
+ * For each backup the best chain from nothing that ends with it, in arrays: the cheapest one is the one
+ * that a restore takes, as `reachAll` finds it. Where there is none the backup is out of reach.
  */
 export class Chains {
   readonly graph: Numbered;
+  /** Of each backup where it stands in the order of their ids; only where the first chains are meant. */
+  readonly #ranks: Int32Array | undefined;
+  /** Of the chain to each backup its stored bytes, or how late its last backup came. */
   readonly #cost: Float64Array;
   readonly #steps: Int32Array;
   readonly #before: Int32Array;
-  /** Of each snapshot the backup with which the cheapest chain to it ends. */
+  /** Of each snapshot the backup with which the best chain to it ends. */
   readonly #ends: Int32Array;
 
   /**
    * @param isWhole which of the backups a chain may pass.
    */
-  constructor(graph: Numbered, isWhole: (edge: RetentionEdge) => boolean) {
+  constructor(
+    graph: Numbered,
+    isWhole: (edge: RetentionEdge) => boolean,
+    preference: Preference = 'cheapest',
+  ) {
     this.graph = graph;
+    this.#ranks = preference === 'first' ? ranksOf(graph) : undefined;
     this.#cost = new Float64Array(graph.edges.length).fill(Number.POSITIVE_INFINITY);
     this.#steps = new Int32Array(graph.edges.length);
     this.#before = new Int32Array(graph.edges.length).fill(-1);
@@ -53,7 +67,7 @@ export class Chains {
     return this.#steps[number] ?? 0;
   }
 
-  /** The backup with which the cheapest chain to a snapshot ends; -1: none leads there. */
+  /** The backup with which the best chain to a snapshot ends; -1: none leads there. */
   end(snapshot: number): number {
     return this.#ends[snapshot] ?? -1;
   }
@@ -79,10 +93,13 @@ export class Chains {
     for (let steps = byLength.length - 1; steps >= 0; steps--) yield* byLength[steps] ?? [];
   }
 
-  /** Dijkstra's search, from nothing. The first time that a backup comes up its chain is the cheapest one. */
+  /** Dijkstra's search, from nothing. The first time that a backup comes up its chain is the best one. */
   #search(whole: Uint8Array): void {
     const { graph } = this;
-    const queue = new Heap<Found>((a, b) => a.cost - b.cost || a.steps - b.steps);
+    const rank = (number: number) => this.#ranks?.[number] ?? 0;
+    const queue = new Heap<Found>(
+      (a, b) => a.cost - b.cost || a.steps - b.steps || rank(a.number) - rank(b.number),
+    );
     for (const [number, from] of graph.from.entries()) {
       if (from < 0 && whole[number] === 1) this.#propose(queue, number, -1);
     }
@@ -97,7 +114,11 @@ export class Chains {
   }
 
   #propose(queue: Heap<Found>, number: number, before: number): void {
-    const cost = addBytes(before < 0 ? 0 : (this.#cost[before] ?? 0), this.graph.edge(number).stored);
+    const so = before < 0 ? 0 : (this.#cost[before] ?? 0);
+    const mine = this.#ranks?.[number];
+    // Of the first chains the first proposal is the best one: what is proposed later is whole later.
+    if (mine !== undefined && this.steps(number) > 0) return;
+    const cost = mine === undefined ? addBytes(so, this.graph.edge(number).stored) : Math.max(so, mine);
     const steps = this.steps(before) + 1;
     const order = cost - (this.#cost[number] ?? 0) || steps - this.steps(number);
     if (order > 0 || (order === 0 && this.#idOf(before) >= this.#idOf(this.before(number)))) return;
@@ -119,4 +140,11 @@ export class Chains {
   #idOf(number: number): string {
     return number < 0 ? '' : this.graph.edge(number).backup;
   }
+}
+
+function ranksOf({ edges }: Numbered): Int32Array {
+  const ranks = new Int32Array(edges.length);
+  const sorted = [...edges.entries()].sort(([, a], [, b]) => compareText(a.backup, b.backup));
+  for (const [rank, [number]] of sorted.entries()) ranks[number] = rank;
+  return ranks;
 }

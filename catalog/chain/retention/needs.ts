@@ -15,6 +15,8 @@ export interface InUseFacts {
 
 export interface NeedsQuestion {
   readonly chains: Chains;
+  /** The chains that were whole first; the same ones where there is but one to each snapshot. */
+  readonly firsts: Chains;
   readonly wanted: Wanted;
   /** Chains pass over some of the backups, which are damaged. */
   readonly isDamaged: boolean;
@@ -64,21 +66,33 @@ export class Needs {
 }
 
 /**
- * For each wanted snapshot the chain that a restore takes. One that cannot be restored keeps all backups
- * to it; and where that is so because of damage, the chain that there would be without the damage.
+ * For each wanted snapshot the chain that a restore takes, and the one that was there first: who may store
+ * backups cannot make what is stored go by storing the same snapshot once more. One that cannot be restored
+ * keeps all backups to it; and where that is so because of damage, the chains that there would be without the
+ * damage.
  */
-export function needsOf({ chains, wanted, isDamaged, inUse }: NeedsQuestion): Needs {
+export function needsOf({ chains, firsts, wanted, isDamaged, inUse }: NeedsQuestion): Needs {
   const { graph } = chains;
-  const kept = new Uint8Array(graph.edges.length);
+  const several = firsts !== chains;
+  const [kept, first] = [new Uint8Array(graph.edges.length), new Uint8Array(graph.edges.length)];
   const lost: number[] = [];
   for (const snapshot of wanted.snapshots()) {
     const end = chains.end(snapshot);
-    if (end >= 0) kept[end] = 1;
-    else lost.push(...graph.entering(snapshot));
+    if (end < 0) {
+      lost.push(...graph.entering(snapshot));
+      continue;
+    }
+    kept[end] = 1;
+    first[firsts.end(snapshot)] = 1;
   }
   const hanging = count(chains, kept);
+  if (several) addTo(hanging, chains, count(firsts, first));
+  for (const [number, isFirst] of first.entries()) if (isFirst === 1) kept[number] = 1;
   for (const number of lost) kept[number] = 1;
-  if (lost.length > 0 && isDamaged) addMended(new Chains(graph, () => true), lost, hanging);
+  if (lost.length > 0 && isDamaged) {
+    addMended(new Chains(graph, () => true), lost, hanging);
+    if (several) addMended(new Chains(graph, () => true, 'first'), lost, hanging);
+  }
   return new Needs(chains, kept, hanging, inUseOf(chains, inUse));
 }
 
@@ -118,10 +132,14 @@ function offer({ graph }: Chains, examples: Int32Array, at: number, offered: num
 function addMended(mended: Chains, lost: readonly number[], hanging: Hanging): void {
   const ends = new Uint8Array(mended.graph.edges.length);
   for (const number of lost) ends[number] = 1;
-  const { counts, examples } = count(mended, ends);
+  addTo(hanging, mended, count(mended, ends));
+}
+
+/** What hangs on a backup by several chains is counted once, if it is the same by all of them. */
+function addTo(hanging: Hanging, chains: Chains, { counts, examples }: Hanging): void {
   for (const [number, more] of counts.entries()) {
-    hanging.counts[number] = (hanging.counts[number] ?? 0) + more;
-    offer(mended, hanging.examples, number, examples[number] ?? -1);
+    hanging.counts[number] = Math.max(hanging.counts[number] ?? 0, more);
+    offer(chains, hanging.examples, number, examples[number] ?? -1);
   }
 }
 

@@ -26,6 +26,11 @@ export class Numbered {
     return this.#snapshots.size;
   }
 
+  /** Whether several backups lead to some snapshot: where none do, there is one chain to each at most. */
+  get hasParallels(): boolean {
+    return new Set(this.to).size < this.to.length;
+  }
+
   /** The number of a snapshot; -1: no backup names it. */
   snapshot(guid: Guid): number {
     return this.#snapshots.get(guid) ?? -1;

@@ -64,8 +64,10 @@ export function planRetention(question: RetentionQuestion): PlannedRow[] {
   const { marks, now, grace, damaged } = question;
   const graph = new Numbered([...question.edges]);
   const places = placesOf(graph);
-  const chains = new Chains(graph, ({ backup }) => !damaged.has(backup));
-  const { wanted, needs } = decide(question, places, chains);
+  const isWhole = ({ backup }: RetentionEdge) => !damaged.has(backup);
+  const chains = new Chains(graph, isWhole);
+  const firsts = graph.hasParallels ? new Chains(graph, isWhole, 'first') : chains;
+  const { wanted, needs } = decide(question, places, { chains, firsts });
   const marked = new Map(marks.map(({ backup, at }) => [backup, at + grace]));
   const until = graph.edges.map(({ backup }) => marked.get(backup));
   const fates = until.map((ends, number) => {
@@ -117,7 +119,7 @@ const MOST_ROUNDS = 20;
 function decide(
   question: RetentionQuestion,
   places: readonly Place[],
-  chains: Chains,
+  { chains, firsts }: { readonly chains: Chains; readonly firsts: Chains },
 ): { wanted: Wanted; needs: Needs } {
   const { now, inUse, pins } = question;
   const zones = new Map<string, Periods>();
@@ -132,7 +134,7 @@ function decide(
       wantBy(policies, together, chains, now, wanted);
     }
     wantPinned(pins, chains, now, wanted);
-    const needs = needsOf({ chains, wanted, isDamaged, inUse });
+    const needs = needsOf({ chains, firsts, wanted, isDamaged, inUse });
     const rest = withoutReleased(left, needs);
     if (rest === left || round === MOST_ROUNDS) return { wanted, needs };
     left = rest;

@@ -176,11 +176,37 @@ describe('what hangs on what', () => {
     });
   });
 
-  test('goes when a way without it is cheaper', () => {
+  test('stays although another way to the same snapshot was stored later, whatever that costs', () => {
     const edges = [...chain(4, DAY), backup({ number: 9, from: null, to: 4, at: 3 * DAY, stored: 150 })];
     const rows = plan({ edges, policies });
-    assert.deepEqual(fates(rows), ['s4 kept', 's4 mark', 's3 mark', 's2 mark', 's1 mark']);
-    assert.equal(rows[0]?.backup, backupId(9));
+    assert.deepEqual(fates(rows), ['s4 kept', 's4 kept', 's3 needed', 's2 needed', 's1 needed']);
+    assert.deepEqual(rows[4]?.needed_by, { count: 1, example: 'tank/fs@s4' });
+  });
+
+  test('stays although another way leads into the middle of its chain, also for what came after that', () => {
+    const next = backup({ number: 30, from: 4, to: 5, at: 4 * DAY });
+    const into = (to: number) => backup({ number: 20 + to, from: null, to, at: 3 * DAY, stored: 1 });
+    const edges = [...chain(4, DAY), into(2), into(3), next];
+    const rows = plan({ edges, policies });
+    const stays = rows.filter(({ fate }) => fate !== 'mark').map(({ backup: id }) => id);
+    assert.deepEqual(stays, [30, 23, 3, 2, 1, 0].map(backupId), 'what a restore takes, and what was first');
+    // Once its snapshot is not wanted any more, and nothing hangs on it, it goes as all others do.
+    const newer = backup({ number: 40, from: null, to: 9, at: 9 * DAY });
+    assert.equal(
+      fates(plan({ edges: [...edges, newer], policies })).filter((one) => / mark$/.test(one)).length,
+      7,
+    );
+  });
+
+  test('goes when it was stored later and is the dearer way', () => {
+    const edges = [...chain(4, DAY), backup({ number: 9, from: null, to: 4, at: 3 * DAY, stored: 900 })];
+    assert.deepEqual(fates(plan({ edges, policies })), [
+      's4 mark',
+      's4 kept',
+      's3 needed',
+      's2 needed',
+      's1 needed',
+    ]);
   });
 
   test('does not go when the way without it is damaged; what is damaged goes when there is another way', () => {
