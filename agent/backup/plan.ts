@@ -84,8 +84,6 @@ export interface BackupPlan {
   readonly leftOut: readonly string[];
 }
 
-export { isOwn } from './tidy/names.ts';
-
 /** What else is known of the source; nothing of it by default. */
 const NOTHING_ELSE = { open: new Set<Guid>(), holds: new Map<string, string[]>(), atWork: new Set<string>() };
 const KEEP_ALL: KeepOnSource = { snapshots: undefined, bookmarks: KEPT_BOOKMARKS };

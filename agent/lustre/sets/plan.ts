@@ -3,7 +3,7 @@ import { ZkeepError } from '../../../catalog/errors.ts';
 import { isFsname, parseServiceName } from '../../../catalog/lustre/service-name.ts';
 import type { HostTargets, LustreTarget } from '../../../catalog/lustre/targets.ts';
 import type { KnownSnapshot } from '../../../catalog/protocol/protocol.ts';
-import { isOwn } from '../../backup/plan.ts';
+import { isOwn } from '../../backup/tidy/names.ts';
 import type { SourceFacts } from '../../zfs/list.ts';
 import { snapshotOf } from '../../zfs/snapshot.ts';
 import type { BarrierPlan } from './barrier.ts';
