@@ -22,10 +22,10 @@ import {
 import { runBackup } from './run.ts';
 import type { Around } from './snapshots.ts';
 import { knownOf, lookAtSources, type Sources } from './sources.ts';
-import type { Throttle } from './throttle.ts';
 import { atWorkIn } from './tidy/at-work.ts';
 import { isOwn } from './tidy/names.ts';
 import { KEPT_BOOKMARKS, type TidyFacts } from './tidy/plan.ts';
+import type { Throttle } from './upload/throttle.ts';
 
 /** What is to be backed up, and how. */
 export interface BackupAsked {

@@ -11,15 +11,15 @@ import { estimateSend, sendCommand, sendStream } from '../zfs/send.ts';
 import { bookmark, bookmarkCommand, release, snapshotOf } from '../zfs/snapshot.ts';
 import { SUSPENDED } from '../zfs/stall.ts';
 import { sendingOf } from './commands.ts';
-import { Interrupted, isLeftAlone } from './interruption.ts';
 import type { DatasetPlan } from './plan.ts';
 import { failedResult, type StoredResult } from './results.ts';
 import { type Around, type Moment, type Taken, undoSnapshot } from './snapshots.ts';
 import { type HostFacts, sourceOf } from './sources.ts';
-import type { Throttle } from './throttle.ts';
 import { isRefresh } from './tidy/names.ts';
 import { tidy } from './tidy/tidy.ts';
-import { type UploadOptions, uploadStream } from './upload.ts';
+import { Interrupted, isLeftAlone } from './upload/interruption.ts';
+import type { Throttle } from './upload/throttle.ts';
+import { type UploadOptions, uploadStream } from './upload/upload.ts';
 
 /** How one that was interrupted before came to be a backup. Sizes are raw bytes. */
 export interface ResumedFacts {

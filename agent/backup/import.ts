@@ -7,7 +7,7 @@ import { type Substream, splitPackage } from '../../catalog/stream/package.ts';
 import type { Begin } from '../../catalog/stream/state.ts';
 import { parseDataset } from '../zfs/names.ts';
 import { failedResult, type StoredResult } from './results.ts';
-import { type UploadOptions, uploadStream } from './upload.ts';
+import { type UploadOptions, uploadStream } from './upload/upload.ts';
 
 /** Under which names the streams are kept. */
 export interface ImportNames {

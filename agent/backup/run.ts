@@ -6,11 +6,11 @@ import { Capture } from '../capture/capture.ts';
 import { snapshotOf } from '../zfs/snapshot.ts';
 import { sendingOf } from './commands.ts';
 import { type BackupTools, backUp, type DatasetResult, failed, type Piece } from './dataset.ts';
-import { Interrupted } from './interruption.ts';
 import type { BackupPlan, DatasetPlan } from './plan.ts';
 import { takeSnapshots } from './snapshots.ts';
 import { whileAtWork } from './tidy/at-work.ts';
 import { tidy } from './tidy/tidy.ts';
+import { Interrupted } from './upload/interruption.ts';
 
 /** So many datasets' attributes are captured before their turn comes: properties may change while others are sent. */
 const CAPTURED_AHEAD = 32;

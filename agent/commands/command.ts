@@ -2,7 +2,7 @@
 import type { Command } from 'commander';
 import { systemClock } from '../../catalog/clock.ts';
 import { EXIT_CODES, messageOf, ZkeepError } from '../../catalog/errors.ts';
-import type { Throttle } from '../backup/throttle.ts';
+import type { Throttle } from '../backup/upload/throttle.ts';
 import { Progress } from '../output/progress.ts';
 import { printable } from '../output/words.ts';
 import type { CommonOptions } from '../settings.ts';
@@ -78,7 +78,7 @@ export function limited(command: Command): Command {
 export async function throttleOf({ limit }: { readonly limit?: string }): Promise<Throttle | undefined> {
   if (limit === undefined) return undefined;
   const { parseRate } = await import('../../catalog/rates.ts');
-  const { Throttle: Made } = await import('../backup/throttle.ts');
+  const { Throttle: Made } = await import('../backup/upload/throttle.ts');
   const rate = parseRate(limit);
   return new Made(() => rate);
 }

@@ -96,7 +96,7 @@ interface StreamSource {
 
 async function openSource(file: string | undefined, signal: AbortSignal): Promise<StreamSource> {
   const { fstatSync, openSync } = await import('node:fs');
-  const { readPieces } = await import('../backup/pieces.ts');
+  const { readPieces } = await import('../backup/upload/pieces.ts');
   if (file === undefined && process.stdin.isTTY) throw fromTerminal();
   try {
     const fd = file === undefined ? 0 : openSync(file, 'r');

@@ -4,7 +4,7 @@
  * `node road.ts keep FOLDER < stream`, `node road.ts back FOLDER > stream`.
  */
 import { hostname } from 'node:os';
-import { readPieces } from '../../agent/backup/pieces.ts';
+import { readPieces } from '../../agent/backup/upload/pieces.ts';
 import { buildManifest, type Segment } from '../../catalog/repository/manifest.ts';
 import { segmentKey } from '../../catalog/repository/names.ts';
 import { createRepository, openRepository } from '../../catalog/repository/repository.ts';

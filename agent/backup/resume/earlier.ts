@@ -8,7 +8,7 @@ import type { DatasetResult } from '../dataset.ts';
 import { planBackup } from '../plan.ts';
 import { runBackup } from '../run.ts';
 import { knownOf, lookAtSources, type Sources } from '../sources.ts';
-import type { Throttle } from '../throttle.ts';
+import type { Throttle } from '../upload/throttle.ts';
 import type { ResumeDecision } from './decide.ts';
 import { findOpen, type Match } from './find.ts';
 import { decideUnseen, type FinishTools, finishInterrupted, type GivenUp } from './finish.ts';

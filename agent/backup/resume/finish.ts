@@ -22,7 +22,7 @@ import {
 import type { DatasetPlan } from '../plan.ts';
 import { failedResult } from '../results.ts';
 import { undoSnapshot } from '../snapshots.ts';
-import { OTHER_BEGIN, type UploadOptions, uploadAgain, uploadRest } from '../upload.ts';
+import { OTHER_BEGIN, type UploadOptions, uploadAgain, uploadRest } from '../upload/upload.ts';
 import { deadWriter, thisWriter } from '../writer.ts';
 import { decideResume, type ResumeDecision } from './decide.ts';
 import type { Match } from './find.ts';

@@ -1,7 +1,7 @@
 /** A stream that lies in a file, or comes through standard input. */
 import { closeSync, openSync } from 'node:fs';
 import { messageOf, ZkeepError } from '../../../catalog/errors.ts';
-import { readPieces } from '../../backup/pieces.ts';
+import { readPieces } from '../../backup/upload/pieces.ts';
 
 /**
  * Reads it from its start; a piece is only good until the next one.

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, it, type TestContext } from 'node:test';
 import { setImmediate as later } from 'node:timers/promises';
-import { readPieces } from '../../../agent/backup/pieces.ts';
+import { readPieces } from '../../../../agent/backup/upload/pieces.ts';
 
 const MIB = 1024 * 1024;
 const BYTES = randomBytes(9 * MIB + 7);

@@ -1,10 +1,10 @@
 /** What stays after a failure for a later run to go on with, and what is taken back. */
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { goesOn, Interrupted, isLeftAlone } from '../../../agent/backup/interruption.ts';
-import { type ErrorKind, ZkeepError } from '../../../catalog/errors.ts';
-import { StreamError } from '../../../catalog/stream/stream-error.ts';
-import { newUuid7, parseBackupId } from '../../../catalog/words.ts';
+import { goesOn, Interrupted, isLeftAlone } from '../../../../agent/backup/upload/interruption.ts';
+import { type ErrorKind, ZkeepError } from '../../../../catalog/errors.ts';
+import { StreamError } from '../../../../catalog/stream/stream-error.ts';
+import { newUuid7, parseBackupId } from '../../../../catalog/words.ts';
 
 const error = (kind: ErrorKind, code: string) => new ZkeepError(kind, code, 'something is wrong');
 const damage = (code: string) => new StreamError(code, 'wrong', { record: 3, type: 'WRITE', position: 9 });

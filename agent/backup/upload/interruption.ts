@@ -1,8 +1,8 @@
 /** A failure in the middle of an upload: whether a later run can go on behind what is stored. Decided here, purely. */
-import { ZkeepError } from '../../catalog/errors.ts';
-import { StreamError } from '../../catalog/stream/stream-error.ts';
-import type { BackupId } from '../../catalog/words.ts';
-import { sizeInWords } from '../output/words.ts';
+import { ZkeepError } from '../../../catalog/errors.ts';
+import { StreamError } from '../../../catalog/stream/stream-error.ts';
+import type { BackupId } from '../../../catalog/words.ts';
+import { sizeInWords } from '../../output/words.ts';
 
 /** What {@link goesOn} looks at besides the failure. */
 export interface InterruptedFacts {

@@ -1,11 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { Throttle } from '../../../agent/backup/throttle.ts';
-import type { Clock } from '../../../catalog/clock.ts';
-import { openTransfers } from '../../../catalog/repository/store/transfer.ts';
-import { startPlainServer } from '../../catalog/repository/store/plain-server.ts';
-import { ManualClock } from '../../server/fixture/manual-clock.ts';
+import { Throttle } from '../../../../agent/backup/upload/throttle.ts';
+import type { Clock } from '../../../../catalog/clock.ts';
+import { openTransfers } from '../../../../catalog/repository/store/transfer.ts';
+import { startPlainServer } from '../../../catalog/repository/store/plain-server.ts';
+import { ManualClock } from '../../../server/fixture/manual-clock.ts';
 
 const KIB = 1024;
 const PIECE = 64 * KIB;

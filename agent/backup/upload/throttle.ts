@@ -1,7 +1,7 @@
 /** A bound on how fast a backup goes out: bytes a second, which may change while it runs. */
-import { type Clock, systemClock } from '../../catalog/clock.ts';
-import { ByteGate } from '../../catalog/repository/segment/bounds.ts';
-import type { Pace } from '../../catalog/repository/store/pace.ts';
+import { type Clock, systemClock } from '../../../catalog/clock.ts';
+import { ByteGate } from '../../../catalog/repository/segment/bounds.ts';
+import type { Pace } from '../../../catalog/repository/store/pace.ts';
 
 /** Bytes a second; `null`: as fast as it goes. Asked again and again, so it may depend on the time. */
 export type Limit = () => number | null;

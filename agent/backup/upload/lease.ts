@@ -1,7 +1,7 @@
 /** The right to write an open backup, renewed until it ends. */
-import { type ErrorKind, ZkeepError } from '../../catalog/errors.ts';
-import { LEASE_MILLISECONDS, type Writing } from '../../catalog/protocol/protocol.ts';
-import type { ServiceClient } from '../service/client.ts';
+import { type ErrorKind, ZkeepError } from '../../../catalog/errors.ts';
+import { LEASE_MILLISECONDS, type Writing } from '../../../catalog/protocol/protocol.ts';
+import type { ServiceClient } from '../../service/client.ts';
 
 /** How long an abandoned backup's end may take, milliseconds; the service ends it by itself later. */
 const ABANDON_TIMEOUT = 10_000;

@@ -4,8 +4,8 @@
  * with, or abandoned where going on is of no use.
  */
 import { isDeepStrictEqual } from 'node:util';
-import type { Attributes } from '../../catalog/attributes/attributes.ts';
-import { ZkeepError } from '../../catalog/errors.ts';
+import type { Attributes } from '../../../catalog/attributes/attributes.ts';
+import { ZkeepError } from '../../../catalog/errors.ts';
 import type {
   BackupSummary,
   OpenBackup,
@@ -13,18 +13,18 @@ import type {
   RepositoryInfo,
   ResumeOffer,
   Writing,
-} from '../../catalog/protocol/protocol.ts';
-import { DEFAULT_LEVEL, FRAME_SIZE } from '../../catalog/repository/segment/frames.ts';
-import { type PackStart, packStream } from '../../catalog/repository/segment/pack.ts';
-import { isUnavailable } from '../../catalog/retry.ts';
-import type { Begin } from '../../catalog/stream/state.ts';
-import type { Digest } from '../../catalog/words.ts';
-import type { ServiceClient } from '../service/client.ts';
+} from '../../../catalog/protocol/protocol.ts';
+import { DEFAULT_LEVEL, FRAME_SIZE } from '../../../catalog/repository/segment/frames.ts';
+import { type PackStart, packStream } from '../../../catalog/repository/segment/pack.ts';
+import { isUnavailable } from '../../../catalog/retry.ts';
+import type { Begin } from '../../../catalog/stream/state.ts';
+import type { Digest } from '../../../catalog/words.ts';
+import type { ServiceClient } from '../../service/client.ts';
+import { deadRival, thisWriter } from '../writer.ts';
 import { goesOn, Interrupted, isLeftAlone } from './interruption.ts';
 import { Lease } from './lease.ts';
 import { type Earlier, Segments } from './segments.ts';
 import type { Throttle } from './throttle.ts';
-import { deadRival, thisWriter } from './writer.ts';
 
 /** What is stored, besides what its BEGIN record says. */
 export type Upload = Pick<OpenRequest, 'source' | 'set' | 'from' | 'to' | 'send_flags'>;

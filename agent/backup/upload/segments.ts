@@ -1,12 +1,12 @@
 /** Segments on their way into the store, each by grants of the service, and how far they are there. */
-import { ZkeepError } from '../../catalog/errors.ts';
-import type { Part, Writing } from '../../catalog/protocol/protocol.ts';
-import type { Segment } from '../../catalog/repository/manifest.ts';
-import { ByteGate } from '../../catalog/repository/segment/bounds.ts';
-import type { PackedSegment } from '../../catalog/repository/segment/pack.ts';
-import { putByGrant } from '../../catalog/repository/store/transfer.ts';
-import type { ServiceClient } from '../service/client.ts';
-import { untilTaken } from '../service/grants.ts';
+import { ZkeepError } from '../../../catalog/errors.ts';
+import type { Part, Writing } from '../../../catalog/protocol/protocol.ts';
+import type { Segment } from '../../../catalog/repository/manifest.ts';
+import { ByteGate } from '../../../catalog/repository/segment/bounds.ts';
+import type { PackedSegment } from '../../../catalog/repository/segment/pack.ts';
+import { putByGrant } from '../../../catalog/repository/store/transfer.ts';
+import type { ServiceClient } from '../../service/client.ts';
+import { untilTaken } from '../../service/grants.ts';
 import type { Throttle } from './throttle.ts';
 
 /** What is needed of the service. */
