@@ -74,8 +74,13 @@ function isDataset(kind: ObjectAttributes['kind']): boolean {
 
 const PROPERTY_COLUMNS = ['property', 'value', 'source'].map((title) => ({ title }));
 
+function propertyTable(properties: Readonly<Record<string, Property>>): string {
+  const rows = propertyRows(properties);
+  return rows.length === 0 ? 'nothing is set' : table(PROPERTY_COLUMNS, rows);
+}
+
 function objectInWords({ name, kind, properties }: ObjectAttributes): string {
-  return `${printable(name)}, a ${kind === 'filesystem' ? 'file system' : kind}\n${table(PROPERTY_COLUMNS, propertyRows(properties))}`;
+  return `${printable(name)}, a ${kind === 'filesystem' ? 'file system' : kind}\n${propertyTable(properties)}`;
 }
 
 /** A row for each bookmark, a column for each of their properties: none of them was set by anybody. */
@@ -113,7 +118,7 @@ function poolInWords({ name, guid, health, properties, vdevs }: PoolAttributes):
   const others = Object.fromEntries(Object.entries(properties).filter(([property]) => !isFeature(property)));
   const features = Object.entries(properties).filter(([property]) => isFeature(property));
   return [
-    `${heading}\n${table(PROPERTY_COLUMNS, propertyRows(others))}`,
+    `${heading}\n${propertyTable(others)}`,
     ...(features.length > 0 ? [`features of ${printable(name)}\n${featureTable(features)}`] : []),
     ...(vdevs.length > 0 ? [`vdevs of ${printable(name)}\n${vdevTable(vdevs)}`] : []),
   ].join('\n\n');

@@ -3,8 +3,9 @@ import assert from 'node:assert/strict';
 import { truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, before, test } from 'node:test';
+import { parseAttributes } from '../../../catalog/attributes/attributes.ts';
 import { must, run, shell } from './parts/command.ts';
-import { BackupDocument, RestorePreview, SetRestoreDocument } from './parts/documents.ts';
+import { BackupDocument, RestorePreview, SetRestoreDocument, ShowDocument } from './parts/documents.ts';
 import { assertClean, errorOf, Lab } from './parts/lab.ts';
 import { guidOf, makeFilesystem, oneFeatureLess, property, volumeDigest } from './parts/pool.ts';
 import { differencesOf, ELSEWHERE, propertiesOf } from './parts/properties.ts';
@@ -219,6 +220,44 @@ test('a tree with inherited, received and limited datasets, a volume and an encr
     await volumeDigest(`treenew/data/volume${snapshot}`),
     await volumeDigest(`tank/data/volume${snapshot}`),
   );
+});
+
+test('of bookmarks all is stored that zfs tells of them, and shown', async () => {
+  await fill(await makeFilesystem('tank/marked'));
+  await shell(
+    `zfs create tank/marked/below
+     zfs snapshot -r tank/marked@one; zfs snapshot tank/marked@two
+     zfs bookmark tank/marked@one tank/marked#kept; zfs bookmark tank/marked/below@one tank/marked/below#other
+     zfs redact tank/marked@one redacted tank/marked@two; zfs destroy tank/marked@two`,
+  );
+  const told = await must(
+    'zfs',
+    'get',
+    '-Hp',
+    '-o',
+    'name,property,value',
+    '-t',
+    'bookmark',
+    '-d',
+    '1',
+    'all',
+    'tank/marked',
+  );
+  assert.match(told, /^tank\/marked#redacted\tredact_snaps\t\d+$/m);
+  await lab.backup('tank/marked');
+  const { attributes } = await lab.json(ShowDocument, 'show', 'tank/marked', '--attributes');
+  const { parsed } = parseAttributes(attributes);
+  const stored = (parsed?.objects ?? [])
+    .filter(({ kind }) => kind === 'bookmark')
+    .flatMap(({ name, properties }) =>
+      Object.entries(properties).map(([property, { value }]) => `${name}\t${property}\t${value}`),
+    );
+  assert.deepEqual(stored.toSorted(), told.trimEnd().split('\n').toSorted());
+  const { exit, stdout } = await lab.zkeep(['attributes', 'tank/marked']);
+  assert.equal(exit, 0);
+  const shown = stdout.toString('utf8');
+  for (const mark of ['#kept', '#redacted'])
+    assert.match(shown, new RegExp(`^${mark} .* ${await property(`tank/marked${mark}`, 'guid')}( |$)`, 'm'));
 });
 
 test('what an earlier try left is taken: the pool that it made, and nothing else', async (t) => {
