@@ -50,6 +50,9 @@ const scope = {
 export const FateSchema = OneOf('kept', 'needed', 'in-use', 'marked', 'mark', 'unmark', 'remove');
 export type Fate = Static<typeof FateSchema>;
 
+/** The last moment with a year of four digits, milliseconds since 1970. */
+const LATEST = 253_402_300_799_999;
+
 /** What to plan: of one dataset, host or lineage, or of all; with other policies than those that hold (a simulation). */
 export const PruneRequestSchema = Type.Object({
   ...scope,
@@ -57,7 +60,7 @@ export const PruneRequestSchema = Type.Object({
   fates: Type.Optional(Type.Array(FateSchema, { maxItems: 10 })),
   policies: Type.Optional(Type.Array(PolicySchema, { maxItems: 1000 })),
   /** As of this moment, milliseconds since 1970; default now. Only for a plan, never for an act. */
-  now: Type.Optional(Type.Integer({ minimum: 0 })),
+  now: Type.Optional(Type.Integer({ minimum: 0, maximum: LATEST })),
 });
 export type PruneRequest = Static<typeof PruneRequestSchema>;
 

@@ -70,10 +70,12 @@ export function planRetention(question: RetentionQuestion): PlannedRow[] {
   const { wanted, needs } = decide(question, places, { chains, firsts });
   const marked = new Map(marks.map(({ backup, at }) => [backup, at + grace]));
   const until = graph.edges.map(({ backup }) => marked.get(backup));
+  const latest = now + AHEAD + grace;
   const fates = until.map((ends, number) => {
-    const fate = fateOf(needs, number, ends, now);
+    const fate = fateOf(needs, number, { ends, now, latest });
     return fate === 'remove' && question.mayGo?.(graph.edge(number)) === false ? 'marked' : fate;
   });
+  for (const [number, fate] of fates.entries()) if (fate === 'mark') until[number] = undefined;
   waitForOthers(chains, fates, until);
   return rowsOf(places, chains, { wanted, needs, fates, until });
 }
@@ -154,13 +156,23 @@ function withoutReleased(places: readonly Place[], needs: Needs): readonly Place
   return went === 0 ? places : rest;
 }
 
-/** @param until when its grace is over; `undefined`: it is not marked. */
-function fateOf(needs: Needs, number: number, until: number | undefined, now: number): Fate {
+/** A mark that is so much of a time to come, milliseconds, was set by a clock that was wrong: it is set anew. */
+const AHEAD = 86_400_000;
+
+interface Moments {
+  /** When its grace is over; `undefined`: it is not marked. */
+  readonly ends: number | undefined;
+  readonly now: number;
+  /** When the grace of what is marked now may be over at the latest. */
+  readonly latest: number;
+}
+
+function fateOf(needs: Needs, number: number, { ends, now, latest }: Moments): Fate {
   const kept = needs.isKept(number);
-  if (kept || needs.isNeeded(number)) return until !== undefined ? 'unmark' : kept ? 'kept' : 'needed';
+  if (kept || needs.isNeeded(number)) return ends !== undefined ? 'unmark' : kept ? 'kept' : 'needed';
   if (needs.inUse.has(number)) return 'in-use';
-  if (until === undefined) return 'mark';
-  return until <= now ? 'remove' : 'marked';
+  if (ends === undefined || ends > latest) return 'mark';
+  return ends <= now ? 'remove' : 'marked';
 }
 
 /**

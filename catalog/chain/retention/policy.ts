@@ -67,7 +67,8 @@ export const PolicySchema = Type.Object(
 export type Policy = Static<typeof PolicySchema>;
 
 /**
- * What the schema cannot say: durations and the zone exist.
+ * What the schema cannot say: durations and the zone exist, and rules that are given keep something, for
+ * who writes a nothing may mean that there is to be no such rule.
  *
  * @throws {ZkeepError} `usage` (`policy.wrong`) naming the field.
  */
@@ -81,6 +82,9 @@ export function checkPolicy(policy: Policy): Policy {
     if (text !== undefined && !durationMeant(text)) {
       throw wrong(policy, field, `${JSON.stringify(text)} is no duration: write it as 36h, 30d or 4w`);
     }
+  }
+  if (keepsNothing(policy.keep)) {
+    throw wrong(policy, 'keep', 'keeps nothing: leave the rules out to keep everything, or say last = 1');
   }
   try {
     new Intl.DateTimeFormat('en', { timeZone: policy.zone });
@@ -103,6 +107,12 @@ export function isFor(
   return (
     (datasets.length === 0 || matches(datasets, dataset)) && (hosts.length === 0 || matches(hosts, host))
   );
+}
+
+/** Whether there are rules, all of them of nothing: only the newest would stay. */
+function keepsNothing({ within, ...counts }: Keep): boolean {
+  const most = Object.values(counts).filter((count) => count !== undefined);
+  return within === undefined && most.length > 0 && most.every((count) => count === 0);
 }
 
 function wrong({ name }: Policy, field: string, reason: string): ZkeepError {

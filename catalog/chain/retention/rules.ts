@@ -36,7 +36,8 @@ export class ReadyPolicy {
   constructor(policy: Policy, zones: Map<string, Periods>) {
     this.policy = policy;
     this.#rules = RULES.filter((rule) => policy.keep[rule] !== undefined);
-    this.#within = durationMeant(policy.keep.within ?? '0') ?? 0;
+    // What nobody understands lets nothing go.
+    this.#within = durationMeant(policy.keep.within ?? '0') ?? Number.POSITIVE_INFINITY;
     this.#periods = zones.get(policy.zone) ?? new Periods(policy.zone);
     zones.set(policy.zone, this.#periods);
   }

@@ -61,6 +61,11 @@ describe('rules', () => {
     ]);
   });
 
+  test('keep all of a policy that was not checked and names a duration that nobody understands', () => {
+    const edges = fulls(3, DAY);
+    assert.deepEqual(kept(plan({ edges, policies: [policy({ within: '30' })] })).length, 3);
+  });
+
   test('are those of every policy that is for a dataset, by name, host or lineage', () => {
     const edges = fulls(9, DAY);
     const [first] = edges;
@@ -248,6 +253,20 @@ describe('what hangs on what', () => {
     assert.deepEqual(fates(plan({ edges, policies: [policy({ last: 9 })], marks, now }))[1], 's3 unmark');
     const narrow = plan({ edges, policies, marks, now: now + 6 * DAY, mayGo: ({ name }) => name !== 's3' });
     assert.deepEqual(fates(narrow), ['s9 kept', 's3 marked', 's2 marked', 's1 marked']);
+  });
+
+  test('is marked anew when its mark is of a time to come, because a clock was wrong', () => {
+    const edges = [...chain(2, DAY), backup({ number: 9, from: null, to: 9, at: 5 * DAY })];
+    const now = START + 30 * DAY;
+    const marks = [0, 1, 2].map((number) => ({ backup: backupId(number), at: now + 400 * DAY }));
+    const rows = plan({ edges, policies, marks, now });
+    assert.deepEqual(fates(rows), ['s9 kept', 's2 mark', 's1 mark']);
+    assert.equal(rows[1]?.until, null);
+    const nine = plan({ edges, policies, marks: [{ backup: backupId(9), at: now + 400 * DAY }], now });
+    assert.equal(fates(nine)[0], 's9 unmark');
+    // Clocks differ a little.
+    const soon = marks.map((mark) => ({ ...mark, at: now + HOUR }));
+    assert.deepEqual(fates(plan({ edges, policies, marks: soon, now }))[1], 's2 marked');
   });
 
   test('stays while it is in use, and the chain of such flags to what is being backed up', () => {

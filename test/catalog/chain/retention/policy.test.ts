@@ -39,6 +39,8 @@ describe('a policy', () => {
     ['an objective whose units are out of order', { objective: '3m2h' }, 'objective'],
     ['a "within" that is none', { keep: { within: '1m1m' } }, 'within'],
     ['a time of restore that is none', { chain: { restore: '0h' } }, 'restore'],
+    ['rules that keep nothing', { keep: { last: 0 } }, 'keep'],
+    ['rules that together keep nothing', { keep: { hourly: 0, yearly: 0 } }, 'keep'],
   ];
   for (const [words, change, field] of wrong) {
     test(`with ${words} is refused by its field`, () => {
@@ -49,6 +51,11 @@ describe('a policy', () => {
       });
     });
   }
+
+  test('may have rules of nothing beside one that keeps something', () => {
+    checkPolicy({ ...POLICY, keep: { last: 0, daily: 1 } });
+    checkPolicy({ ...POLICY, keep: { hourly: 0, within: '1h' } });
+  });
 
   const malformed: [words: string, change: object][] = [
     ['a name with a slash', { name: 'a/b' }],
