@@ -60,7 +60,7 @@ async function sweep(tools: SweepTools, { signal, tell }: JobRun): Promise<strin
   const swept = { backups: 0, segments: 0, bytes: 0 };
   for (const [backup, { segments, bytes }] of orphans) {
     signal.throwIfAborted();
-    if (isKnown(tools, backup)) continue;
+    if (isKnown(tools, backup) || (await hasYoung(tools, backup, signal))) continue;
     tell(`removes what is left of ${orphans.size} backups: ${swept.backups} are done`);
     await removeAll(tools.repository.store, segmentsOf(backup), signal);
     // Last: as long as there are segments, the bucket tells to what they belong.
@@ -79,8 +79,8 @@ async function orphansOf(
   tools: SweepTools,
   { signal, tell }: Pick<JobRun, 'signal' | 'tell'>,
 ): Promise<Map<BackupId, Orphan>> {
-  const { repository, clock } = tools;
-  const before = clock.now() - Math.max(tools.grace, UNKNOWN_WRITES + LATE_WRITES);
+  const { repository } = tools;
+  const before = youngFrom(tools);
   const orphans = new Map<BackupId, Orphan>();
   /** Of orphans too young to go, and of all that are known, only the last one is remembered: keys come in order. */
   let passed: BackupId | undefined;
@@ -109,6 +109,22 @@ async function orphansOf(
   passed = undefined;
   await look(UPLOADS_PREFIX, readNoteKey, true);
   return orphans;
+}
+
+/** What was written since then is too young to go, milliseconds since 1970. */
+function youngFrom({ clock, grace }: SweepTools): number {
+  return clock.now() - Math.max(grace, UNKNOWN_WRITES + LATE_WRITES);
+}
+
+/** Whether something of a backup was written lately: of its segments the listing of the notes says nothing, and it is a while ago. */
+async function hasYoung(tools: SweepTools, backup: BackupId, signal: AbortSignal): Promise<boolean> {
+  const before = youngFrom(tools);
+  for (const prefix of [segmentsOf(backup), uploadsOf(backup)]) {
+    for await (const { modified } of tools.repository.store.list(prefix, signal)) {
+      if (modified >= before) return true;
+    }
+  }
+  return false;
 }
 
 /** Leaves what another service wrote notes on: it may have it open, however long nobody was heard of. */

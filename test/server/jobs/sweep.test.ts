@@ -5,6 +5,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { JobsAnswerSchema } from '../../../catalog/protocol/events.ts';
 import type { BackupId } from '../../../catalog/words.ts';
+import { serviceId } from '../../../server/state/kept.ts';
+import { openState } from '../../../server/state/state.ts';
 import { gone } from '../fixture/faulty-store.ts';
 import { TestService } from '../fixture/running-service.ts';
 import { bodyOf, openRequest, part, someBackup } from '../fixture/samples.ts';
@@ -44,6 +46,14 @@ describe('sweep', () => {
     const body = Buffer.from(text);
     await store.put(key, body, { sha256: digestOf(body) });
   }
+  function serviceName(): string {
+    const state = openState(service.folder);
+    try {
+      return serviceId(state);
+    } finally {
+      state.close();
+    }
+  }
   const left = async () => new Set((await service.keys('segments/')).map((key) => key.split('/')[1])).size;
 
   it('removes segments and notes of backups that are neither there nor open', async () => {
@@ -63,6 +73,30 @@ describe('sweep', () => {
     assert.equal(await sweep(), 'done: ');
     service.clock.pass(2 * DAY);
     assert.match(await sweep(), /removed 1 segments/);
+  });
+
+  it('leaves alone what is younger than the grace although all its notes are old', async () => {
+    const backup = await orphan(1);
+    const file = join(service.objects, 'segments', backup, '00000000.zst');
+    const request = openRequest({ to: 2n });
+    const note = {
+      format: 1,
+      backup,
+      service: serviceName(),
+      token: 'agent',
+      opened: '2023-11-14T22:13:20.000Z',
+      writer: request.writer,
+      request,
+      attributes: null,
+      parts: [],
+    };
+    await put(`uploads/${backup}/${someBackup(5)}.json`, JSON.stringify(note));
+    const old = (service.clock.now() - 30 * DAY) / 1000;
+    utimesSync(join(service.objects, 'uploads', backup, `${someBackup(5)}.json`), old, old);
+    const young = (service.clock.now() - 6 * DAY) / 1000;
+    utimesSync(file, young, young);
+    assert.equal(await sweep(), 'done: ');
+    assert.equal(await left(), 2);
   });
 
   it('leaves alone what is open here, however long, and what was interrupted', async () => {
