@@ -9,6 +9,7 @@ import { CatalogIndex } from '../../../catalog/index/catalog-index.ts';
 import { backupOf, type KeptBackup } from '../../../catalog/index/tables/backup.ts';
 import type { Wanted } from '../../../catalog/protocol/protocol.ts';
 import type { BackupId, Guid, LineageId } from '../../../catalog/words.ts';
+import { allPages, outcomeOf } from './asking.ts';
 import { type Draft, drafts, guid, manifestOf, shuffled } from './manifests.ts';
 
 const chance = fc.infiniteStream(fc.nat());
@@ -103,25 +104,25 @@ test('lists give every row once, page by page, in an order that does not change'
         backups.map(({ backup }) => backup as string).sort();
       const filters = [{}, { dataset: 'tank/fs' }, { host: 'alpha' }, { dataset: 'tank/fs', host: 'beta' }];
       for (const filter of filters) {
-        const backups = pages((after) => index.backups({ ...filter, ...after, limit }), 'backups');
+        const backups = allPages((after) => index.backups({ ...filter, ...after, limit }), 'backups');
         assert.deepEqual(ids(backups), ids(kept.filter((backup) => matches(backup, filter))));
         assert.deepEqual(backups, index.backups(filter).backups);
-        const snapshots = pages((after) => index.snapshots({ ...filter, ...after, limit }), 'snapshots');
+        const snapshots = allPages((after) => index.snapshots({ ...filter, ...after, limit }), 'snapshots');
         assert.deepEqual(snapshots.map(keyOf).sort(), [...labels(kept, filter).keys()].sort());
         assert.deepEqual(snapshots, index.snapshots(filter).snapshots);
-        const datasets = pages((after) => index.datasets({ ...filter, ...after, limit }), 'datasets');
+        const datasets = allPages((after) => index.datasets({ ...filter, ...after, limit }), 'datasets');
         assert.deepEqual(
           datasets,
           datasetsOf(kept).filter((dataset) => matches(dataset, filter)),
         );
-        const lineages = pages((after) => index.lineages({ ...filter, ...after, limit }), 'lineages');
+        const lineages = allPages((after) => index.lineages({ ...filter, ...after, limit }), 'lineages');
         assert.deepEqual(
           lineages,
           lineagesIn(kept).filter(({ datasets }) => datasets.some((it) => matches(it, filter))),
         );
       }
       for (const { lineage } of lineagesIn(kept)) {
-        const within = pages((after) => index.backups({ lineage, ...after, limit }), 'backups');
+        const within = allPages((after) => index.backups({ lineage, ...after, limit }), 'backups');
         assert.deepEqual(
           ids(within),
           ids(kept.filter((backup) => index.backup(backup.backup)?.lineage === lineage)),
@@ -140,26 +141,6 @@ type Filter = { dataset?: string; host?: string };
 
 function matches(it: { dataset: string; host: string }, { dataset, host }: Filter): boolean {
   return (dataset === undefined || it.dataset === dataset) && (host === undefined || it.host === host);
-}
-
-function pages<Key extends string, T>(
-  read: (after: { after?: string }) => { [key in Key]: T[] } & { next: string | null },
-  key: Key,
-): T[] {
-  const rows: T[] = [];
-  for (let page = read({}); ; page = read({ after: page.next })) {
-    rows.push(...page[key]);
-    if (page.next === null) return rows;
-  }
-}
-
-function outcomeOf<T>(work: () => T): T | ZkeepError {
-  try {
-    return work();
-  } catch (error) {
-    assert.ok(error instanceof ZkeepError, String(error));
-    return error;
-  }
 }
 
 function newer(a: KeptBackup, b: KeptBackup): KeptBackup {

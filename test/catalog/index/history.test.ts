@@ -13,6 +13,7 @@ import { backupOf, type KeptBackup } from '../../../catalog/index/tables/backup.
 import { type ReadAttributes, settingsIn } from '../../../catalog/index/tables/settings.ts';
 import type { HistoryPoint } from '../../../catalog/protocol/history.ts';
 import type { Guid } from '../../../catalog/words.ts';
+import { outcomeOf } from './asking.ts';
 import { attributesOf, digestOf, drafts, manifestOf, shuffled } from './manifests.ts';
 
 const numberOf = (digest: string) => Number.parseInt(digest, 16);
@@ -179,13 +180,4 @@ function plain(points: readonly HistoryPoint[]): unknown {
     ...point,
     changes: changes.map((change) => JSON.stringify(change, Object.keys(change).sort())).sort(),
   }));
-}
-
-function outcomeOf<T>(work: () => T): T | ZkeepError {
-  try {
-    return work();
-  } catch (error) {
-    assert.ok(error instanceof ZkeepError, String(error));
-    return error;
-  }
 }

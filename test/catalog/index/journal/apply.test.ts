@@ -6,6 +6,7 @@ import { ZkeepError } from '../../../../catalog/errors.ts';
 import { CatalogIndex } from '../../../../catalog/index/catalog-index.ts';
 import { backupOf } from '../../../../catalog/index/tables/backup.ts';
 import type { Depth, Entry } from '../../../../catalog/journal/entry.ts';
+import { outcomeOf } from '../asking.ts';
 import { backupId, drafts, guid, manifestOf, shuffled } from '../manifests.ts';
 import { at, damaged, entry, journals, marked, pin, policy, proven, removed, unmarked } from './entries.ts';
 
@@ -214,13 +215,4 @@ function foldAll(entries: readonly Entry[]) {
 
 function byName(a: { name: string }, b: { name: string }): number {
   return a.name < b.name ? -1 : 1;
-}
-
-function outcomeOf<T>(work: () => T): T | ZkeepError {
-  try {
-    return work();
-  } catch (error) {
-    assert.ok(error instanceof ZkeepError, String(error));
-    return error;
-  }
 }

@@ -4,6 +4,7 @@ import fc from 'fast-check';
 import { CatalogIndex } from '../../../../catalog/index/catalog-index.ts';
 import { type Entry, FACT_KINDS } from '../../../../catalog/journal/entry.ts';
 import type { LineageId } from '../../../../catalog/words.ts';
+import { allPages } from '../asking.ts';
 import { backupId, guid, manifestOf } from '../manifests.ts';
 import { at, damaged, drilled, entry, journals, marked, policy, proven, removed } from './entries.ts';
 
@@ -14,18 +15,6 @@ function indexOf(entries: readonly Entry[], backups: number[] = []): CatalogInde
   for (const number of backups) index.add(manifestOf({ number, from: null, to: number }));
   index.apply(entries);
   return index;
-}
-
-/** All pages as one list. */
-function all<Key extends string, T>(
-  read: (after: { after?: string }) => { [key in Key]: T[] } & { next: string | null },
-  key: Key,
-): T[] {
-  const rows: T[] = [];
-  for (let page = read({}); ; page = read({ after: page.next })) {
-    rows.push(...page[key]);
-    if (page.next === null) return rows;
-  }
 }
 
 describe('events', () => {
@@ -56,7 +45,7 @@ describe('events', () => {
           .filter((one) => one.at >= (query.since ?? ''))
           .reverse();
         assert.deepEqual(
-          all((after) => index.events({ ...query, ...after, limit }), 'events'),
+          allPages((after) => index.events({ ...query, ...after, limit }), 'events'),
           expected.map(({ id, at, by, fact, about }) => ({ id, at, by, fact, ...(about ? { about } : {}) })),
         );
       }),
@@ -77,7 +66,7 @@ describe('events', () => {
     });
     const index = indexOf(entries);
     const first = index.events({ limit: 1000 });
-    const found = all((after) => index.events({ limit: 1000, ...after }), 'events');
+    const found = allPages((after) => index.events({ limit: 1000, ...after }), 'events');
     assert.deepEqual(
       found.map(({ id }) => id),
       entries.map(({ id }) => id).reverse(),
@@ -154,7 +143,7 @@ describe('drills', () => {
   test('come newest first, by dataset and host, page by page', () => {
     const index = indexOf(entries);
     const times = (query: { dataset?: string; host?: string }) =>
-      all((after) => index.drills({ ...query, ...after, limit: 1 }), 'drills').map((drill) => drill.at);
+      allPages((after) => index.drills({ ...query, ...after, limit: 1 }), 'drills').map((drill) => drill.at);
     assert.deepEqual(times({}), [at(3), at(2), at(1)]);
     assert.deepEqual(times({ dataset: 'tank/fs' }), [at(2), at(1)]);
     assert.deepEqual(times({ host: 'beta' }), [at(3)]);
