@@ -19,12 +19,7 @@ export async function withView<T>(
   const patience = patienceOf(surroundings);
   const { openView } = await import('../view/view.ts');
   const onProblem = (words: string) => progress.note(words);
-  const view = await openView(options, { signal, patience, onProblem });
-  try {
-    return await work(view);
-  } finally {
-    await view.close();
-  }
+  return await closing(await openView(options, { signal, patience, onProblem }), work);
 }
 
 /** Works with the service, for commands that store. */
@@ -34,12 +29,7 @@ export async function withClient<T>(
 ): Promise<T> {
   const access = await accessOf(surroundings);
   const { ServiceClient } = await import('../service/client.ts');
-  const client = new ServiceClient(access);
-  try {
-    return await work(client);
-  } finally {
-    await client.close();
-  }
+  return await closing(new ServiceClient(access), work);
 }
 
 /** Where the service is and what opens it, for commands that ask it one question. */
@@ -55,12 +45,7 @@ export async function withProving<T>(
 ): Promise<T> {
   const access = await accessOf(surroundings);
   const { Proving } = await import('../service/proving.ts');
-  const proving = new Proving(access);
-  try {
-    return await work(proving);
-  } finally {
-    await proving.close();
-  }
+  return await closing(new Proving(access), work);
 }
 
 /** The patience that is set, which tells of its waits on the command's progress. */
@@ -71,4 +56,16 @@ export function patienceOf({ options, progress }: Surroundings): Patience {
     onWait: (waiting) => waits.tell(waiting),
     onEnd: (party, waited) => waits.end(party, waited),
   });
+}
+
+/** Works with what is open, and closes it, however that ends. */
+async function closing<Open extends { close(): Promise<void> }, T>(
+  open: Open,
+  work: (open: Open) => Promise<T>,
+): Promise<T> {
+  try {
+    return await work(open);
+  } finally {
+    await open.close();
+  }
 }
