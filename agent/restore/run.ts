@@ -5,7 +5,9 @@ import type { BackupSummary } from '../../catalog/protocol/protocol.ts';
 import type { BackupId, Guid } from '../../catalog/words.ts';
 import { listSource } from '../zfs/list.ts';
 import { run } from '../zfs/run.ts';
-import type { RestoreActions } from './plan.ts';
+import { snapshotOf } from '../zfs/snapshot.ts';
+import type { RestoreActions, RestoreStep } from './plan.ts';
+import { wasEnding } from './resume/ledger.ts';
 import { type RestoreTools, type Resumed, receiveStep } from './resume/receiving.ts';
 import type { Wrap } from './settings.ts';
 
@@ -33,6 +35,7 @@ export async function runRestore(
   wraps: ReadonlyMap<BackupId, Wrap> = new Map(),
 ): Promise<Received[]> {
   const { target, before, steps, again } = actions;
+  await lookBack(target, steps, tools);
   if (again !== null) tools.progress.note(`${target}: an interrupted receive is thrown away: ${again}`);
   for (const command of before) await run(command, { signal: tools.signal });
   const received: Received[] = [];
@@ -46,6 +49,36 @@ export async function runRestore(
     received.push({ backup, guid, bytes, seconds: (systemClock.now() - started) / 1000, resumed });
   }
   return received;
+}
+
+/**
+ * A `zfs receive` that outlived the zkeep that fed it may have brought its snapshot before anybody looked again:
+ * then it is said whether it had all of its stream, and what was noted of it goes.
+ */
+async function lookBack(
+  target: string,
+  steps: readonly RestoreStep[],
+  { ledgers, progress, signal }: RestoreTools,
+): Promise<void> {
+  const last = await ledgers.last(target);
+  if (!last || steps.some(({ backup: { backup } }) => backup === last.backup)) return;
+  const brought = await snapshotWith(target, last.to, signal);
+  if (brought === undefined) return;
+  if (!wasEnding(last))
+    progress.note(
+      `${snapshotOf(target, brought)} was not received to its end by zkeep restore: ZFS checked it, but that all of its stream was sent was not counted`,
+    );
+  await ledgers.remove(target);
+}
+
+async function snapshotWith(target: string, guid: Guid, signal: AbortSignal): Promise<string | undefined> {
+  try {
+    const { points } = await listSource(target, signal);
+    return points.find((point) => point.kind === 'snapshot' && point.guid === guid)?.name;
+  } catch (thrown) {
+    if (thrown instanceof ZkeepError && thrown.code === 'zfs.no-dataset') return undefined;
+    throw thrown;
+  }
 }
 
 /**

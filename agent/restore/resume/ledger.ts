@@ -8,12 +8,12 @@
 import { createHash } from 'node:crypto';
 import { mkdir, open, readdir, readFile, rename, rm, stat } from 'node:fs/promises';
 import { basename, join } from 'node:path';
-import { Type } from 'typebox';
+import { type Static, Type } from 'typebox';
 import { ZkeepError } from '../../../catalog/errors.ts';
-import { BackupIdSchema, BytesSchema, checker } from '../../../catalog/schema.ts';
-import type { BackupId } from '../../../catalog/words.ts';
+import { BackupIdSchema, BytesSchema, checker, GuidSchema } from '../../../catalog/schema.ts';
+import type { BackupId, Guid } from '../../../catalog/words.ts';
 import { syncFolder } from '../export.ts';
-import { type Interval, withSent } from './coverage.ts';
+import { coveredEnd, type Interval, withSent } from './coverage.ts';
 
 /** Largest ledger that is looked at, bytes: one with all its intervals is smaller. */
 const MOST = 64 * 1024;
@@ -25,6 +25,10 @@ const LedgerSchema = Type.Object({
   /** `pool/dataset` that receives. */
   target: Type.String({ maxLength: 255 }),
   backup: BackupIdSchema,
+  /** The snapshot that the stream brings. */
+  to: Type.Optional(GuidSchema),
+  /** Position of the last piece, once a try is about to give it; zkeep may not live to see what comes of it. */
+  ending: Type.Optional(BytesSchema),
   sent: Type.Array(Type.Tuple([BytesSchema, BytesSchema]), { maxItems: MOST_INTERVALS }),
 });
 
@@ -34,6 +38,23 @@ const checkLedger = checker(LedgerSchema, 'the ledger');
 export interface LedgerKey {
   readonly target: string;
   readonly backup: BackupId;
+  /** The snapshot that it brings. */
+  readonly to: Guid;
+}
+
+/** What is noted of one stream into one target. */
+export interface Noted {
+  readonly sent: readonly Interval[];
+  /** Position of the stream's last piece, where a try was about to give it. */
+  readonly ending: number | undefined;
+}
+
+/**
+ * Whether a `zfs receive` that outlived the zkeep that fed it had all of the stream, if it came to its end:
+ * what was left to send was the last piece, and all before it was sent.
+ */
+export function wasEnding({ sent, ending }: Noted): boolean {
+  return ending !== undefined && coveredEnd(sent) >= ending;
 }
 
 /** The ledgers of this host, in its state folder. */
@@ -45,16 +66,27 @@ export class Ledgers {
     this.#folder = join(state, 'restores');
   }
 
-  /** What was sent of this stream to this target; nothing where there is no ledger of it, or a damaged one. */
-  async read({ target, backup }: LedgerKey): Promise<Interval[]> {
+  /** What was sent of this stream to this target; `undefined` where there is no ledger of it, or a damaged one. */
+  async read({ target, backup }: Omit<LedgerKey, 'to'>): Promise<Noted | undefined> {
+    const found = await this.#found(target);
+    return found?.backup === backup ? notedIn(found) : undefined;
+  }
+
+  /** What was noted last at this target, of whichever stream; `undefined` also where an older zkeep noted it. */
+  async last(target: string): Promise<(Noted & LedgerKey) | undefined> {
+    const found = await this.#found(target);
+    if (found?.to === undefined) return undefined;
+    return { ...notedIn(found), target, backup: found.backup, to: found.to };
+  }
+
+  async #found(target: string): Promise<Static<typeof LedgerSchema> | undefined> {
     try {
       const file = this.#fileOf(target);
-      if ((await stat(file)).size > MOST) return [];
+      if ((await stat(file)).size > MOST) return undefined;
       const found = checkLedger(JSON.parse(await readFile(file, 'utf8')));
-      if (found.target !== target || found.backup !== backup) return [];
-      return found.sent.reduce<Interval[]>((sent, each) => withSent(sent, each), []);
+      return found.target === target ? found : undefined;
     } catch {
-      return [];
+      return undefined;
     }
   }
 
@@ -63,7 +95,7 @@ export class Ledgers {
    *
    * @throws {Error} what the file system says.
    */
-  async write({ target, backup }: LedgerKey, sent: readonly Interval[]): Promise<void> {
+  async write({ target, backup, to }: LedgerKey, { sent, ending }: Noted): Promise<void> {
     const file = this.#fileOf(target);
     const partial = `${file}.${process.pid}.partial`;
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
@@ -71,7 +103,7 @@ export class Ledgers {
       const handle = await open(partial, 'w', 0o600);
       try {
         const kept = sent.slice(0, MOST_INTERVALS);
-        await handle.writeFile(`${JSON.stringify({ ledger: 1, target, backup, sent: kept })}\n`);
+        await handle.writeFile(`${JSON.stringify({ ledger: 1, target, backup, to, ending, sent: kept })}\n`);
         await handle.sync();
       } finally {
         await handle.close();
@@ -100,20 +132,27 @@ export class Ledgers {
   }
 }
 
+function notedIn({ sent, ending }: Static<typeof LedgerSchema>): Noted {
+  return { sent: sent.reduce<Interval[]>((all, each) => withSent(all, each), []), ending };
+}
+
 /**
- * What one try adds to a ledger. It is on disk before the first byte is sent, and
+ * What one try adds to a ledger. There is one on disk before the first byte is sent; it is
  * brought up to date about every {@link STEP} bytes, and every second: what is not
- * noted is sent again. Where the disk is slow, sending waits for it.
+ * noted is sent again. Where the disk is slow, sending waits for it. That only the last
+ * piece is left to send is on disk before that is sent: a `zfs receive` may come to its
+ * end by itself then.
  *
  * @example
- * const entry = await LedgerEntry.begin(ledgers, key, { before: [[0, 900]], from: 800 }, note);
- * entry.sent(1_000_000);
+ * const entry = await LedgerEntry.begin(ledgers, key, { before: await ledgers.read(key), from: 800 }, note);
+ * await entry.sent(1_000_000, now);
+ * await entry.ending();
  * await entry.end();
  */
 export class LedgerEntry {
   readonly #ledgers: Ledgers;
   readonly #key: LedgerKey;
-  readonly #before: readonly Interval[];
+  readonly #before: Noted;
   readonly #from: number;
   readonly #onTrouble: (thrown: unknown) => void;
   #reached: number;
@@ -122,12 +161,14 @@ export class LedgerEntry {
   /** What the last write notes, and what is on disk. */
   #noted: number;
   #durable: number;
+  /** Position of the last piece, once it is about to be sent. */
+  #ending: number | undefined;
   #broken = false;
 
   private constructor(ledgers: Ledgers, key: LedgerKey, { before, from }: Begun, onTrouble: OnTrouble) {
     this.#ledgers = ledgers;
     this.#key = key;
-    this.#before = before;
+    this.#before = before ?? NOTHING;
     this.#from = from;
     this.#reached = from;
     this.#noted = from;
@@ -145,13 +186,14 @@ export class LedgerEntry {
     onTrouble: OnTrouble,
   ): Promise<LedgerEntry> {
     const entry = new LedgerEntry(ledgers, key, begun, onTrouble);
-    await entry.#write();
+    // What is there already may be brought up to date by another zkeep that is still at it.
+    if (!begun.before) await entry.#write();
     return entry;
   }
 
   /** What was sent up to now, over all tries. */
   get intervals(): Interval[] {
-    return withSent(this.#before, [this.#from, this.#reached]);
+    return withSent(this.#before.sent, [this.#from, this.#reached]);
   }
 
   /**
@@ -161,6 +203,7 @@ export class LedgerEntry {
    */
   sent(reached: number, now: number): Promise<void> | undefined {
     this.#reached = reached;
+    if (reached < this.#from + REFUSED) return undefined;
     if (!this.#writing && (now >= this.#next || reached >= this.#noted + STEP)) {
       this.#next = now + PAUSE;
       this.#noted = reached;
@@ -171,17 +214,39 @@ export class LedgerEntry {
     return reached >= this.#durable + 2 * STEP && !this.#broken ? this.#writing : undefined;
   }
 
+  /** What comes next is the last piece of the stream: resolves when that is on disk. */
+  async ending(): Promise<void> {
+    await this.#writing;
+    this.#ending = this.#reached;
+    await this.#write();
+  }
+
   /** Writes what is known; when it resolves, nothing is written any more. */
   async end(): Promise<void> {
     await this.#writing;
     await this.#write();
   }
 
+  /** As {@link end}, where nothing of what was sent was taken: what was noted before holds. */
+  async refused(): Promise<void> {
+    await this.#writing;
+    const isNoted = this.#durable > this.#from || this.#ending !== undefined;
+    this.#reached = this.#from;
+    this.#ending = undefined;
+    if (isNoted) await this.#write();
+  }
+
+  /** A try that has hardly begun changes nothing of what was noted of another that was about to end. */
+  get #known(): Noted {
+    const counts = this.#ending !== undefined || this.#reached >= this.#from + REFUSED;
+    return { sent: this.intervals, ending: counts ? this.#ending : this.#before.ending };
+  }
+
   async #write(): Promise<void> {
     if (this.#broken) return;
     const reached = this.#reached;
     try {
-      await this.#ledgers.write(this.#key, this.intervals);
+      await this.#ledgers.write(this.#key, this.#known);
       this.#durable = reached;
     } catch (thrown) {
       this.#broken = true;
@@ -194,12 +259,17 @@ export class LedgerEntry {
 const PAUSE = 1000;
 /** Bytes after which it is written before that: half of the smallest segment. */
 const STEP = 8 * 1024 * 1024;
+/** So many bytes go into a pipe or are on their way to it, though ZFS does not take the stream: they are not noted. */
+const REFUSED = 1024 * 1024;
+
+const NOTHING: Noted = { sent: [], ending: undefined };
 
 type OnTrouble = (thrown: unknown) => void;
 
 /** What a try goes on from. */
 interface Begun {
-  readonly before: readonly Interval[];
+  /** What was noted before; `undefined`: nothing was, and what is there is not of it. */
+  readonly before: Noted | undefined;
   /** The position from which it sends. */
   readonly from: number;
 }
@@ -215,6 +285,26 @@ export function checkAccounted(intervals: readonly Interval[], bytes: number, ke
   const message = `not every record of backup ${key.backup} was sent to ${key.target}: it must not be trusted`;
   throw new ZkeepError('failed', 'restore.unaccounted', message, {
     advice: `destroy ${key.target} and restore again; please report it`,
-    facts: { ...key, bytes, sent: intervals.map(([from, to]) => `${from}-${to}`) },
+    facts: { ...key, bytes, sent: inWords(intervals) },
   });
+}
+
+/**
+ * That a snapshot which a `zfs receive` of nobody brought, while it was waited for, had all of its stream.
+ *
+ * @param before what was noted when the waiting began, and `now`: a zkeep that ended its restore well takes the ledger away.
+ * @throws {ZkeepError} `failed`, code `restore.unaccounted`, when nobody knows.
+ */
+export function checkBrought(before: Noted | undefined, now: Noted | undefined, key: LedgerKey): void {
+  if (now ? wasEnding(now) : before !== undefined) return;
+  const { target, to } = key;
+  const message = `another zfs receive brought ${to} to ${target}, and what it was given was not counted`;
+  throw new ZkeepError('failed', 'restore.unaccounted', message, {
+    advice: `destroy that snapshot (of a new dataset: ${target}) and restore again; if you received it yourself, and from its whole stream, the same command again goes on from it`,
+    facts: { ...key, sent: inWords(now?.sent ?? []), ending: now?.ending ?? null },
+  });
+}
+
+function inWords(intervals: readonly Interval[]): string[] {
+  return intervals.map(([from, to]) => `${from}-${to}`);
 }

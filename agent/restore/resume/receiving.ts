@@ -14,7 +14,7 @@ import type { RestoreStep } from '../plan.ts';
 import type { Wrap } from '../settings.ts';
 import { lookAtTarget } from '../target.ts';
 import { coveredEnd } from './coverage.ts';
-import { checkAccounted, LedgerEntry, type Ledgers } from './ledger.ts';
+import { checkAccounted, checkBrought, LedgerEntry, type LedgerKey, type Ledgers } from './ledger.ts';
 import { isOfRest, type NextTry, nextTry } from './next-try.ts';
 import { restPosition, resumingOf, wholeOf } from './stream.ts';
 
@@ -54,6 +54,9 @@ export async function receiveStep(
   wrap?: Wrap,
 ): Promise<Resumed | null> {
   const began = systemClock.now();
+  const { ledgers } = tools;
+  const key = keyOf(target, step);
+  const noted = step.resume ? await ledgers.read(key) : undefined;
   let tried = step;
   for (let tries = 1; ; tries++) {
     try {
@@ -66,7 +69,10 @@ export async function receiveStep(
       const waited = systemClock.now() - began;
       const next = nextTry(thrown, { tried: tried.resume, to, there, tries, waited });
       if (next.kind === 'give-up') throw thrown;
-      if (next.kind === 'done') return { kept: bytes, sent_again: 0 };
+      if (next.kind === 'done') {
+        checkBrought(noted, await ledgers.read(key), key);
+        return { kept: bytes, sent_again: 0 };
+      }
       if (next.kind === 'wait' && tries === 1)
         tools.progress.note(`${target}: another receive is still at it, and is waited for`);
       if (next.kind === 'wait') await systemClock.sleep(next.pause, tools.signal);
@@ -74,6 +80,10 @@ export async function receiveStep(
       tried = { ...tried, resume: await tokenFor(next, tried.resume, target, tools.signal) };
     }
   }
+}
+
+function keyOf(target: string, { backup: { backup, to } }: RestoreStep): LedgerKey {
+  return { target, backup, to };
 }
 
 /** The token by which it is tried again; `null`: from the first byte. */
@@ -103,34 +113,41 @@ async function throwAway(
 
 async function receive(
   target: string,
-  { backup, command, resume }: RestoreStep,
+  step: RestoreStep,
   tools: RestoreTools,
   wrap: Wrap | undefined,
 ): Promise<Resumed | null> {
+  const { backup, command, resume } = step;
   const { view, progress, ledgers, signal } = tools;
   const manifest = await view.manifest(backup);
   const { bytes, begin } = manifest.stream;
-  const key = { target, backup: backup.backup };
-  const before = resume ? await ledgers.read(key) : [];
-  const source = resume ? resumingOf(manifest, resume, coveredEnd(before), tools) : wholeOf(manifest, tools);
+  const key = keyOf(target, step);
+  const before = resume ? await ledgers.read(key) : undefined;
+  const covered = coveredEnd(before?.sent ?? []);
+  const source = resume ? resumingOf(manifest, resume, covered, tools) : wholeOf(manifest, tools);
   const ledger = await LedgerEntry.begin(ledgers, key, { before, from: source.from }, (thrown) =>
     progress.note(
       `what is sent to ${target} cannot be noted (${messageOf(thrown)}): broken off, it would begin again`,
     ),
   );
-  const stream = taken(source.sent, (reached) => {
-    progress.tell({ bytes: reached, total: bytes });
-    return ledger.sent(reached, systemClock.now());
+  const stream = taken(source.sent, {
+    before: (reached) => (reached >= bytes ? ledger.ending() : undefined),
+    after: (reached) => {
+      progress.tell({ bytes: reached, total: bytes });
+      return ledger.sent(reached, systemClock.now());
+    },
   });
   const [name, guid] = [begin.toName, BigInt(`0x${begin.toGuid}`)];
   try {
     await receiveStream(command, wrap ? wrapStream(stream, { name, guid, ...wrap }) : stream, { signal });
-  } finally {
-    await ledger.end();
+  } catch (thrown) {
+    await (resume && isOfRest(thrown) ? ledger.refused() : ledger.end());
+    throw thrown;
   }
+  await ledger.end();
   checkAccounted(ledger.intervals, bytes, key);
   if (!resume) return null;
-  const reached = Math.max(coveredEnd(before), receivedBefore(manifest, resume));
+  const reached = Math.max(covered, receivedBefore(manifest, resume));
   return { kept: source.from, sent_again: reached - source.from };
 }
 
@@ -147,13 +164,17 @@ function receivedBefore(
   return Math.min(next ?? stream.bytes, Math.max(from, Number(token.bytes) + RECORD_SIZE));
 }
 
-/** The bytes; told of each piece once it was taken, and waited for before the next. */
-async function* taken(
-  sent: AsyncIterable<Sent>,
-  onTaken: (reached: number) => Promise<void> | undefined,
-): AsyncGenerator<Uint8Array> {
+/** What is done before a piece is given and once it was taken; waited for before it goes on. */
+interface Notes {
+  before(reached: number): Promise<void> | undefined;
+  after(reached: number): Promise<void> | undefined;
+}
+
+/** The bytes, with their notes. */
+async function* taken(sent: AsyncIterable<Sent>, notes: Notes): AsyncGenerator<Uint8Array> {
   for await (const { bytes, reached } of sent) {
+    await notes.before(reached);
     yield bytes;
-    await onTaken(reached);
+    await notes.after(reached);
   }
 }

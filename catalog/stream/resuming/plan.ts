@@ -49,8 +49,8 @@ export interface ResumingQuestion {
 
 /**
  * Decides with which record the resuming stream begins: at or before the token's
- * point and at or before `covered`, as late as the entry points allow. The kernel
- * takes records that it has already, and does not notice any that are left out
+ * point and at or before `covered`, as late as the entry points allow; with the first
+ * one where the token counts fewer bytes than lie before its point. The kernel takes records that it has already, and does not notice any that are left out
  * (facts: OpenZFS `dmu_recv.c`, tried on 2.1, 2.3 and 2.4).
  *
  * @example planResuming({ begin, pieces: manifest.segments, token: decodeToken(text), covered: 1e9 }).from
@@ -74,9 +74,13 @@ function lastUsable({ begin, pieces, token, covered }: ResumingQuestion): EntryP
   // Until something was saved, ZFS names object 1 as its point: what came before that may be lost.
   if (token.bytes === 0n || (token.object === 1n && token.offset === 0n)) return undefined;
   const raw = hasFeature(begin, 'RAW');
-  return pieces
+  const received = pieces
     .flatMap(({ entry, offset, size }) => (entry && liesIn(entry, offset, offset + size) ? [entry] : []))
-    .findLast((entry) => entry.position <= covered && !isBehind(entry, token, raw));
+    .filter((entry) => !isBehind(entry, token, raw));
+  // ZFS counts what came in all tries, but for the header of the first BEGIN: where that is less, something was left out.
+  const counted = Number(token.bytes) + RECORD_SIZE;
+  if (received.some(({ position }) => position > counted)) return undefined;
+  return received.findLast(({ position }) => position <= covered);
 }
 
 /** Whether an entry fits its piece: what must come before it does. */

@@ -29,7 +29,7 @@ const records = recordsOf(stream, 'little');
 const whole = new Receiver();
 whole.apply(records);
 
-/** `zfs` with one pool, `new`. A receive takes `cut` bytes and fails, or takes all; `wait`: it hangs after them. */
+/** `zfs` with one pool, `new`. A receive takes `cut` bytes and fails, or takes all; `wait`: it hangs after them; `busy`: another one brings the snapshot. */
 const ZFS = `
 for name; do :; done
 here=$(dirname "$0")
@@ -46,6 +46,10 @@ case "$*" in
   'receive '*)
     if [ -e "$here/token" ] && [ -e "$here/refuses" ]; then
       echo 'cannot receive resume stream: kernel modules must be upgraded to receive this stream.' >&2; exit 1
+    fi
+    if [ -e "$here/busy" ]; then
+      rm "$here/busy" "$here/token"; touch "$here/whole"
+      echo 'cannot receive: destination new/fs contains partially-complete state from "zfs receive -s".' >&2; exit 1
     fi
     if [ -e "$here/cut" ]; then
       head -c "$(cat "$here/cut")" >"$here/received"; rm "$here/cut"; touch "$here/partly"
@@ -90,7 +94,7 @@ describe('a restore that broke off', () => {
     writeFileSync(at('snapshots'), `new/fs@a\t${GUID}\t10\t1795159362\t0\n`);
   });
   beforeEach(() => {
-    for (const name of ['token', 'whole', 'cut', 'partly', 'wait', 'left', 'refuses', 'received'])
+    for (const name of ['token', 'whole', 'cut', 'busy', 'partly', 'wait', 'left', 'refuses', 'received'])
       rmSync(at(name), { force: true });
     rmSync(join(house.folder, 'state'), { recursive: true, force: true });
     standIns.forgetCalls();
@@ -101,7 +105,7 @@ describe('a restore that broke off', () => {
   });
 
   const there = async (name: string) => {
-    for (let left = 500; left > 0 && !existsSync(at(name)); left--) await sleep(20);
+    for (let left = 1500; left > 0 && !existsSync(at(name)); left--) await sleep(20);
     assert.ok(existsSync(at(name)), `waited in vain for ${name}`);
   };
 
@@ -191,6 +195,47 @@ describe('a restore that broke off', () => {
       standIns.calls.filter((call) => call.startsWith('zfs receive')).map((call) => call.split(' ')[2]),
       ['-s', '-s', '-A', '-s'],
     );
+  });
+
+  /** Kills a restore whose receive took so many bytes, all that there are but for the end of END, and has not ended. */
+  async function killAtTheEnd(): Promise<void> {
+    writeFileSync(at('wait'), '');
+    breakAfter(stream.length - 100);
+    const { child, ended } = house.begin(RESTORE, env());
+    await there('partly');
+    child.kill('SIGKILL');
+    await ended;
+    rmSync(at('wait'));
+    await there('token');
+  }
+
+  it('is done where the receive of one that was killed comes to its end while it is waited for', async () => {
+    await killAtTheEnd();
+    writeFileSync(at('busy'), '');
+    const [received] = (await restore(0)).received;
+    assert.deepEqual(received?.resumed, { kept: stream.length, sent_again: 0 });
+    assert.deepEqual(ledgers(), []);
+  });
+
+  it('is done, without a word, where that came to its end before', async () => {
+    await killAtTheEnd();
+    rmSync(at('token'));
+    writeFileSync(at('whole'), '');
+    const ran = await house.zkeep(RESTORE, { env: env() });
+    assert.equal(ran.code, 0, ran.stderr);
+    assert.doesNotMatch(ran.stderr, /not counted/);
+    assert.deepEqual(ledgers(), []);
+  });
+
+  it('is not called good where another receive brought the snapshot, of which nobody knows what it was given', async () => {
+    breakAfter(30 * MIB);
+    await restore(5);
+    writeFileSync(at('busy'), '');
+    assert.equal((await restore(1)).error.code, 'restore.unaccounted');
+    const ran = await house.zkeep(RESTORE, { env: env() });
+    assert.equal(ran.code, 0, ran.stderr);
+    assert.match(ran.stderr, /new\/fs@a was not received to its end by zkeep restore/);
+    assert.deepEqual(ledgers(), []);
   });
 
   it('is restored all the same where nothing can be noted of it', async () => {

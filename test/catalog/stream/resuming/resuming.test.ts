@@ -60,12 +60,16 @@ interface Broken {
   readonly point: number;
 }
 
-/** @param stream the stored one, where `records` are those of a resuming one. */
+/**
+ * @param stream the stored one, where `records` are those of a resuming one.
+ * @param counted what the token of the try before counted.
+ */
 function breakAt(
   receiver: Receiver,
   records: readonly Taken[],
   reached: number,
   stream = records,
+  counted = 0n,
 ): Broken | undefined {
   const came = records.slice(0, reached);
   const saved = came.findLast(isPoint);
@@ -73,7 +77,8 @@ function breakAt(
   receiver.apply(came);
   const point = pointOf(saved);
   const first = stream.find((each) => isPoint(each) && same(pointOf(each), point));
-  return { receiver, token: { ...point, bytes: 1n }, point: first?.position ?? 0 };
+  const bytes = counted + BigInt(saved.position + saved.payload.length);
+  return { receiver, token: { ...point, bytes }, point: first?.position ?? 0 };
 }
 
 type Point = ReturnType<typeof pointOf>;
@@ -155,10 +160,12 @@ for (const [name, bytes] of STREAMS) {
         const receiver = new Receiver();
         let came: readonly Taken[] = records;
         let sentTo = 0;
+        let counted = 0n;
         for (const share of cuts) {
-          const broken = breakAt(receiver, came, Math.floor((share * came.length) / 100), records);
+          const broken = breakAt(receiver, came, Math.floor((share * came.length) / 100), records, counted);
           if (!broken) continue; // it was cut before anything new was saved
           sentTo = Math.max(sentTo, broken.point);
+          counted = broken.token.bytes;
           const resumed = await resume(stream, broken.token, sentTo);
           came = new Receiver().resume(resumed.bytes, stream.begin, broken.token);
         }
@@ -186,12 +193,26 @@ test('the entry that is chosen is the last one at or before the point and what w
   }
 });
 
+test('a receiver that counts less than lies before its point lacks something: it is sent the whole stream', () => {
+  const { begin, pieces, bytes } = stored(recordedStream('raw-w'), 20_000);
+  const last = recordsOf(bytes, 'little').findLast(isPoint) ?? assert.fail();
+  const covered = Number.POSITIVE_INFINITY;
+  const fromWith = (counted: number) =>
+    planResuming({ begin, pieces, token: { ...pointOf(last), bytes: BigInt(counted) }, covered }).from;
+  const { entry } = pieces.findLast((piece) => piece.entry && piece.entry.position <= last.position) ?? {};
+  const wanted = entry?.position ?? assert.fail();
+  assert.equal(fromWith(last.position), wanted);
+  assert.equal(fromWith(wanted - RECORD_SIZE), wanted);
+  assert.equal(fromWith(wanted - RECORD_SIZE - 1), 0);
+  assert.equal(fromWith(1), 0);
+});
+
 test('no more is read than BEGIN, the records before, and what is sent', async () => {
   const stream = stored(recordedStream('raw-w'), 20_000);
   const records = recordsOf(stream.bytes, 'little');
   const last = records.findLast(isPoint);
   assert.ok(last);
-  const { read, from } = await resume(stream, { ...pointOf(last), bytes: 1n });
+  const { read, from } = await resume(stream, { ...pointOf(last), bytes: BigInt(last.position) });
   const first = Math.floor(from / 20_000);
   assert.ok(first > stream.pieces.length / 2);
   assert.ok(read.length <= stream.pieces.length - first + 4, read.join());
@@ -235,7 +256,7 @@ test('a stream whose records are not where its manifest says is not sent on', as
   const records = recordsOf(stream.bytes, 'little');
   const last = records.findLast(isPoint);
   assert.ok(last);
-  const token = { ...pointOf(last), bytes: 1n };
+  const token = { ...pointOf(last), bytes: BigInt(last.position) };
   const plan = planResuming({ ...stream, token, covered: Number.POSITIVE_INFINITY });
   const [before = 0] = plan.before;
   for (const wrong of [
