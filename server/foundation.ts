@@ -109,8 +109,6 @@ type FilledIndex = Pick<Foundation, 'index' | 'report' | 'journal' | 'copy'>;
 
 /** Names of objects of the journal that are so much older (milliseconds) than the last known one are known. */
 const CAUGHT_UP = 30 * 86_400_000;
-/** So wrong (milliseconds) may the clock of another service be. */
-const AHEAD = 86_400_000;
 
 /**
  * An index that is missing is taken from its copy in the bucket, or made from all manifests; so is
@@ -181,8 +179,7 @@ async function catchUp({ store }: Repository, index: CatalogIndex, now: number):
   const last = index.journal.last();
   const known = last && momentOfUuid7(readJournalKey(last) ?? '');
   if (!known) return await readJournal(store, index, { again: true });
-  const since = { from: Math.min(known, now) - CAUGHT_UP, until: Math.max(known, now) + AHEAD };
-  return await readJournal(store, index, { since, again: true });
+  return await readJournal(store, index, { since: Math.min(known, now) - CAUGHT_UP, again: true });
 }
 
 function vanished({ location }: ObjectStore, cause: unknown): ZkeepError {

@@ -2,8 +2,9 @@
 import { ZkeepError } from '../errors.ts';
 import type { Entry } from '../journal/entry.ts';
 import { type JournalReading, readJournalObject } from '../journal/read.ts';
-import { JOURNAL_PREFIX, readJournalKey } from '../repository/names.ts';
+import { JOURNAL_PREFIX, journalKey, readJournalKey } from '../repository/names.ts';
 import type { ObjectStore } from '../repository/store/store.ts';
+import { newUuid7 } from '../words.ts';
 import type { CatalogIndex } from './catalog-index.ts';
 import { inBatches, inOrder } from './in-order.ts';
 
@@ -25,8 +26,8 @@ export interface JournalReport {
 }
 
 export interface ReadJournalOptions {
-  /** Only objects with names of about this time, milliseconds since 1970: a listing of little more than those. */
-  readonly since?: { readonly from: number; readonly until: number } | undefined;
+  /** Only objects with names of this time or later, milliseconds since 1970, to whatever a clock may say. */
+  readonly since?: number | undefined;
   /** Those that were not understood before, once more. */
   readonly again?: boolean;
   /** Told of entries that are in the index now and were not before. */
@@ -72,32 +73,21 @@ export async function readJournal(
     }
   };
   if (again) await take(index.journal.partly());
-  for (const prefix of prefixesOf(since)) {
-    for await (const names of inBatches(source.list(prefix, signal), NAMES)) {
-      const keys = names.flatMap(({ key }) => (readJournalKey(key) ? [key] : []));
-      await take(index.journal.unknown(keys));
-    }
+  const after = since === undefined ? undefined : beginOf(since);
+  for await (const names of inBatches(source.list(JOURNAL_PREFIX, signal, after), NAMES)) {
+    const keys = names.flatMap(({ key }) => (readJournalKey(key) ? [key] : []));
+    await take(index.journal.unknown(keys));
   }
   return report;
 }
 
-/** Listings in one look. */
-const MOST_PREFIXES = 4;
-
-/** The shortest listings that hold all names of a time: their beginning is the time in hex, the more digits the shorter. */
-function prefixesOf(since: ReadJournalOptions['since']): string[] {
-  if (!since) return [JOURNAL_PREFIX];
-  for (let digits = 8; digits > 0; digits--) {
-    const unit = 16 ** (12 - digits);
-    const first = Math.floor(Math.max(0, since.from) / unit);
-    const count = Math.floor(since.until / unit) - first + 1;
-    if (count > MOST_PREFIXES) continue;
-    return Array.from({ length: count }, (_, at) => {
-      return `${JOURNAL_PREFIX}${(first + at).toString(16).padStart(digits, '0')}`;
-    });
-  }
-  return [JOURNAL_PREFIX];
+/** Names begin with their moment: what comes after this text is of that moment or later. */
+function beginOf(moment: number): string {
+  return journalKey(newUuid7(Math.max(0, Math.floor(moment)), new Uint8Array(10))).slice(0, MOMENT_ENDS);
 }
+
+/** Of a name with its prefix, where the moment in it ends. */
+const MOMENT_ENDS = `${JOURNAL_PREFIX}00000000-0000`.length;
 
 interface Read {
   readonly key: string;

@@ -41,8 +41,12 @@ const MOST_WAITING = 5_000;
 /** Bytes of an object's text after which the next one begins. */
 const OBJECT_BYTES = 2 * 1024 * 1024;
 const MOST_ENTRIES = 1_000;
-/** An object may come into the bucket so long after the moment in its name (milliseconds), or a clock be so wrong. */
+/** An object may come into the bucket so long after the moment in its name (milliseconds), or a clock be so far behind. */
 const LATE = 15 * 60_000;
+/** Now and then the look goes back so far, milliseconds: a service may be far behind and not have followed. */
+const VERY_LATE = 86_400_000;
+/** Of so many looks one does. */
+const FAR_LOOKS = 20;
 /** The last flush waits no longer for the bucket, milliseconds: what is left goes with the next start. */
 const LAST_FLUSH = 5_000;
 
@@ -83,6 +87,8 @@ export class Journal {
     };
     every(this.#pace.flush, () => this.flush(), 'the journal could not be written');
     every(this.#pace.follow, () => this.follow(), 'the journal could not be followed');
+    const far = this.#pace.follow * FAR_LOOKS;
+    every(far, () => this.follow(VERY_LATE), 'the journal could not be followed');
   }
 
   /**
@@ -136,10 +142,11 @@ export class Journal {
   /**
    * Takes in what other services wrote since the last look; what they removed goes from the index, too.
    *
+   * @param late so far behind (milliseconds) the names may be of what was not seen yet; ahead they may be any time.
    * @throws what the store throws.
    */
-  async follow(): Promise<void> {
-    this.#following = this.#following.catch(() => undefined).then(() => this.#follow());
+  async follow(late: number = LATE): Promise<void> {
+    this.#following = this.#following.catch(() => undefined).then(() => this.#follow(late));
     await this.#following;
   }
 
@@ -187,15 +194,12 @@ export class Journal {
     if (lost > 0) this.#tools.log.error({ lost }, 'facts are lost: too many wait for the bucket');
   }
 
-  async #follow(): Promise<void> {
+  async #follow(late: number): Promise<void> {
     const { store, index, clock, log } = this.#tools;
     const { signal } = this.#stopping;
     const last = index.journal.last();
     const known = momentOfUuid7((last && readJournalKey(last)) ?? this.#last) ?? clock.now();
-    const since = {
-      from: Math.min(known, clock.now()) - LATE,
-      until: Math.max(known, clock.now()) + LATE,
-    };
+    const since = Math.min(known, clock.now()) - late;
     const onEntries = (entries: readonly Entry[]) => {
       for (const { fact } of entries) {
         if (fact.kind === 'backups.removed') index.remove(fact.backups.map(({ backup }) => backup));

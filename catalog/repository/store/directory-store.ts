@@ -107,12 +107,12 @@ export class DirectoryStore implements ObjectStore {
     });
   }
 
-  async *list(prefix: string, signal?: AbortSignal): AsyncGenerator<ObjectFacts> {
+  async *list(prefix: string, signal?: AbortSignal, after?: string): AsyncGenerator<ObjectFacts> {
     checkKeyPrefix(prefix);
     signal?.throwIfAborted();
     try {
       await this.#checkFolder();
-      yield* listFolder(this.location, prefix, signal);
+      yield* listFolder(this.location, { prefix, after }, signal);
     } catch (thrown) {
       throw explainFileError(thrown, `list ${this.location}`);
     }

@@ -112,17 +112,19 @@ export class S3Store implements ObjectStore {
   }
 
   /** @throws {ZkeepError} `failed` when the store lists out of order or breaks off without a way to go on. */
-  async *list(prefix: string, signal?: AbortSignal): AsyncGenerator<ObjectFacts> {
+  async *list(prefix: string, signal?: AbortSignal, after?: string): AsyncGenerator<ObjectFacts> {
     checkKeyPrefix(prefix);
     let last = '';
     let token: string | undefined;
     do {
-      const page = await this.#page(prefix, token, signal);
+      const page = await this.#page({ prefix, token, after }, signal);
       for (const { Key = '', Size, LastModified } of page.Contents ?? []) {
         const key = Key.slice(this.#prefix.length);
         if (!isKey(key)) continue; // Not ours, such as the folder markers of a console.
         if (key <= last) throw badListing(this.location, `${key} after ${last}`);
         last = key;
+        // Where a store does not know StartAfter, it tells of all.
+        if (after !== undefined && key <= after) continue;
         yield factsOf(key, Size, LastModified, this.nameOf(key));
       }
       token = page.NextContinuationToken;
@@ -239,11 +241,16 @@ export class S3Store implements ObjectStore {
     }
   }
 
-  #page(prefix: string, token: string | undefined, signal: AbortSignal | undefined): Promise<Page> {
+  #page(
+    { prefix, token, after }: { prefix: string; token: string | undefined; after: string | undefined },
+    signal: AbortSignal | undefined,
+  ): Promise<Page> {
     const command = new ListObjectsV2Command({
       Bucket: this.settings.bucket,
       Prefix: `${this.#prefix}${prefix}`,
       ...(token ? { ContinuationToken: token } : {}),
+      // A token says by itself where it goes on.
+      ...(after === undefined || token ? {} : { StartAfter: `${this.#prefix}${after}` }),
     });
     return this.#ask(this.location, { signal }, (abortSignal) => this.#client.send(command, { abortSignal }));
   }

@@ -76,8 +76,11 @@ export interface ObjectStore {
   /** Looks at one object; `undefined` when there is none. */
   stat(key: string, signal?: AbortSignal): Promise<ObjectFacts | undefined>;
 
-  /** All objects whose key starts with `prefix`, in the order of their keys (by UTF-8 byte), a page at a time. */
-  list(prefix: string, signal?: AbortSignal): AsyncIterable<ObjectFacts>;
+  /**
+   * All objects whose key starts with `prefix`, in the order of their keys (by UTF-8 byte), a page at a time;
+   * with `after` only those whose key is greater than that.
+   */
+  list(prefix: string, signal?: AbortSignal, after?: string): AsyncIterable<ObjectFacts>;
 
   /** Removes one object. No error when there is none. */
   delete(key: string, signal?: AbortSignal): Promise<void>;

@@ -11,20 +11,23 @@ const BATCH = 32;
 
 /**
  * The objects below `root` whose key starts with `prefix`, by UTF-8 byte of the
- * key. Holds the names of one folder per level. What is no key (temporary files,
+ * key; with `after` only those with greater keys. Holds the names of one folder per level. What is no key (temporary files,
  * what others left there) is passed over, and so is what vanishes meanwhile.
  *
  * @throws the errors of the file system, but ENOENT.
  */
 export async function* listFolder(
   root: string,
-  prefix: string,
+  { prefix, after = '' }: { readonly prefix: string; readonly after?: string | undefined },
   signal?: AbortSignal,
 ): AsyncGenerator<ObjectFacts> {
   const folder = prefix.slice(0, prefix.lastIndexOf('/') + 1);
   const names = await namesIn(join(root, folder));
-  const wanted = names.filter((name) => `${folder}${name}`.startsWith(prefix));
-  yield* walk(root, folder, wanted, signal);
+  const wanted = names.filter((name) => {
+    const key = `${folder}${name}`;
+    return key.startsWith(prefix) && (key > after || after.startsWith(key));
+  });
+  for await (const facts of walk(root, folder, wanted, signal)) if (facts.key > after) yield facts;
 }
 
 async function* walk(

@@ -320,6 +320,23 @@ function listing(subject: () => ObjectStore): void {
     assert.deepEqual(await keysUnder(subject(), 'page/'), keys.toSorted());
   });
 
+  it('begins after a key', async () => {
+    const keys = ['after/a', 'after/b/1', 'after/b/2', 'after/c'];
+    await forEachOf(keys, (key) => putText(subject(), key, ''));
+    const after = async (key: string) => {
+      const found: string[] = [];
+      for await (const facts of subject().list('after/', undefined, key)) found.push(facts.key);
+      return found;
+    };
+    assert.deepEqual(await after('after/a'), keys.slice(1));
+    assert.deepEqual(await after('after/b'), keys.slice(1));
+    assert.deepEqual(await after('after/b/1'), keys.slice(2));
+    assert.deepEqual(await after('after/bb'), keys.slice(3));
+    assert.deepEqual(await after('aft'), keys);
+    assert.deepEqual(await after('after/c'), []);
+    assert.deepEqual(await after('b'), []);
+  });
+
   it('can be left in the middle', async () => {
     await forEachOf(['leave/1', 'leave/2', 'leave/3'], (key) => putText(subject(), key, ''));
     const seen: ObjectFacts[] = [];
