@@ -129,7 +129,8 @@ mon_data_avail_warn = 2
 paxos_propose_interval = 0.05
 paxos_min_wait = 0.01
 [client.rgw]
-rgw_frontends = beast endpoint=127.0.0.1:${port}
+# Without tcp_nodelay every answer that has a body waits 40 ms for an ACK.
+rgw_frontends = beast endpoint=127.0.0.1:${port} tcp_nodelay=1
 rgw_dns_name = ${DOMAIN}
 rgw_enable_usage_log = false
 rgw_thread_pool_size = 64

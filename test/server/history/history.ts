@@ -3,6 +3,7 @@
  * an operator who sets policies and pins, the service's jobs, damage, and deaths of the service.
  */
 import assert from 'node:assert/strict';
+import { chooseBase, type SourcePoint } from '../../../catalog/chain/base.ts';
 import type { Keep, Policy } from '../../../catalog/chain/retention/policy.ts';
 import type { JobName } from '../../../catalog/protocol/events.ts';
 import { PinRowSchema } from '../../../catalog/protocol/keeping.ts';
@@ -41,7 +42,7 @@ export class History {
     return this.service.clock.now();
   }
 
-  /** Takes a snapshot and backs it up on the newest base that both have, as `known` says. */
+  /** Takes a snapshot and backs it up on the base that the agent chooses. */
   async backUp(line: Line, death: Death | null = null, left: Left = null): Promise<void> {
     const to = this.hosts.snapshot(line, this.now);
     await this.service.dying(death, async () => await this.store(line, to, left));
@@ -63,18 +64,14 @@ export class History {
     }
   }
 
-  /** The newest that the source has and from which a chain goes on. */
-  async #base(line: Line, to: Point): Promise<Point | undefined> {
-    const older = [...line.snapshots, ...line.bookmarks]
-      .filter(({ created }) => created < to.created)
-      .sort((one, other) => other.created - one.created);
-    const { host, dataset } = line;
+  /** As the agent chooses it, of what the service knows; `undefined`: the backup is to be full. */
+  async #base({ host, dataset, snapshots, bookmarks }: Line, to: Point): Promise<Point | undefined> {
+    const source = [...asSource(snapshots, 'snapshot'), ...asSource(bookmarks, 'bookmark')];
+    const older = source.filter(({ created }) => created < to.created);
     const body = { guids: older.map(({ guid }) => guid), of: { host, dataset } };
     const { known } = readKnown(await this.service.question('POST', '/v1/known', body));
-    const fit = new Set(
-      known.filter(({ restorable, renew }) => restorable && !renew).map(({ guid }) => guid),
-    );
-    return older.find(({ guid }) => fit.has(guid));
+    const wants = { raw: false, large_blocks: false };
+    return chooseBase({ dataset, source, target: to.guid, known, wants, full: false }).base ?? undefined;
   }
 
   async #send(line: Line, from: Point | undefined, to: Point, left: Left): Promise<void> {
@@ -205,6 +202,11 @@ export class History {
       if (!(thrown instanceof Refused) || thrown.code !== 'chain.damaged') throw thrown;
     });
   }
+}
+
+/** As the choice of a base sees them: what was made later has the higher number. */
+function asSource<Kind extends SourcePoint['kind']>(points: readonly Point[], kind: Kind) {
+  return points.map((point) => ({ ...point, kind, createtxg: point.number }));
 }
 
 /** A policy of one name for all datasets that a pattern means. */

@@ -13,16 +13,11 @@ import { readSegmentKey, segmentKey } from '../../../catalog/repository/names.ts
 import { type BackupId, type Guid, parseDigest } from '../../../catalog/words.ts';
 import type { Line } from './hosts.ts';
 import type { MortalService } from './mortal-service.ts';
+import { type Kept, lastPlaces, together } from './places.ts';
 import { wantedOf } from './wanted.ts';
 
 const HOUR = 3_600_000;
 export const GRACE = 24 * HOUR;
-
-/** A backup in the bucket, and when its snapshot was made. */
-interface Kept {
-  readonly manifest: Manifest;
-  readonly created: number;
-}
 
 export class Truth {
   readonly #service: MortalService;
@@ -79,7 +74,14 @@ export class Truth {
         'what is rebuilt is the index that is there',
       );
       const damaged = new Set(index.damage().map(({ backup }) => backup));
-      for (const guid of guidsIn(index)) await this.#isRestored(index, guid, kept, damaged);
+      const needed = new Map<BackupId, Manifest>();
+      for (const guid of guidsIn(index)) {
+        for (const manifest of this.#isRestorable(index, guid, kept, damaged)) {
+          needed.set(manifest.backup, manifest);
+        }
+      }
+      // What all plans take is what was sent, each backup read once: so each of them restores byte for byte.
+      for (const manifest of needed.values()) if (!this.#isSpoilt(manifest)) await this.#isWhole(manifest);
     });
   }
 
@@ -97,29 +99,31 @@ export class Truth {
     }
   }
 
-  /** Each snapshot is restored byte for byte when a plan says that it is restorable, and none says so without reason. */
-  async #isRestored(
+  /** That the plan for a snapshot leads there, and that it has one, or a reason not to; gives what the plan takes. */
+  #isRestorable(
     index: CatalogIndex,
     guid: Guid,
     kept: ReadonlyMap<BackupId, Kept>,
     damaged: ReadonlySet<BackupId>,
-  ): Promise<void> {
+  ): Manifest[] {
     const steps = planned(index, guid);
     if (!steps) {
       const whole = [...kept.values()].filter(({ manifest }) => !damaged.has(manifest.backup));
       assert.ok(!isReachable(whole, guid), `${guid} is restorable, and no plan says so`);
       assert.ok(damaged.size > 0, `${guid} is listed, and cannot be restored without any damage`);
-      return;
+      return [];
     }
+    const taken: Manifest[] = [];
     let at: Guid | null = null;
     for (const { backup } of steps) {
       const { manifest } = kept.get(backup) ?? assert.fail(`${backup} of a plan has no manifest`);
       assert.equal(manifest.from?.guid ?? null, at, 'the steps of a plan go on in each other');
       at = manifest.to.guid;
       assert.ok(!damaged.has(backup), 'no plan takes what is known to be damaged');
-      if (!this.#isSpoilt(manifest)) await this.#isWhole(manifest);
+      taken.push(manifest);
     }
     assert.equal(at, guid, 'a plan leads to what was wanted');
+    return taken;
   }
 
   async #isWhole(manifest: Manifest): Promise<void> {
@@ -205,7 +209,13 @@ export class Truth {
   async keepsExactly(): Promise<{ listed: number; wanted: number }> {
     const kept = await this.#kept();
     return await this.#withIndex(async (index) => {
-      const wanted = new Set(this.#wanted(index, kept).keys());
+      const wanted = new Set<Guid>();
+      for (const backups of together([...kept.values()])) {
+        const policies = index.policies().filter((policy) => backups.some((one) => isOf(policy, one)));
+        const dated = unique(backups.map(({ manifest, created }) => ({ guid: manifest.to.guid, created })));
+        const guids = wantedOf(dated, policies, this.#service.clock.now());
+        for (const { guid } of dated) if (guids.has(guid)) wanted.add(guid);
+      }
       const needed = new Set([...wanted].flatMap((guid) => planned(index, guid) ?? []).map(({ to }) => to));
       const listed = guidsIn(index);
       assert.deepEqual(listed.toSorted(), [...needed].sort());
@@ -314,21 +324,6 @@ export class Truth {
       index.close();
     }
   }
-}
-
-/** The backups of all names and hosts that a dataset has had; without those of the oldest, and so on to the newest alone. */
-function lastPlaces(backups: readonly Kept[]): Kept[][] {
-  const newestLast = backups.toSorted((one, other) => one.created - other.created);
-  const places = new Map<string, Kept[]>();
-  for (const one of newestLast) {
-    const { host, dataset } = one.manifest.source;
-    const place = `${host}:${dataset}`;
-    const before = places.get(place) ?? [];
-    places.delete(place);
-    places.set(place, [...before, one]);
-  }
-  const inOrder = [...places.values()];
-  return inOrder.map((_, at) => inOrder.slice(at).flat());
 }
 
 function isOf(policy: Policy, { manifest }: Kept): boolean {

@@ -42,12 +42,20 @@ function* byKeep(newestFirst: readonly Dated[], keep: Keep, zone: string, now: n
 /** The period of a moment as the clocks of a zone show it, whose clocks differ from UTC by whole hours. */
 function periodOf(rule: 'hourly' | 'daily' | 'weekly' | 'monthly' | 'yearly', at: number, zone: string) {
   if (rule === 'hourly') return String(Math.floor(at / 3_600_000));
-  // Swedes write dates as 2026-10-25.
-  const date = new Date(at).toLocaleDateString('sv-SE', { timeZone: zone });
+  const date = dateIn(zone).format(at);
   if (rule === 'monthly') return date.slice(0, 7);
   if (rule === 'yearly') return date.slice(0, 4);
   if (rule === 'daily') return date;
   const day = new Date(`${date}T00:00:00Z`);
   day.setUTCDate(day.getUTCDate() - ((day.getUTCDay() + 6) % 7));
   return `week of ${day.toISOString().slice(0, 10)}`;
+}
+
+const DATES = new Map<string, Intl.DateTimeFormat>();
+
+/** Swedes write dates as 2026-10-25. One is kept for each zone: to make one takes longer than all else here. */
+function dateIn(zone: string): Intl.DateTimeFormat {
+  const known = DATES.get(zone) ?? new Intl.DateTimeFormat('sv-SE', { timeZone: zone });
+  DATES.set(zone, known);
+  return known;
 }
