@@ -11,7 +11,14 @@ import type { BackupId, Digest } from '../words.ts';
 import { contentMark, dump } from './dump.ts';
 import { Inventory } from './inventory.ts';
 import { applyEntries } from './journal/apply.ts';
-import { lastEntry, lastObject, noteObject, partlyRead, unknownObjects } from './journal/objects.ts';
+import {
+  forgetObject,
+  lastEntry,
+  lastObject,
+  noteObject,
+  partlyRead,
+  unknownObjects,
+} from './journal/objects.ts';
 import { ReadableIndex } from './readable-index.ts';
 import { addBackup } from './tables/add.ts';
 import { backupOf, type KeptBackup, requireRow, summaryOf } from './tables/backup.ts';
@@ -144,12 +151,13 @@ export class CatalogIndex extends ReadableIndex {
     return lastEntry(this.db);
   }
 
-  /** Which objects of the journal were taken in: of some keys those that were not, the last one, and those to be read again. */
+  /** Which objects of the journal were taken in: of some keys those that were not, the last one, and those to be read again, unless they are gone. */
   get journal() {
     return {
       unknown: (keys: readonly string[]) => unknownObjects(this.db, keys),
       last: () => lastObject(this.db),
       partly: () => partlyRead(this.db),
+      forget: (key: string) => forgetObject(this.db, key),
     };
   }
 

@@ -58,7 +58,10 @@ export async function readJournal(
   const take = async (keys: Iterable<string>) => {
     const found = inOrder(keys, (key) => readOne(source, key, signal), CONCURRENCY);
     for await (const batch of inBatches(found, BATCH)) {
-      for (const { failure } of batch) if (failure !== undefined) throw failure;
+      for (const { key, reading, failure } of batch) {
+        if (failure !== undefined) throw failure;
+        if (!reading) index.journal.forget(key);
+      }
       const read = batch.flatMap(({ key, reading }) => (reading ? [{ key, ...reading }] : []));
       const parts = read.map(({ key, error }) => ({ key, whole: error === undefined }));
       const fresh = index.apply(

@@ -34,6 +34,14 @@ export interface JournalPace {
   readonly follow: number;
 }
 
+/** How much of the journal is looked at. */
+export interface FollowOptions {
+  /** So far behind (milliseconds) the names may be of what was not seen yet; ahead they may be any time. */
+  readonly late?: number;
+  /** Also what was not understood before. */
+  readonly again?: boolean;
+}
+
 const PACE: JournalPace = { flush: 5_000, follow: 30_000 };
 /** Noted facts that are written at once, and those that may wait in memory. */
 const MANY = 500;
@@ -88,7 +96,7 @@ export class Journal {
     every(this.#pace.flush, () => this.flush(), 'the journal could not be written');
     every(this.#pace.follow, () => this.follow(), 'the journal could not be followed');
     const far = this.#pace.follow * FAR_LOOKS;
-    every(far, () => this.follow(VERY_LATE), 'the journal could not be followed');
+    every(far, () => this.follow({ late: VERY_LATE }), 'the journal could not be followed');
   }
 
   /**
@@ -142,11 +150,10 @@ export class Journal {
   /**
    * Takes in what other services wrote since the last look; what they removed goes from the index, too.
    *
-   * @param late so far behind (milliseconds) the names may be of what was not seen yet; ahead they may be any time.
    * @throws what the store throws.
    */
-  async follow(late: number = LATE): Promise<void> {
-    this.#following = this.#following.catch(() => undefined).then(() => this.#follow(late));
+  async follow(look: FollowOptions = {}): Promise<void> {
+    this.#following = this.#following.catch(() => undefined).then(() => this.#follow(look));
     await this.#following;
   }
 
@@ -194,7 +201,7 @@ export class Journal {
     if (lost > 0) this.#tools.log.error({ lost }, 'facts are lost: too many wait for the bucket');
   }
 
-  async #follow(late: number): Promise<void> {
+  async #follow({ late = LATE, again = false }: FollowOptions): Promise<void> {
     const { store, index, clock, log } = this.#tools;
     const { signal } = this.#stopping;
     const last = index.journal.last();
@@ -206,7 +213,7 @@ export class Journal {
       }
       this.#tell(entries);
     };
-    const { problems } = await readJournal(store, index, { since, onEntries, signal });
+    const { problems } = await readJournal(store, index, { since, again, onEntries, signal });
     for (const { key, error } of problems)
       log.error({ err: error, key }, 'an object of the journal cannot be used');
   }

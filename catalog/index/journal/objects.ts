@@ -22,6 +22,11 @@ export function partlyRead(db: IndexDatabase): string[] {
   return db.all<{ key: string }>(sql).map(({ key }) => key);
 }
 
+/** Forgets an object that is not in the bucket any more and was never understood. */
+export function forgetObject(db: IndexDatabase, key: string): void {
+  db.run('DELETE FROM journal_object WHERE key = ? AND whole = 0', key);
+}
+
 /** The greatest key that is noted. */
 export function lastObject(db: IndexDatabase): string | undefined {
   return db.get<{ key: string }>('SELECT key FROM journal_object ORDER BY key DESC LIMIT 1')?.key;

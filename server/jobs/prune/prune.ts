@@ -49,6 +49,8 @@ export interface PruneTools {
 const LOAD = 500;
 /** Most plans in one run: each but the last has removed something, or met a backup that was just begun. */
 const MOST_PLANS = 10_000;
+/** So far (milliseconds) behind may the clock of a service be whose words are looked for before anything is removed. */
+const FAR_BACK = 30 * 86_400_000;
 /** A note that cannot be read holds removal back for so long, milliseconds: then nobody goes on with its backup. */
 const UNREAD = 30 * 86_400_000;
 
@@ -114,6 +116,7 @@ export class Prune {
     const marked = await this.marks.set(by, rows, signal);
     const answer = { ...marked, removed: 0, freed: 0 };
     if (!rows.some(({ fate }) => fate === 'remove') || elsewhere.unread) return answer;
+    await this.#readJournal();
     // What other services committed since: it may hang on what is to go.
     const { problems } = await refresh(repository, index, { signal, attributes: false });
     for (const { key, error } of problems) log.error({ err: error, key }, 'a manifest cannot be used');
@@ -133,6 +136,18 @@ export class Prune {
       await setImmediate();
     }
     return answer;
+  }
+
+  /**
+   * Reads what nobody here has read yet of what others said: it may keep something.
+   *
+   * @throws {ZkeepError} `refused` (`prune.journal-unread`) when there is something that cannot be understood.
+   */
+  async #readJournal(): Promise<void> {
+    const { journal, index } = this.#tools;
+    await journal.follow({ late: FAR_BACK, again: true });
+    const unread = index.journal.partly();
+    if (unread.length > 0) throw journalUnread(unread);
   }
 
   async #acts(scope: Scope, elsewhere: Elsewhere, signal: AbortSignal): Promise<readonly PlannedRow[]> {
@@ -210,6 +225,21 @@ export function removedInWords({ marked, unmarked, removed, freed }: RemovedAnsw
     ...(removed > 0 ? [`removed ${removed}, ${freed} bytes`] : []),
   ];
   return words.length > 0 ? `backups: ${words.join('; ')}` : null;
+}
+
+function journalUnread(keys: readonly string[]): ZkeepError {
+  const objects = keys.length === 1 ? '1 object' : `${keys.length} objects`;
+  return new ZkeepError(
+    'refused',
+    'prune.journal-unread',
+    `nothing is removed: ${objects} of the journal cannot be understood, from ${keys[0]} on`,
+    {
+      advice:
+        'a newer zkeep may have set a policy or a pin there: update this one. What is damaged and can be put back ' +
+        'by nobody stands in the way no longer when it is removed from the bucket',
+      facts: { keys: keys.slice(0, 20) },
+    },
+  );
 }
 
 function changed(digest: string, found: string): ZkeepError {

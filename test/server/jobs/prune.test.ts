@@ -255,6 +255,42 @@ describe('prune', () => {
     assert.equal(await service.verifies(), 5);
   });
 
+  it('removes nothing while the journal says what this zkeep does not understand: it may keep something', async () => {
+    await policy({ last: 1 });
+    await run('prune');
+    service.clock.pass(24 * HOUR);
+    const id = newUuid7(service.clock.now());
+    const at = new Date(service.clock.now()).toISOString();
+    const entry = { id, at, by: 'olga', fact: { kind: 'pinned.otherwise', all: true } };
+    const body = Buffer.from(JSON.stringify({ format: 1, service: 'newer', entries: [entry] }));
+    const { store } = await service.repository();
+    await store.put(`journal/${id}.json`, body, { sha256: digestOf(body) });
+    const state = await run('prune');
+    assert.equal(state.last?.outcome, 'failed');
+    assert.match(state.last?.words ?? '', /nothing is removed.*1 object/);
+    const { digest } = await plan();
+    const refusal = await service.refusal('POST', '/v1/prune', { ...operator(), body: { digest } });
+    assert.deepEqual([refusal.status, refusal.code], [422, 'prune.journal-unread']);
+    assert.equal(await service.verifies(), 6);
+    await store.delete(`journal/${id}.json`);
+    assert.match((await run('prune')).last?.words ?? '', /removed 4,/);
+  });
+
+  it('sees a pin that another service set long ago by a clock that is behind', async () => {
+    await policy({ last: 1 });
+    await run('prune');
+    service.clock.pass(24 * HOUR);
+    const said = service.clock.now() - 20 * 24 * HOUR;
+    const pin = { pin: newUuid7(said), guid: guidOf(4n), reason: 'audit', until: null, legal: true };
+    const entry = { id: newUuid7(said), at: new Date(said).toISOString(), by: 'olga' };
+    const entries = [{ ...entry, fact: { kind: 'pin.set', pin } }];
+    const body = Buffer.from(JSON.stringify({ format: 1, service: 'another', entries }));
+    const { store } = await service.repository();
+    await store.put(`journal/${newUuid7(said)}.json`, body, { sha256: digestOf(body) });
+    await run('prune');
+    assert.equal(await service.verifies(), 6);
+  });
+
   it('lets nothing hang on what is about to go, so that no other service can be too late', async () => {
     await policy({ last: 1 });
     await run('prune');

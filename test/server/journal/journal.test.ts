@@ -250,7 +250,7 @@ describe('following', () => {
     two.clock.pass(-5 * 3_600_000);
     await one.journal.record('alice', set('a'));
     await two.journal.record('bob', set('b'));
-    await one.journal.follow(24 * 3_600_000);
+    await one.journal.follow({ late: 24 * 3_600_000 });
     assert.equal(one.index.policies().length, 2);
   });
 
