@@ -13,10 +13,10 @@ import { run } from '../../zfs/run.ts';
 import type { RestoreStep } from '../plan.ts';
 import type { Wrap } from '../settings.ts';
 import { lookAtTarget } from '../target.ts';
-import { coveredEnd } from './coverage.ts';
 import { checkAccounted, checkBrought, LedgerEntry, type LedgerKey, type Ledgers } from './ledger.ts';
 import { isOfRest, type NextTry, nextTry } from './next-try.ts';
-import { restPosition, resumingOf, wholeOf } from './stream.ts';
+import { restPosition } from './stream.ts';
+import { type Ready, Streams } from './streams.ts';
 
 /** What the run works with. */
 export interface RestoreTools {
@@ -53,37 +53,50 @@ export async function receiveStep(
   tools: RestoreTools,
   wrap?: Wrap,
 ): Promise<Resumed | null> {
+  const key = { target, backup: step.backup.backup, to: step.backup.to };
+  const { ledgers, view } = tools;
+  const manifest = () => view.manifest(step.backup);
+  const streams = new Streams({ key, ledgers, reading: tools, manifest });
+  try {
+    return await receiveInTries(key, step, streams, tools, wrap);
+  } finally {
+    await streams.close();
+  }
+}
+
+async function receiveInTries(
+  key: LedgerKey,
+  { backup: { to, bytes }, command, resume }: RestoreStep,
+  streams: Streams,
+  tools: RestoreTools,
+  wrap: Wrap | undefined,
+): Promise<Resumed | null> {
+  const { ledgers, progress, signal } = tools;
+  const { target } = key;
   const began = systemClock.now();
-  const { ledgers } = tools;
-  const key = keyOf(target, step);
-  const noted = step.resume ? await ledgers.read(key) : undefined;
-  let tried = step;
+  const noted = resume ? await ledgers.read(key) : undefined;
+  let tried = resume;
   for (let tries = 1; ; tries++) {
     try {
-      return await receive(target, tried, tools, wrap);
+      return await receive(key, command, await streams.open(tried), tools, wrap);
     } catch (thrown) {
-      if (!tried.resume || !isOfRest(thrown)) throw thrown;
-      tools.signal.throwIfAborted();
-      const there = await lookAtTarget(target, tools.signal);
-      const { to, bytes } = step.backup;
+      if (!tried || !isOfRest(thrown)) throw thrown;
+      signal.throwIfAborted();
+      const there = await lookAtTarget(target, signal);
       const waited = systemClock.now() - began;
-      const next = nextTry(thrown, { tried: tried.resume, to, there, tries, waited });
+      const next = nextTry(thrown, { tried, to, there, tries, waited });
       if (next.kind === 'give-up') throw thrown;
       if (next.kind === 'done') {
         checkBrought(noted, await ledgers.read(key), key);
         return { kept: bytes, sent_again: 0 };
       }
       if (next.kind === 'wait' && tries === 1)
-        tools.progress.note(`${target}: another receive is still at it, and is waited for`);
-      if (next.kind === 'wait') await systemClock.sleep(next.pause, tools.signal);
+        progress.note(`${target}: another receive is still at it, and is waited for`);
+      if (next.kind === 'wait') await systemClock.sleep(next.pause, signal);
       if (next.kind === 'again') await throwAway(target, thrown, tools);
-      tried = { ...tried, resume: await tokenFor(next, tried.resume, target, tools.signal) };
+      tried = await tokenFor(next, tried, target, signal);
     }
   }
-}
-
-function keyOf(target: string, { backup: { backup, to } }: RestoreStep): LedgerKey {
-  return { target, backup, to };
 }
 
 /** The token by which it is tried again; `null`: from the first byte. */
@@ -112,25 +125,19 @@ async function throwAway(
 }
 
 async function receive(
-  target: string,
-  step: RestoreStep,
-  tools: RestoreTools,
+  key: LedgerKey,
+  command: readonly string[],
+  { resume, manifest, before, covered, from, sent }: Ready,
+  { progress, ledgers, signal }: RestoreTools,
   wrap: Wrap | undefined,
 ): Promise<Resumed | null> {
-  const { backup, command, resume } = step;
-  const { view, progress, ledgers, signal } = tools;
-  const manifest = await view.manifest(backup);
   const { bytes, begin } = manifest.stream;
-  const key = keyOf(target, step);
-  const before = resume ? await ledgers.read(key) : undefined;
-  const covered = coveredEnd(before?.sent ?? []);
-  const source = resume ? resumingOf(manifest, resume, covered, tools) : wholeOf(manifest, tools);
-  const ledger = await LedgerEntry.begin(ledgers, key, { before, from: source.from }, (thrown) =>
+  const ledger = await LedgerEntry.begin(ledgers, key, { before, from }, (thrown) =>
     progress.note(
-      `what is sent to ${target} cannot be noted (${messageOf(thrown)}): broken off, it would begin again`,
+      `what is sent to ${key.target} cannot be noted (${messageOf(thrown)}): broken off, it would begin again`,
     ),
   );
-  const stream = taken(source.sent, {
+  const stream = taken(sent.given(), {
     before: (reached) => (reached >= bytes ? ledger.ending() : undefined),
     after: (reached) => {
       progress.tell({ bytes: reached, total: bytes });
@@ -148,7 +155,7 @@ async function receive(
   checkAccounted(ledger.intervals, bytes, key);
   if (!resume) return null;
   const reached = Math.max(covered, receivedBefore(manifest, resume));
-  return { kept: source.from, sent_again: reached - source.from };
+  return { kept: from, sent_again: reached - from };
 }
 
 /**

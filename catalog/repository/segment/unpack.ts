@@ -7,6 +7,7 @@ import type { Manifest, Segment } from '../manifest.ts';
 import { Arenas, packingRoom } from './arenas.ts';
 import { ByteGate, MOST_IN_FLIGHT, SEGMENT_BUDGET } from './bounds.ts';
 import { FRAME_SIZE } from './frames.ts';
+import { ReadAhead } from './read-ahead.ts';
 import { LARGEST_SEGMENT } from './sizes.ts';
 import { sharedPool, type WorkerPool } from './threads/pool.ts';
 import type { OpenJob } from './threads/worker-jobs.ts';
@@ -172,30 +173,42 @@ async function* segmentsAhead(
       }
     }
   };
-  const ahead: { readonly opened: Promise<OpenedSegment>; readonly leave: () => void }[] = [];
+  const ahead: { readonly opened: Promise<OpenedSegment>; readonly leave: () => void; isThere: boolean }[] =
+    [];
+  const pace = new ReadAhead(MOST_IN_FLIGHT);
+  let begun = false;
   const segments = manifest.segments.slice(0, last + 1);
   let next = first;
   const startWhatFits = () => {
-    for (let segment = segments[next]; segment; segment = segments[next]) {
+    for (let segment = segments[next]; segment && ahead.length < pace.held; segment = segments[next]) {
       checkSize(segment);
       const leave = gate.tryEnter(segment.size + segment.stored);
       if (!leave) return;
       const places = { arena: arenas.take(segment.size), room: rooms.take(packingRoom(segment.size)) };
       const opened = open(next++, segment, places);
-      opened.catch(() => {}); // it is thrown where the segment is awaited
-      ahead.push({
+      const held = {
         opened,
+        isThere: false,
         leave: () => {
           arenas.give(places.arena);
           rooms.give(places.room);
           leave();
         },
-      });
+      };
+      const come = () => {
+        held.isThere = true;
+      };
+      opened.then(come, come); // it is thrown where the segment is awaited
+      ahead.push(held);
     }
   };
   for (startWhatFits(); ahead[0]; startWhatFits()) {
     signal.throwIfAborted();
-    const { opened, leave } = ahead[0];
+    const { opened, leave, isThere } = ahead[0];
+    // The first one is waited for in any case.
+    if (begun) pace.wanted(isThere, ahead[1]?.isThere === true);
+    begun = true;
+    startWhatFits();
     ahead.shift();
     yield await opened;
     leave();

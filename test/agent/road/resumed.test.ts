@@ -29,7 +29,7 @@ const records = recordsOf(stream, 'little');
 const whole = new Receiver();
 whole.apply(records);
 
-/** `zfs` with one pool, `new`. A receive takes `cut` bytes and fails, or takes all; `wait`: it hangs after them; `busy`: another one brings the snapshot. */
+/** `zfs` with one pool, `new`. A receive takes `cut` bytes and fails, or takes all; `wait`: it hangs after them; `busy`: another one brings the snapshot, with `still` it only ends. */
 const ZFS = `
 for name; do :; done
 here=$(dirname "$0")
@@ -48,7 +48,8 @@ case "$*" in
       echo 'cannot receive resume stream: kernel modules must be upgraded to receive this stream.' >&2; exit 1
     fi
     if [ -e "$here/busy" ]; then
-      rm "$here/busy" "$here/token"; touch "$here/whole"
+      if [ -e "$here/once" ]; then rm "$here/once"; else rm "$here/busy"; fi
+      [ -e "$here/still" ] || { rm "$here/token"; touch "$here/whole"; }
       echo 'cannot receive: destination new/fs contains partially-complete state from "zfs receive -s".' >&2; exit 1
     fi
     if [ -e "$here/cut" ]; then
@@ -94,7 +95,19 @@ describe('a restore that broke off', () => {
     writeFileSync(at('snapshots'), `new/fs@a\t${GUID}\t10\t1795159362\t0\n`);
   });
   beforeEach(() => {
-    for (const name of ['token', 'whole', 'cut', 'busy', 'partly', 'wait', 'left', 'refuses', 'received'])
+    for (const name of [
+      'token',
+      'whole',
+      'cut',
+      'busy',
+      'once',
+      'still',
+      'partly',
+      'wait',
+      'left',
+      'refuses',
+      'received',
+    ])
       rmSync(at(name), { force: true });
     rmSync(join(house.folder, 'state'), { recursive: true, force: true });
     standIns.forgetCalls();
@@ -208,6 +221,19 @@ describe('a restore that broke off', () => {
     rmSync(at('wait'));
     await there('token');
   }
+
+  it('waits for the receive of one that was killed, and then sends what it had ready', async () => {
+    const { came } = breakAfter(30 * MIB);
+    await restore(5);
+    for (const name of ['busy', 'once', 'still']) writeFileSync(at(name), '');
+    const [received] = (await restore(0)).received;
+    assertWhole(came);
+    assert.ok((received?.resumed?.kept ?? 0) >= 16 * MIB);
+    assert.deepEqual(
+      standIns.calls.filter((call) => call.startsWith('zfs receive')).map((call) => call.split(' ')[2]),
+      ['-s', '-s', '-s', '-s'],
+    );
+  });
 
   it('is done where the receive of one that was killed comes to its end while it is waited for', async () => {
     await killAtTheEnd();
