@@ -123,7 +123,7 @@ async function fillIndex(
   if (anew) await removeIndex(file);
   try {
     const copy = anew === 'manifests' || existsSync(file) ? undefined : await copyOf(file, repository, log);
-    return { ...(await openIndex(file, repository, options)), copy };
+    return { ...(await openIndex(file, repository, options, copy)), copy };
   } catch (thrown) {
     if (!(thrown instanceof ZkeepError) || thrown.code !== 'index.sqlite' || thrown.kind !== 'damaged')
       throw thrown;
@@ -154,11 +154,15 @@ async function openIndex(
   file: string,
   repository: Repository,
   { clock, log }: FoundationOptions,
+  copy?: IndexCopy,
 ): Promise<Omit<FilledIndex, 'copy'>> {
   const index = new CatalogIndex(file);
   try {
     // First: what is damaged must not be taken for whole.
-    const journal = await catchUp(repository, index, clock.now());
+    // What the service that made a copy did not see is not to be missed for ever.
+    const journal = copy
+      ? await readJournal(repository.store, index, { again: true })
+      : await catchUp(repository, index, clock.now());
     for (const { key, error } of journal.problems) log.error({ err: error, key }, UNUSABLE);
     const report = await refresh(repository, index);
     for (const { key, error } of report.problems) log.error({ err: error, key }, 'a manifest cannot be used');

@@ -5,7 +5,8 @@ import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { pino } from 'pino';
 import { CatalogIndex } from '../../../catalog/index/catalog-index.ts';
 import { JobsAnswerSchema } from '../../../catalog/protocol/events.ts';
-import { guidOf } from '../../../catalog/words.ts';
+import { digestOf } from '../../../catalog/repository/store/body.ts';
+import { guidOf, newUuid7 } from '../../../catalog/words.ts';
 import { type FoundationOptions, openFoundation } from '../../../server/foundation.ts';
 import { type CopyTools, copyJob } from '../../../server/jobs/copy.ts';
 import { policy } from '../../catalog/index/journal/entries.ts';
@@ -120,6 +121,22 @@ describe('a service whose index has a copy in the bucket', () => {
 
   it('leaves the copy alone while it has an index', async () => {
     assert.equal((await opened(service)).copy, undefined);
+  });
+
+  it('lacks nothing that the journal says and the copy did not know, however old its name', async () => {
+    const said = service.clock.now() - 90 * 86_400_000;
+    const policy = { name: 'old', datasets: [], hosts: [], lineages: [], keep: { last: 3 }, zone: 'UTC' };
+    const entry = { id: newUuid7(said), at: new Date(said).toISOString(), by: 'olga' };
+    const entries = [{ ...entry, fact: { kind: 'policy.set', policy } }];
+    const body = Buffer.from(JSON.stringify({ format: 1, service: 'behind', entries }));
+    const { store } = await service.repository();
+    await store.put(`journal/${newUuid7(said)}.json`, body, { sha256: digestOf(body) });
+    const { copy, journal } = await opened(service, 'copy');
+    assert.ok(copy);
+    assert.equal(journal.entries, 1);
+    const index = new CatalogIndex(join(service.folder, 'index.db'));
+    assert.ok(index.policies().some(({ name }) => name === 'old'));
+    index.close();
   });
 
   it('drops what was removed from the bucket since', async () => {
