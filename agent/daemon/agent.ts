@@ -8,19 +8,22 @@ import { Patience } from '../../catalog/patience.ts';
 import { Throttle } from '../backup/upload/throttle.ts';
 import { Progress } from '../output/progress.ts';
 import { Waits } from '../output/waits.ts';
+import { Ledgers } from '../restore/resume/ledger.ts';
 import { checkIn } from '../service/agents.ts';
 import { ServiceClient } from '../service/client.ts';
 import type { ServiceAccess } from '../service/exchange.ts';
 import { type CommonOptions, patienceBy, serviceToken, serviceUrl, stateFolder } from '../settings.ts';
+import { ServiceView } from '../view/service-view.ts';
 import { listDatasets } from '../zfs/list.ts';
 import { limitAt } from './bandwidth.ts';
 import { CheckIns } from './check-ins.ts';
 import { type AgentConfiguration, loadAgentConfiguration } from './configuration.ts';
 import { Daemon, type JobRun } from './daemon.ts';
 import { Debts, type RunBy } from './debts.ts';
-import type { Job } from './job.ts';
+import type { AnyJob, DrillJob } from './drills/job.ts';
+import { runDrill } from './drills/run.ts';
 import type { AgentLog } from './log.ts';
-import { type JobEnd, Records } from './records.ts';
+import { type JobEnd, MOST_WORDS, Records } from './records.ts';
 import { datasetsNow, runJob } from './run.ts';
 
 /** What an agent is started with. */
@@ -100,15 +103,18 @@ export async function runJobNow(name: string, start: AgentStart, stop: AbortSign
   const job = configuration.jobs.find((one) => one.name === name);
   if (!job) throw noJob(name, configuration);
   const debts = debtsOf(configuration, 'hand');
-  await debts.settle((owing, thrown) => tellDebt(start.log, owing, thrown));
   const throttle = new Throttle(() => limitAt(configuration.bandwidth, systemClock.now()));
   return await performRun({ job, only: null, configuration, signal: stop }, { ...start, debts, throttle });
 }
 
 /** Asks ZFS which datasets jobs cover; for several jobs at once it is asked once. */
-export function hostDatasets(): { datasets: (job: Job, signal: AbortSignal) => Promise<readonly string[]> } {
+export function hostDatasets(): {
+  datasets: (job: AnyJob, signal: AbortSignal) => Promise<readonly string[]>;
+} {
   let listing: { readonly at: number; readonly found: ReturnType<typeof listDatasets> } | undefined;
-  const datasets = async (job: Job, signal: AbortSignal) => {
+  const datasets = async (job: AnyJob, signal: AbortSignal) => {
+    // What a drill restores is at no dataset of this host that a job covers.
+    if (job.kind === 'drill') return [];
     const now = systemClock.now();
     if (!listing || now - listing.at >= 1000 || now < listing.at) {
       const found = listDatasets(signal);
@@ -137,16 +143,51 @@ async function performRun(
     onWait: (waiting) => waits.tell(waiting),
     onEnd: (party, waited) => waits.end(party, waited),
   });
+  if (job.kind === 'drill')
+    return await performDrillJob(job, { configuration, options, progress, patience, signal });
   let client: ServiceClient | undefined;
   try {
+    // Also of one that was run by hand, and killed, while the daemon ran.
+    await debts.settle((owing, thrown) => tellDebt(log, owing, thrown));
     client = new ServiceClient({ ...accessOf(configuration, options), patience });
     return await runJob(job, only, { client, progress, signal, throttle, debts });
   } catch (thrown) {
     // The token is read anew by every run: it may have been put there by now.
-    return { outcome: 'failed', words: messageOf(thrown).slice(0, 2000), stored: 0, failed: [] };
+    return failedRun(thrown);
   } finally {
     await client?.close();
   }
+}
+
+async function performDrillJob(
+  job: DrillJob,
+  {
+    configuration,
+    options,
+    progress,
+    patience,
+    signal,
+  }: Pick<JobRun, 'configuration' | 'signal'> & {
+    readonly options: CommonOptions;
+    readonly progress: Progress;
+    readonly patience: Patience;
+  },
+): Promise<JobEnd> {
+  let view: ServiceView | undefined;
+  try {
+    const access = { ...accessOf(configuration, options), patience };
+    view = new ServiceView(access, signal);
+    const ledgers = new Ledgers(configuration.state ?? stateFolder());
+    return await runDrill(job, { access, view, progress, ledgers, signal });
+  } catch (thrown) {
+    return failedRun(thrown);
+  } finally {
+    await view?.close();
+  }
+}
+
+function failedRun(thrown: unknown): JobEnd {
+  return { outcome: 'failed', words: messageOf(thrown).slice(0, MOST_WORDS), stored: 0, failed: [] };
 }
 
 /** By option, else by the environment, else by the file. */

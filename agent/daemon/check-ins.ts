@@ -10,8 +10,8 @@ import {
 } from '../../catalog/protocol/agents.ts';
 import { spanInWords } from '../output/words.ts';
 import type { DaemonState } from './daemon.ts';
+import type { AnyJob } from './drills/job.ts';
 import { nextRun } from './due.ts';
-import type { Job } from './job.ts';
 import type { AgentLog } from './log.ts';
 import type { JobRecord } from './records.ts';
 
@@ -29,7 +29,7 @@ export interface CheckInTools {
   readonly clock: Clock;
   readonly log: AgentLog;
   readonly version: string;
-  readonly datasets: (job: Job, signal: AbortSignal) => Promise<readonly string[]>;
+  readonly datasets: (job: AnyJob, signal: AbortSignal) => Promise<readonly string[]>;
   /** @throws {ZkeepError} when the service does not take it. */
   readonly send: (body: CheckIn, state: DaemonState, signal: AbortSignal) => Promise<CheckInAnswer>;
 }
@@ -100,7 +100,7 @@ export class CheckIns {
     return { host: hostname(), version, clock: clock.now(), jobs };
   }
 
-  async #datasetsOf(job: Job, signal: AbortSignal): Promise<readonly string[]> {
+  async #datasetsOf(job: AnyJob, signal: AbortSignal): Promise<readonly string[]> {
     try {
       const datasets = await this.#tools.datasets(job, signal);
       this.#covered.set(job.name, datasets);
@@ -124,7 +124,7 @@ export class CheckIns {
 
 /** A job as the service hears of it. */
 export function jobSaid(
-  { name, schedule }: Job,
+  { name, schedule }: AnyJob,
   datasets: readonly string[],
   { records, running }: Pick<DaemonState, 'records' | 'running'>,
   now: number,

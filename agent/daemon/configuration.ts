@@ -6,7 +6,8 @@ import { messageOf, ZkeepError } from '../../catalog/errors.ts';
 import { checkToml, parseToml, type TomlPlace, wrongKey } from '../../catalog/toml.ts';
 import { patienceBy, serviceUrl, USUAL_AGENT_FILE } from '../settings.ts';
 import { type Bandwidth, BandwidthSchema, bandwidthSaid } from './bandwidth.ts';
-import { type Job, JobSchema, jobSaid } from './job.ts';
+import { type AnyJob, DrillJobSchema, drillSaid } from './drills/job.ts';
+import { JobSchema, jobSaid, type TableTools } from './job.ts';
 import { checkZone } from './zone.ts';
 
 const closed = { additionalProperties: false };
@@ -24,6 +25,7 @@ const FileSchema = Type.Object(
     bandwidth: Type.Optional(BandwidthSchema),
     // Each is checked by itself, so that the error says which one is meant.
     job: Type.Optional(Type.Array(Type.Object({}), { maxItems: MOST_JOBS })),
+    drill: Type.Optional(Type.Array(Type.Object({}), { maxItems: MOST_JOBS })),
   },
   closed,
 );
@@ -42,8 +44,8 @@ export interface AgentConfiguration {
   /** Jobs that run at once. */
   readonly concurrency: number;
   readonly bandwidth: Bandwidth;
-  /** In the order of the file; their names differ. */
-  readonly jobs: readonly Job[];
+  /** Those that back up in the order of the file, then the drills; their names differ. */
+  readonly jobs: readonly AnyJob[];
 }
 
 /** Where the file is: what the command line names, else `ZKEEP_AGENT_CONFIG`, else the usual place. */
@@ -91,31 +93,38 @@ export function parseAgentConfiguration(text: string, file: string): AgentConfig
     patience: attempt(place, 'patience', () => said.patience && patienceBy({ patience: said.patience }, {})),
     concurrency: said.concurrency ?? 1,
     bandwidth: bandwidthSaid(said.bandwidth, { zone, place }),
-    jobs: jobsSaid(said.job ?? [], zone, place),
+    jobs: jobsSaid(said, { zone, place }, inFile),
   };
 }
 
-function jobsSaid(all: NonNullable<Said['job']>, zone: string, place: TomlPlace): Job[] {
-  const jobs = all.map((said, at) => {
-    const here = { ...place, section: sectionOf(said, at) };
-    return jobSaid(checkToml(JobSchema, said, here), { zone, place: here });
+function jobsSaid(
+  { job = [], drill = [] }: Pick<Said, 'job' | 'drill'>,
+  { zone, place }: TableTools,
+  inFile: (path: string) => string,
+): AnyJob[] {
+  const here = (section: string) => ({ zone, place: { ...place, section } });
+  const jobs = job.map((said, at) => {
+    const tools = here(sectionOf('job', said, at));
+    return jobSaid(checkToml(JobSchema, said, tools.place), tools);
   });
-  for (const [at, { name }] of jobs.entries()) {
-    const first = jobs.findIndex((job) => job.name === name);
+  const drills = drill.map((said, at) => {
+    const tools = here(sectionOf('drill', said, at));
+    return drillSaid(checkToml(DrillJobSchema, said, tools.place), tools, inFile);
+  });
+  const all = [...jobs, ...drills];
+  const nameOf = (at: number) => (at < jobs.length ? `job ${at + 1}` : `drill ${at - jobs.length + 1}`);
+  for (const [at, { name }] of all.entries()) {
+    const first = all.findIndex((one) => one.name === name);
     if (first !== at)
-      throw wrongKey(
-        { ...place, section: `job ${at + 1}` },
-        'name',
-        `"${name}" is that of job ${first + 1}, too`,
-      );
+      throw wrongKey(here(nameOf(at)).place, 'name', `"${name}" is that of ${nameOf(first)}, too`);
   }
-  return jobs;
+  return all;
 }
 
 /** What a person looks for in the file: its name, else which one it is. */
-function sectionOf(said: object, at: number): string {
+function sectionOf(kind: string, said: object, at: number): string {
   const name = 'name' in said && typeof said.name === 'string' ? said.name : '';
-  return /^[\w.-]{1,64}$/.test(name) ? `job "${name}"` : `job ${at + 1}`;
+  return /^[\w.-]{1,64}$/.test(name) ? `${kind} "${name}"` : `${kind} ${at + 1}`;
 }
 
 function attempt<T>(place: TomlPlace, key: string, work: () => T | '' | undefined): T | undefined {

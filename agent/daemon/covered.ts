@@ -1,5 +1,6 @@
 /** Which datasets of this host a job covers now. Decided here, purely. */
 import { matches } from '../../catalog/patterns.ts';
+import { isOfDrill } from '../drill/mark.ts';
 import type { DatasetFacts, SourceFacts } from '../zfs/list.ts';
 import type { Covered } from './job.ts';
 
@@ -14,7 +15,7 @@ export interface CoveredNow {
 }
 
 /**
- * The datasets that a job covers.
+ * The datasets that a job covers; what a drill restored is none, wherever that is.
  *
  * @example coveredNow(job.covered, await listDatasets(signal)).datasets
  */
@@ -23,7 +24,9 @@ export function coveredNow(
   here: readonly Pick<DatasetFacts, 'dataset' | 'type'>[],
 ): CoveredNow {
   const names = new Set(here.map(({ dataset }) => dataset));
-  const datasets = here.filter(({ dataset, type }) => (only ?? type) === type && matches(patterns, dataset));
+  const datasets = here.filter(
+    ({ dataset, type }) => (only ?? type) === type && matches(patterns, dataset) && !isOfDrill(dataset),
+  );
   return {
     datasets: datasets.map(({ dataset }) => dataset),
     lacking: named.filter((name) => !names.has(name)),

@@ -3,14 +3,23 @@ import type { Clock } from '../../catalog/clock.ts';
 import { messageOf } from '../../catalog/errors.ts';
 import { counted, spanInWords } from '../output/words.ts';
 import type { AgentConfiguration } from './configuration.ts';
+import type { AnyJob } from './drills/job.ts';
 import { type DueJob, decideDue, mended } from './due.ts';
-import type { Job } from './job.ts';
 import type { AgentLog } from './log.ts';
-import { begun, ended, found, type JobEnd, type JobRecord, newRecord, type Records } from './records.ts';
+import {
+  begun,
+  ended,
+  found,
+  type JobEnd,
+  type JobRecord,
+  MOST_WORDS,
+  newRecord,
+  type Records,
+} from './records.ts';
 
 /** A job that runs. */
 export interface JobRun {
-  readonly job: Job;
+  readonly job: AnyJob;
   /** Only these datasets; `null`: all. */
   readonly only: readonly string[] | null;
   readonly configuration: AgentConfiguration;
@@ -28,7 +37,7 @@ export interface DaemonTools {
   /** Runs a job. It does not throw. */
   readonly perform: (run: JobRun) => Promise<JobEnd>;
   /** The datasets that a job covers now. @throws {ZkeepError} when ZFS cannot be asked. */
-  readonly datasets: (job: Job, signal: AbortSignal) => Promise<readonly string[]>;
+  readonly datasets: (job: AnyJob, signal: AbortSignal) => Promise<readonly string[]>;
   /** Something changed of what the service should know. It does not throw. */
   readonly changed: (state: DaemonState) => void;
 }
@@ -52,7 +61,12 @@ export class Daemon {
   #records = new Map<string, JobRecord>();
   readonly #running = new Map<
     string,
-    { readonly datasets: ReadonlySet<string>; readonly over: Promise<void> }
+    {
+      readonly kind: AnyJob['kind'];
+      /** `undefined`: nobody could tell. */
+      readonly datasets: ReadonlySet<string> | undefined;
+      readonly over: Promise<void>;
+    }
   >();
   /** Rings when there may be something to do. */
   #bell = new AbortController();
@@ -136,36 +150,56 @@ export class Daemon {
 
   async #startSome(due: readonly DueJob[], stop: AbortSignal): Promise<void> {
     for (const one of due) {
-      if (stop.aborted || this.#running.size >= this.#configuration.concurrency) return;
+      if (stop.aborted) return;
       const job = this.#configuration.jobs.find(({ name }) => name === one.name);
-      if (job) await this.#startUnlessHeld(job, one, stop);
+      if (job && this.#hasRoomFor(job)) await this.#startUnlessHeld(job, one, stop);
     }
   }
 
+  /** A drill may take hours: it runs beside what backs up, and never two at once. */
+  #hasRoomFor({ kind }: AnyJob): boolean {
+    const most = kind === 'drill' ? 1 : this.#configuration.concurrency;
+    return [...this.#running.values()].filter((running) => running.kind === kind).length < most;
+  }
+
   /** Two runs of one process at one dataset would take each other for dead. */
-  async #startUnlessHeld(job: Job, due: DueJob, stop: AbortSignal): Promise<void> {
+  async #startUnlessHeld(job: AnyJob, due: DueJob, stop: AbortSignal): Promise<void> {
     const datasets = await this.#datasetsOf(job, stop);
-    const rival = [...this.#running].find(([, running]) => datasets.some((one) => running.datasets.has(one)));
-    if (rival) {
-      const words = `waits for ${rival[0]}, which is at a dataset of it`;
+    const rival = job.kind === 'drill' ? undefined : this.#rivalOf(datasets);
+    if (rival !== undefined) {
+      const words = `waits for ${rival}, which is at a dataset of it`;
       if (!this.#held.has(job.name)) this.#tools.log.info({ job: job.name }, words);
       this.#held.add(job.name);
       return;
     }
     this.#held.delete(job.name);
-    if (!stop.aborted) await this.#start(job, due, new Set(datasets), stop);
+    if (!stop.aborted) await this.#start(job, due, datasets, stop);
+  }
+
+  /** The job that runs and backs up one of these datasets; where nobody can tell which they are, any may be. */
+  #rivalOf(datasets: ReadonlySet<string> | undefined): string | undefined {
+    const rival = [...this.#running].find(
+      ([, { kind, datasets: others }]) =>
+        kind === 'backup' && !(datasets && others && ![...datasets].some((one) => others.has(one))),
+    );
+    return rival?.[0];
   }
 
   /** What cannot be asked is told by the run itself. */
-  async #datasetsOf(job: Job, stop: AbortSignal): Promise<readonly string[]> {
+  async #datasetsOf(job: AnyJob, stop: AbortSignal): Promise<ReadonlySet<string> | undefined> {
     try {
-      return await this.#tools.datasets(job, stop);
+      return new Set(await this.#tools.datasets(job, stop));
     } catch {
-      return [];
+      return undefined;
     }
   }
 
-  async #start(job: Job, { again }: DueJob, datasets: ReadonlySet<string>, stop: AbortSignal): Promise<void> {
+  async #start(
+    job: AnyJob,
+    { again }: DueJob,
+    datasets: ReadonlySet<string> | undefined,
+    stop: AbortSignal,
+  ): Promise<void> {
     const { clock, log } = this.#tools;
     const { name } = job;
     const before = this.#records.get(name) ?? newRecord(clock.now());
@@ -176,7 +210,7 @@ export class Daemon {
     log.info({ job: name, again }, again ? 'begins again' : 'begins');
     const run = { job, only, configuration: this.#configuration, signal: stop };
     const over = this.#perform(run).then(async (end) => await this.#end(name, end));
-    this.#running.set(name, { datasets, over });
+    this.#running.set(name, { kind: job.kind, datasets, over });
     this.#tools.changed(this.state);
   }
 
@@ -187,7 +221,8 @@ export class Daemon {
     } catch (thrown) {
       return {
         outcome: 'failed',
-        words: `something unforeseen: ${messageOf(thrown)}`,
+        // As many as the record takes, which is read again.
+        words: `something unforeseen: ${messageOf(thrown)}`.slice(0, MOST_WORDS),
         stored: 0,
         failed: [],
       };

@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Static, Type } from 'typebox';
+import { messageOf } from '../../catalog/errors.ts';
 import { checker } from '../../catalog/schema.ts';
 import { isAlive } from '../backup/writer.ts';
 import { writeDurably } from './durable.ts';
@@ -36,6 +37,8 @@ export type RunBy = Debt['by'];
 export class Debts {
   readonly #folder: string;
   readonly #by: RunBy;
+  /** Files of what runs of this very object owe, or what it is at. */
+  readonly #ours = new Set<string>();
 
   /** @param folder of the daemon. */
   constructor(folder: string, by: RunBy) {
@@ -62,38 +65,49 @@ export class Debts {
       timeout,
       facts: { job: facts.job, datasets: [...facts.datasets], snapshot: facts.snapshot },
     };
-    await writeDurably(file, `${JSON.stringify(debt)}\n`);
-    return async (outcome) => await pay(file, debt, outcome);
+    this.#ours.add(file);
+    try {
+      await writeDurably(file, `${JSON.stringify(debt)}\n`);
+    } catch (thrown) {
+      this.#ours.delete(file);
+      throw thrown;
+    }
+    return async (outcome) => {
+      await pay(file, debt, outcome);
+      this.#ours.delete(file);
+    };
   }
 
   /**
    * Runs what dead processes owe; the one daemon of a host runs what the one before it owed. One that fails is
-   * told and not run again.
+   * told and not run again; one whose file cannot be read at this moment is told, and stays owed.
    *
    * @param tell of each that was run, or could not be.
-   *
    */
   async settle(tell: (job: string, thrown: unknown) => void): Promise<void> {
     for (const file of await this.#files()) {
-      let job = '';
+      if (this.#ours.has(file)) continue;
+      let debt: Debt | undefined;
       try {
-        const debt = parseDebt(JSON.parse(await readFile(file, 'utf8')));
-        job = debt.facts.job;
-        if (await this.#isDead(debt)) {
-          await pay(file, debt, 'interrupted');
-          tell(job, undefined);
-        }
+        debt = await readDebt(file);
+        if (!debt || !(await this.#isDead(debt))) continue;
+        this.#ours.add(file);
+        await pay(file, debt, 'interrupted');
+        tell(debt.facts.job, undefined);
       } catch (thrown) {
-        tell(job, thrown);
-        // What cannot be read now will not be read later.
-        await rm(file, { force: true }).catch(() => undefined);
+        tell(debt?.facts.job ?? '', thrown);
+        // What is no debt will never be one.
+        if (thrown instanceof NoDebt) await rm(file, { force: true }).catch(() => undefined);
+      } finally {
+        this.#ours.delete(file);
       }
     }
   }
 
+  /** Of this process, what is not ours is of one before it that had its number. */
   async #isDead({ by, process: id, boot }: Debt): Promise<boolean> {
     if (by === 'daemon') return this.#by === 'daemon';
-    return boot !== (await bootOf()) || !isAlive(id);
+    return boot !== (await bootOf()) || id === process.pid || !isAlive(id);
   }
 
   async #files(): Promise<string[]> {
@@ -103,6 +117,25 @@ export class Debts {
     } catch {
       return [];
     }
+  }
+}
+
+/** What stands in a file makes no debt. */
+class NoDebt extends Error {}
+
+/** @returns `undefined` where it was paid meanwhile. */
+async function readDebt(file: string): Promise<Debt | undefined> {
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (thrown) {
+    if (thrown instanceof Error && 'code' in thrown && thrown.code === 'ENOENT') return undefined;
+    throw thrown;
+  }
+  try {
+    return parseDebt(JSON.parse(text));
+  } catch (cause) {
+    throw new NoDebt(`${file} is no debt: ${messageOf(cause)}`, { cause });
   }
 }
 

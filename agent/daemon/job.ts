@@ -12,15 +12,24 @@ import { checkZone } from './zone.ts';
 
 const closed = { additionalProperties: false };
 const CommandSchema = Type.Array(Type.String({ maxLength: 4096 }), { minItems: 1, maxItems: 100 });
-const PatternsSchema = Type.Array(Type.String({ minLength: 1, maxLength: 300 }), {
+export const PatternsSchema = Type.Array(Type.String({ minLength: 1, maxLength: 300 }), {
   minItems: 1,
   maxItems: 1000,
 });
 const DurationSchema = Type.String({ maxLength: 40 });
 
+/** What a table says of when it runs, and what it is called. */
+export const whenKeys = {
+  name: Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$' }),
+  schedule: Type.String({ minLength: 1, maxLength: 200 }),
+  zone: Type.Optional(Type.String({ maxLength: 100 })),
+  spread: Type.Optional(DurationSchema),
+  priority: Type.Optional(Type.Integer({ minimum: -1000, maximum: 1000 })),
+};
+
 export const JobSchema = Type.Object(
   {
-    name: Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$' }),
+    ...whenKeys,
     datasets: Type.Optional(PatternsSchema),
     recursive: Type.Optional(Type.Boolean()),
     exclude: Type.Optional(PatternsSchema),
@@ -30,10 +39,6 @@ export const JobSchema = Type.Object(
     barrier: Type.Optional(Type.Boolean()),
     barrier_timeout: Type.Optional(DurationSchema),
     wait: Type.Optional(DurationSchema),
-    schedule: Type.String({ minLength: 1, maxLength: 200 }),
-    zone: Type.Optional(Type.String({ maxLength: 100 })),
-    spread: Type.Optional(DurationSchema),
-    priority: Type.Optional(Type.Integer({ minimum: -1000, maximum: 1000 })),
     refresh: Type.Optional(Type.Boolean()),
     keep_on_source: Type.Optional(Type.Integer({ minimum: 1, maximum: 10_000 })),
     snapshot: Type.Optional(Type.String({ minLength: 1, maxLength: 300 })),
@@ -86,68 +91,90 @@ export interface Hooks {
   readonly timeout: number;
 }
 
-/** A job. Durations are milliseconds. */
-export interface Job {
+/** What runs by itself: its name, and when. Durations are milliseconds. */
+export interface Planned {
   readonly name: string;
-  readonly covered: Covered;
   readonly schedule: Schedule;
   readonly spread: number;
   /** Of those that are due, the greatest first. */
   readonly priority: number;
+}
+
+/** A job that backs up. */
+export interface Job extends Planned {
+  readonly kind: 'backup';
+  readonly covered: Covered;
   readonly snapshot: SnapshotMode;
   readonly hooks: Hooks;
 }
 
 const LONGEST_SPREAD = 10 * 60_000;
 const HOOK_TIMEOUT = 10 * 60_000;
-const LONGEST_TIMEOUT = 24 * 3_600_000;
+/** Of what a table may say. */
+const LONGEST = 24 * 3_600_000;
 const USE_NEWEST = 'use-newest:';
 /** From here the period of a schedule is measured: no clock is changed then. */
 const SOME_DAY = Date.UTC(2026, 0, 7);
 
+/** Where a table stands, and what holds where it says nothing. */
+export interface TableTools {
+  /** Of the schedule when the table names none. */
+  readonly zone: string;
+  readonly place: TomlPlace;
+  readonly host?: string;
+}
+
 /**
  * What a job's table says.
  *
- * @param zone of the schedule when the job names none.
  * @throws {ZkeepError} `usage` naming the key and what is wrong with it.
  */
-export function jobSaid(
-  said: Said,
-  { zone: usual, place, host = hostname() }: { zone: string; place: TomlPlace; host?: string },
-): Job {
-  const wrong = (key: string, reason: string) => wrongKey(place, key, reason);
-  const duration = (key: string, text: string | undefined, ifNone: number, most: number) => {
-    const milliseconds =
-      text === undefined
-        ? ifNone
-        : attempt(
-            () => parseDuration(text),
-            (why) => wrong(key, why),
-          );
-    if (milliseconds <= most) return milliseconds;
-    throw wrong(key, `is longer than ${most / 3_600_000} h`);
+export function jobSaid(said: Said, tools: TableTools): Job {
+  const wrong = (key: string, reason: string) => wrongKey(tools.place, key, reason);
+  return {
+    kind: 'backup',
+    ...whenSaid(said, tools),
+    covered: coveredSaid(said, wrong),
+    snapshot: snapshotSaid(said, wrong),
+    hooks: {
+      before: said.hooks?.before,
+      after: said.hooks?.after,
+      ended: said.hooks?.ended,
+      timeout: durationSaid('hooks.timeout', said.hooks?.timeout, HOOK_TIMEOUT, wrong),
+    },
   };
+}
+
+/** @throws {ZkeepError} as {@link jobSaid}. */
+export function whenSaid(
+  said: Pick<Said, keyof typeof whenKeys>,
+  { zone: usual, place, host = hostname() }: TableTools,
+): Planned {
+  const wrong = (key: string, reason: string) => wrongKey(place, key, reason);
   const zone = said.zone ?? usual;
   checkZone(zone, (reason) => wrong('zone', reason));
   const bare = attempt(
     () => parseSchedule(said.schedule, { zone }),
     (why) => wrong('schedule', why),
   );
-  const spread = duration('spread', said.spread, usualSpread(bare), 24 * 3_600_000);
+  const spread = durationSaid('spread', said.spread, usualSpread(bare), wrong);
   return {
     name: said.name,
-    covered: coveredSaid(said, wrong),
     schedule: parseSchedule(said.schedule, { zone, spread, key: `${host} ${said.name}` }),
     spread,
     priority: said.priority ?? 0,
-    snapshot: snapshotSaid(said, wrong),
-    hooks: {
-      before: said.hooks?.before,
-      after: said.hooks?.after,
-      ended: said.hooks?.ended,
-      timeout: duration('hooks.timeout', said.hooks?.timeout, HOOK_TIMEOUT, LONGEST_TIMEOUT),
-    },
   };
+}
+
+/** Milliseconds, at most a day. */
+function durationSaid(key: string, text: string | undefined, ifNone: number, wrong: Wrong): number {
+  if (text === undefined) return ifNone;
+  const milliseconds = attempt(
+    () => parseDuration(text),
+    (why) => wrong(key, why),
+  );
+  if (milliseconds <= LONGEST) return milliseconds;
+  throw wrong(key, `is longer than ${LONGEST / 3_600_000} h`);
 }
 
 type Wrong = (key: string, reason: string) => ZkeepError;
@@ -165,19 +192,14 @@ function coveredSaid(said: Said, wrong: Wrong): Covered {
 
 function patternsSaid(datasets: readonly string[], said: Said, wrong: Wrong): string[] {
   const { recursive = false, exclude = [] } = said;
+  checkPatterns(datasets, wrong);
   for (const pattern of datasets) {
-    // A name that no dataset can have would silently never fit.
-    attempt(
-      () => parseDataset(pattern.replace(/^!/, '').replaceAll(/[*?]/g, 'x')),
-      (why) => wrong('datasets', why),
-    );
     if (recursive && /[!*?]/.test(pattern))
       throw wrong(
         'recursive',
         `goes with plain names; ${JSON.stringify(pattern)} is a pattern: "${pattern}" says itself what is below`,
       );
   }
-  if (datasets.every((pattern) => pattern.startsWith('!'))) throw wrong('datasets', 'only excludes');
   for (const pattern of exclude) {
     if (pattern.startsWith('!')) throw wrong('exclude', `${JSON.stringify(pattern)} needs no "!"`);
   }
@@ -185,6 +207,17 @@ function patternsSaid(datasets: readonly string[], said: Said, wrong: Wrong): st
     ...datasets.map((pattern) => (recursive ? `${pattern}/**` : pattern)),
     ...exclude.map((pattern) => `!${pattern}`),
   ];
+}
+
+/** A name that no dataset can have would silently never fit. */
+export function checkPatterns(datasets: readonly string[], wrong: Wrong): void {
+  for (const pattern of datasets) {
+    attempt(
+      () => parseDataset(pattern.replace(/^!/, '').replaceAll(/[*?]/g, 'x')),
+      (why) => wrong('datasets', why),
+    );
+  }
+  if (datasets.every((pattern) => pattern.startsWith('!'))) throw wrong('datasets', 'only excludes');
 }
 
 function lustreSaid(said: Said, fsname: string, wrong: Wrong): LustreAsked {
@@ -253,7 +286,7 @@ function usualSpread(schedule: Schedule): number {
   return Math.min(LONGEST_SPREAD, Math.floor((second - first) / 10));
 }
 
-function attempt<T>(work: () => T, wrong: (reason: string) => ZkeepError): T {
+export function attempt<T>(work: () => T, wrong: (reason: string) => ZkeepError): T {
   try {
     return work();
   } catch (thrown) {

@@ -11,10 +11,13 @@ import { writeDurably } from './durable.ts';
 const MomentSchema = Type.Integer({ minimum: 0 });
 const NamesSchema = Type.Array(Type.String({ maxLength: 255 }));
 
+/** Longest words about a run. */
+export const MOST_WORDS = 2000;
+
 /** How a run ended. */
 export const JobEndSchema = Type.Object({
   outcome: OneOf('done', 'partly', 'failed', 'interrupted'),
-  words: Type.String({ maxLength: 2000 }),
+  words: Type.String({ maxLength: MOST_WORDS }),
   /** Stored bytes. */
   stored: MomentSchema,
   /** Datasets that could not be stored; none: nothing is stored, or all. */

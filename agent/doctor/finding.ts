@@ -13,6 +13,7 @@ export type FindingCode =
   | 'not-covered'
   | 'open-backup'
   | 'partial-receive'
+  | 'left-drill'
   | 'left-temporary'
   | 'left-snapshot'
   | 'leaked-hold'

@@ -7,6 +7,7 @@ import { messageOf, ZkeepError } from '../../catalog/errors.ts';
 import { matches } from '../../catalog/patterns.ts';
 import { hostDatasets } from '../daemon/agent.ts';
 import { agentFile, loadAgentConfiguration } from '../daemon/configuration.ts';
+import { isOfDrill } from '../drill/mark.ts';
 import type { HereFacts, KeptFacts } from '../leftovers/facts.ts';
 import { askHere, askService } from '../leftovers/gather.ts';
 import type { ServiceClient } from '../service/client.ts';
@@ -98,12 +99,14 @@ async function coverageOf(
     const { datasets } = hostDatasets();
     const covered = new Set<string>();
     for (const job of jobs) for (const dataset of await datasets(job, signal)) covered.add(dataset);
-    const leftOut = jobs.flatMap(({ covered: of }) =>
-      of.kind === 'datasets'
-        ? of.patterns.filter((one) => one.startsWith('!')).map((one) => one.slice(1))
+    const leftOut = jobs.flatMap((job) =>
+      job.kind === 'backup' && job.covered.kind === 'datasets'
+        ? job.covered.patterns.filter((one) => one.startsWith('!')).map((one) => one.slice(1))
         : [],
     );
-    const meant = here.sources.map(({ dataset }) => dataset).filter((name) => !matches(leftOut, name));
+    const meant = here.sources
+      .map(({ dataset }) => dataset)
+      .filter((name) => !matches(leftOut, name) && !isOfDrill(name));
     return { file, meant, covered };
   } catch (thrown) {
     if (!(thrown instanceof ZkeepError) || signal.aborted) throw thrown;

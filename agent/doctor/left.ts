@@ -31,6 +31,7 @@ export function ofLeftover(left: Leftover): Finding[] {
 const CODES: Readonly<Record<LeftoverKind, FindingCode>> = {
   'open-backup': 'open-backup',
   'partial-receive': 'partial-receive',
+  drill: 'left-drill',
   snapshot: 'left-snapshot',
   hold: 'leaked-hold',
   bookmark: 'stale-bookmark',
@@ -38,6 +39,7 @@ const CODES: Readonly<Record<LeftoverKind, FindingCode>> = {
 const WHY: Readonly<Record<LeftoverKind, string>> = {
   'open-backup': 'its snapshot stays held, and what is stored of it takes room in the store',
   'partial-receive': 'it takes room on the pool, and no other stream can be received there',
+  drill: 'it takes room on the scratch pool',
   snapshot: 'it keeps all blocks that were freed since, and is no backup',
   hold: 'the snapshot cannot be destroyed, and keeps all blocks that were freed since',
   bookmark: 'no backup can go on from it; very many make every listing slow',

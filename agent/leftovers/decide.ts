@@ -1,4 +1,5 @@
 /** Which things are leftovers of interrupted work, and what clears each: decided purely, from what `gather.ts` asked. */
+import { leftDrills } from './drills.ts';
 import type { LeftoverFacts } from './facts.ts';
 import type { Leftover } from './leftover.ts';
 import { leftOpen } from './open-backups.ts';
@@ -7,7 +8,7 @@ import { leftPoints } from './points.ts';
 
 /** What was found. */
 export interface Leftovers {
-  /** The most costly kind first: open backups, partial receives, snapshots, holds, bookmarks. */
+  /** The most costly kind first: open backups, partial receives, places of drills, snapshots, holds, bookmarks. */
   readonly leftovers: readonly Leftover[];
   /** Snapshots, held ones and bookmarks of zkeep that only the service could have judged. */
   readonly unjudged: number;
@@ -21,7 +22,7 @@ export interface Leftovers {
  */
 export function decideLeftovers(facts: LeftoverFacts): Leftovers {
   const { found, unjudged } = leftPoints(facts);
-  const all = [...leftOpen(facts), ...leftPartial(facts), ...found];
+  const all = [...leftOpen(facts), ...leftPartial(facts), ...leftDrills(facts), ...found];
   return {
     leftovers: all.filter(({ dataset }) => isMeant(dataset, facts.scope)),
     unjudged: unjudged.filter((dataset) => isMeant(dataset, facts.scope)).length,

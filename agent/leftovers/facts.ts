@@ -1,6 +1,7 @@
 /** What is looked at for leftovers: plain data, gathered by `gather.ts`, made up by tests. */
 import type { BackupSummary, KnownSnapshot, OpenBackupRow } from '../../catalog/protocol/protocol.ts';
 import type { Guid } from '../../catalog/words.ts';
+import type { MarkedPlace } from '../drill/mark.ts';
 import type { SourceFacts } from '../zfs/list.ts';
 
 /** What an interrupted `zfs receive -s` left at a dataset. */
@@ -18,12 +19,21 @@ export interface PartialReceive {
   } | null;
 }
 
+/** The place of a drill. */
+export interface DrillHere extends Pick<MarkedPlace, 'container' | 'says'> {
+  /** Its process is at it. */
+  readonly running: boolean;
+  /** That it takes with all in it; `null` where nobody tells. */
+  readonly bytes: number | null;
+}
+
 /** What ZFS says of this host: all of it, because what is left at one dataset may belong to another. */
 export interface HereFacts {
   readonly sources: readonly SourceFacts[];
   /** GUIDs of the pools by their names. */
   readonly pools: ReadonlyMap<string, Guid>;
   readonly partials: readonly PartialReceive[];
+  readonly drills: readonly DrillHere[];
   /** The tags of the holds on a snapshot (`pool/dataset@name`), of those that may be leftovers. */
   readonly holds: ReadonlyMap<string, readonly string[]>;
   /** Bytes that only a snapshot keeps, of the same. */

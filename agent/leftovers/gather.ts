@@ -6,28 +6,37 @@ import { decodeToken } from '../../catalog/stream/token.ts';
 import type { Guid } from '../../catalog/words.ts';
 import { atWorkIn } from '../backup/tidy/at-work.ts';
 import { isAlive } from '../backup/writer.ts';
+import { drillPlacesIn, isAtDrill, isOfDrill } from '../drill/mark.ts';
 import type { ServiceClient } from '../service/client.ts';
-import { holdsOn, usedBy } from '../zfs/holds.ts';
+import { bytesIn, holdsOn, usedBy } from '../zfs/holds.ts';
 import { listHost, poolGuids, type SourceFacts } from '../zfs/list.ts';
 import { snapshotOf } from '../zfs/snapshot.ts';
-import type { HereFacts, KeptFacts, PartialReceive } from './facts.ts';
+import type { DrillHere, HereFacts, KeptFacts, PartialReceive } from './facts.ts';
 import { datasetOf } from './open-backups.ts';
 import { isCandidate } from './points.ts';
 
 /** Most snapshots whose holds and sizes are asked: 500 go into one question. */
 const MOST_SNAPSHOTS = 5_000;
+/** Most places of drills that are told of. */
+const MOST_DRILLS = 500;
 /** Most snapshots that the service is asked for the backups of: a question each. */
 const MOST_PARTIALS = 100;
 
 /**
- * Asks ZFS: three questions about the whole host, and two for every 500 snapshots that
- * are zkeep's own or are held, at most 23 in all.
+ * Asks ZFS: four questions about the whole host, and two for every 500 snapshots that
+ * are zkeep's own or are held, at most 25 in all.
  *
  * @param onMore told how many snapshots were left out, beyond the first thousands.
  * @throws {ZkeepError} when ZFS cannot be asked.
  */
 export async function askHere(signal: AbortSignal, onMore: (count: number) => void): Promise<HereFacts> {
-  const [sources, pools] = await Promise.all([listHost(signal), poolGuids([], signal)]);
+  const [all, pools, drills] = await Promise.all([
+    listHost(signal),
+    poolGuids([], signal),
+    drillsHere(signal),
+  ]);
+  // What is in the place of a drill goes with it.
+  const sources = all.filter(({ dataset }) => !isOfDrill(dataset));
   const names = sources.flatMap(({ points }) =>
     points
       .filter((point) => point.kind === 'snapshot' && isCandidate(point))
@@ -36,7 +45,23 @@ export async function askHere(signal: AbortSignal, onMore: (count: number) => vo
   if (names.length > MOST_SNAPSHOTS) onMore(names.length - MOST_SNAPSHOTS);
   const asked = names.slice(0, MOST_SNAPSHOTS);
   const [holds, used] = await Promise.all([holdsOn(asked, signal), usedBy(asked, signal)]);
-  return { sources, pools, holds, used, partials: sources.flatMap(partialOf), atWork: atWorkIn(sources) };
+  const partials = sources.flatMap(partialOf);
+  return { sources, pools, holds, used, partials, drills, atWork: atWorkIn(sources) };
+}
+
+async function drillsHere(signal: AbortSignal): Promise<DrillHere[]> {
+  const places = (await drillPlacesIn(undefined, signal)).slice(0, MOST_DRILLS);
+  if (places.length === 0) return [];
+  const used = await bytesIn(
+    places.map(({ container }) => container),
+    signal,
+  );
+  return places.map((place) => ({
+    container: place.container,
+    says: place.says,
+    running: isAtDrill(place),
+    bytes: used.get(place.container) ?? null,
+  }));
 }
 
 /** What a token says is read without ZFS. */

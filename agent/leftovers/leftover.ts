@@ -1,13 +1,13 @@
 /** One thing that interrupted work left, with what becomes of it. */
 
-export type LeftoverKind = 'open-backup' | 'partial-receive' | 'snapshot' | 'hold' | 'bookmark';
+export type LeftoverKind = 'open-backup' | 'partial-receive' | 'drill' | 'snapshot' | 'hold' | 'bookmark';
 
 /** What is left, what it costs, what goes on with it and what clears it. */
 export interface Leftover {
   readonly kind: LeftoverKind;
   /** Where it is left: a dataset of this host, or of what is stored. */
   readonly dataset: string;
-  /** Of a backup its id, of a receive the dataset, else `pool/dataset@name` or `pool/dataset#name`. */
+  /** Of a backup its id, of a receive or a drill the dataset, else `pool/dataset@name` or `pool/dataset#name`. */
   readonly name: string;
   /** What it is, in words that follow its name. */
   readonly what: string;

@@ -58,6 +58,7 @@ function inWords(leftover: Leftover): string {
 const MEANING: Readonly<Record<Leftover['kind'], string>> = {
   'open-backup': 'sent',
   'partial-receive': 'received',
+  drill: 'in all',
   snapshot: 'kept by it alone',
   hold: 'kept by it alone',
   bookmark: '',

@@ -26,9 +26,24 @@ export async function usedBy(
   snapshots: readonly string[],
   signal?: AbortSignal,
 ): Promise<Map<string, number>> {
+  return await usedOf(snapshots, ['-t', 'snapshot'], signal);
+}
+
+/** Bytes that each of these datasets takes, with all below it; those that are gone are left out. */
+export async function bytesIn(
+  datasets: readonly string[],
+  signal?: AbortSignal,
+): Promise<Map<string, number>> {
+  return await usedOf(datasets, [], signal);
+}
+
+async function usedOf(
+  names: readonly string[],
+  types: readonly string[],
+  signal: AbortSignal | undefined,
+): Promise<Map<string, number>> {
   const used = new Map<string, number>();
-  const command = ['zfs', 'list', '-Hp', '-t', 'snapshot', '-o', 'name,used'];
-  await askFor(snapshots, command, signal, (printed) => {
+  await askFor(names, ['zfs', 'list', '-Hp', ...types, '-o', 'name,used'], signal, (printed) => {
     for (const line of printed.split('\n')) {
       const [name, bytes = ''] = line.split('\t');
       if (name && /^[0-9]{1,15}$/.test(bytes)) used.set(name, Number(bytes));

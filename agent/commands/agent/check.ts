@@ -4,8 +4,11 @@ import { delimiter, join } from 'node:path';
 import type { Command } from 'commander';
 import { systemClock } from '../../../catalog/clock.ts';
 import { messageOf } from '../../../catalog/errors.ts';
+import type { DrillJob } from '../../daemon/drills/job.ts';
 import type { Hooks, Job } from '../../daemon/job.ts';
 import { counted, momentInWords } from '../../output/words.ts';
+import { readIdentities } from '../../settings.ts';
+import { listSource } from '../../zfs/list.ts';
 import { common, type Outcome, perform, type Surroundings } from '../command.ts';
 import { type AgentOptions, configured } from './agent.ts';
 
@@ -33,6 +36,8 @@ interface Row {
   readonly priority: number;
   readonly datasets: readonly string[];
   readonly hooks: { readonly before: Words; readonly after: Words; readonly ended: Words };
+  /** `null`: it backs up. */
+  readonly drill: Pick<DrillJob, 'datasets' | 'hosts' | 'to' | 'point'> | null;
   readonly problems: readonly string[];
 }
 type Words = readonly string[] | null;
@@ -43,9 +48,12 @@ async function check({ options, signal }: Surroundings<AgentOptions>): Promise<O
   const configuration = loadAgentConfiguration(agentFile(options.config));
   const { datasets } = hostDatasets();
   const rows: Row[] = [];
-  for (const job of configuration.jobs) rows.push(await rowOf(job, datasets, signal));
+  for (const job of configuration.jobs) {
+    rows.push(job.kind === 'drill' ? await drillRow(job, signal) : await rowOf(job, datasets, signal));
+  }
   const { file, concurrency, service = null } = configuration;
-  const problems = rows.length === 0 ? ['it has no jobs: nothing is backed up'] : [];
+  const isIdle = configuration.jobs.every(({ kind }) => kind === 'drill');
+  const problems = isIdle ? ['it has no jobs: nothing is backed up'] : [];
   return {
     document: { file, service, concurrency, jobs: rows, problems },
     text: [
@@ -83,11 +91,35 @@ async function rowOf(
     priority: job.priority,
     datasets,
     hooks: { before, after, ended },
+    drill: null,
     problems,
   };
 }
 
-function nextOf({ schedule }: Job): string[] {
+/** What a drill may choose from only the service knows; where it restores to must be there. */
+async function drillRow(job: DrillJob, signal: AbortSignal): Promise<Row> {
+  const { name, schedule, priority, datasets, hosts, to, point, identity } = job;
+  const problems: string[] = [];
+  try {
+    await listSource(to, signal);
+  } catch (thrown) {
+    signal.throwIfAborted();
+    problems.push(`it cannot restore to ${to}: ${messageOf(thrown)}`);
+  }
+  try {
+    if (identity !== undefined) readIdentities(identity);
+  } catch (thrown) {
+    problems.push(messageOf(thrown));
+  }
+  return {
+    ...{ job: name, schedule: schedule.text, next: nextOf(job), priority, datasets: [] },
+    hooks: { before: null, after: null, ended: null },
+    drill: { datasets, hosts, to, point },
+    problems,
+  };
+}
+
+function nextOf({ schedule }: Pick<Job, 'schedule'>): string[] {
   const next: string[] = [];
   let at: number | undefined = systemClock.now();
   while (next.length < NEXT_RUNS) {
@@ -121,7 +153,7 @@ function isRunnable(program: string): boolean {
   });
 }
 
-function inWords({ job, schedule, next, datasets, hooks, problems }: Row): string {
+function inWords({ job, schedule, next, datasets, hooks, drill, problems }: Row): string {
   const moments = next.map((time) => momentInWords(Math.floor(Date.parse(time) / 1000)));
   const more = datasets.length > SHOWN ? [`    and ${datasets.length - SHOWN} more`] : [];
   const set = Object.entries(hooks).flatMap(([name, command]) =>
@@ -131,7 +163,9 @@ function inWords({ job, schedule, next, datasets, hooks, problems }: Row): strin
     '',
     `${job}  ${schedule}`,
     `  next: ${moments.join(', ') || 'never'}`,
-    `  ${counted(datasets.length, 'dataset')}`,
+    drill
+      ? `  a drill of the ${drill.point} snapshot of one of ${drill.datasets.join(', ')}, to ${drill.to}`
+      : `  ${counted(datasets.length, 'dataset')}`,
     ...datasets.slice(0, SHOWN).map((dataset) => `    ${dataset}`),
     ...more,
     ...set,

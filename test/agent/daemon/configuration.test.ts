@@ -9,6 +9,8 @@ const job = (lines: string) => `[[job]]\nname = "one"\nschedule = "every hour"\n
 const COVERED = 'datasets = ["tank/**"]\n';
 
 /** Text, and what its error must say. */
+const drill = (lines: string) =>
+  `[[drill]]\nname = "try"\ndatasets = ["tank/**"]\nschedule = "every day"\n${lines}\n`;
 const WRONG: readonly [string, RegExp][] = [
   ['service = 1', /service must be string/],
   ['service = "localhost"', /service is wrong: .*address/],
@@ -43,6 +45,12 @@ const WRONG: readonly [string, RegExp][] = [
   [job(`${COVERED}[job.hooks]\nbefore = "sync"`), /hooks\.before must be array/],
   [job(`${COVERED}[job.hooks]\ntimeout = "25h"`), /hooks\.timeout is longer than 24 h/],
   [`${job(COVERED)}\n${job(COVERED)}`, /job 2\.name "one" is that of job 1, too/],
+  [drill(''), /drill "try"\.to is missing/],
+  [drill('to = "scratch@a"'), /drill "try"\.to is wrong: .*snapshot/],
+  [drill('to = "scratch"\nkeep_on_source = 1'), /drill "try"\.keep_on_source is not a key/],
+  [drill('to = "scratch"\npoint = "oldest"'), /drill "try"\.point/],
+  [drill('to = "scratch"').replace('tank/**', '!tank'), /drill "try"\.datasets only excludes/],
+  [`${job(COVERED)}${drill('to = "scratch"').replace('try', 'one')}`, /drill 1\.name "one" is that of job 1/],
   ['[bandwidth]\nlimits = [{ limit = "fast" }]', /bandwidth limit 1\.limit is written as/],
   [
     '[bandwidth]\nlimits = [{ limit = "1 MiB/s", hours = "8-18" }]',
@@ -102,7 +110,7 @@ describe("the agent's configuration", () => {
 describe('a job', () => {
   const only = (lines: string) => {
     const [first] = parse(job(lines)).jobs;
-    assert.ok(first);
+    assert.ok(first?.kind === 'backup');
     return first;
   };
 
@@ -162,5 +170,25 @@ describe('a job', () => {
       ended: undefined,
       timeout: 30_000,
     });
+  });
+});
+
+describe('a drill', () => {
+  it('is of all hosts and of the newest snapshot, unless it says otherwise', () => {
+    const [usual] = parse(drill('to = "scratch/drill"')).jobs;
+    assert.ok(usual?.kind === 'drill');
+    const { datasets, hosts, to, point, identity } = usual;
+    assert.deepEqual(
+      { datasets, hosts, to, point, identity },
+      { datasets: ['tank/**'], hosts: ['**'], to: 'scratch/drill', point: 'newest', identity: undefined },
+    );
+    const [other] = parse(
+      drill('to = "scratch"\nhosts = ["mds*"]\npoint = "random"\nidentity = "/etc/zkeep/key"\nspread = "0"'),
+    ).jobs;
+    assert.ok(other?.kind === 'drill');
+    assert.deepEqual(
+      [other.hosts, other.point, other.identity, other.spread],
+      [['mds*'], 'random', '/etc/zkeep/key', 0],
+    );
   });
 });

@@ -13,6 +13,8 @@ const DONE: JobEnd = { outcome: 'done', words: '1 snapshot stored', stored: 1, f
 const job = (name: string, schedule = 'every hour', more = '') =>
   `[[job]]\nname = "${name}"\ndatasets = ["tank/**"]\nspread = "0"\nschedule = "${schedule}"\n${more}\n`;
 
+const drill = (name: string) => job(name, 'every hour', 'to = "scratch"').replace('[[job]]', '[[drill]]');
+
 /** A daemon on a fake clock, whose jobs take as long and end as the test says. */
 class Rig {
   readonly clock = new FakeClock('2026-11-20T09:30:00Z');
@@ -28,6 +30,8 @@ class Rig {
   /** How a run ends; by default well, at once. */
   how: (run: JobRun) => Promise<JobEnd> | JobEnd = () => DONE;
   covers: Record<string, string[]> = {};
+  /** Jobs of which nobody can tell what they cover. */
+  unknown = new Set<string>();
   #stop = new AbortController();
   #over: Promise<void> = Promise.resolve();
   #daemon: Daemon | undefined;
@@ -61,7 +65,10 @@ class Rig {
         this.began.push(`${time} ${run.job.name}${run.only ? `* ${run.only.join(' ')}` : ''}`);
         return await this.how(run);
       },
-      datasets: async ({ name }) => this.covers[name] ?? [name],
+      datasets: async ({ name }) => {
+        if (this.unknown.has(name)) throw new Error('ZFS does not answer');
+        return this.covers[name] ?? [name];
+      },
       changed: () => {
         this.changes += 1;
       },
@@ -129,6 +136,24 @@ describe('the daemon', () => {
     await rig.stop();
   });
 
+  it('lets a job wait of which nobody can tell whether it is at the datasets of another one', async () => {
+    const rig = new Rig(`concurrency = 3\n${job('one')}${job('unknown')}${job('other')}`);
+    rig.unknown.add('unknown');
+    await rig.start();
+    rig.how = lasting(rig, 10 * MINUTE);
+    await rig.clock.pass(55 * MINUTE);
+    assert.deepEqual(rig.began, ['10:00:00 one', '10:00:00 other', '10:10:00 unknown']);
+    await rig.stop();
+  });
+
+  it('lets no drill keep a backup waiting, and no two of them run at once', async () => {
+    const rig = await new Rig(`${job('one')}${drill('long')}${drill('second')}`).start();
+    rig.how = lasting(rig, 20 * MINUTE);
+    await rig.clock.pass(55 * MINUTE);
+    assert.deepEqual(rig.began, ['10:00:00 one', '10:00:00 long', '10:20:00 second']);
+    await rig.stop();
+  });
+
   it('lives on while the service is away for hours, and tries again in between', async () => {
     const rig = await new Rig(job('nightly', '0 10 * * *')).start();
     const until = rig.clock.now() + 5 * HOUR;
@@ -159,10 +184,12 @@ describe('the daemon', () => {
   it('goes on when a run throws what nobody foresaw', async () => {
     const rig = await new Rig(job('one')).start();
     rig.how = () => {
-      throw new TypeError('x is undefined');
+      throw new TypeError(`x is undefined ${'!'.repeat(5000)}`);
     };
     await rig.clock.pass(31 * MINUTE);
     assert.ok(rig.told.some((line) => line.includes('something unforeseen: x is undefined')));
+    const { words = '' } = rig.disk.get('one')?.last ?? {};
+    assert.equal(words.length, 2000, 'as long as what is read again may be');
     await rig.stop();
   });
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import {
   chmodSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -130,6 +131,29 @@ describe('a hook that is owed', () => {
   const owed = (state: string) => (existsSync(join(state, 'owed')) ? readdirSync(join(state, 'owed')) : []);
   const paid = () => (existsSync(out) ? readFileSync(out, 'utf8').trim().split('\n') : []);
   const quiet = () => undefined;
+  /** Changes the one debt that is there. */
+  const change = (state: string, changes: object) => {
+    const file = join(state, 'owed', owed(state)[0] ?? '');
+    writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), ...changes }));
+  };
+
+  it('by a run of this daemon is left to that run, while what another one owes is run', async () => {
+    const state = join(folder, 'seven');
+    const debts = new Debts(state, 'daemon');
+    await debts.owe(hook);
+    await new Debts(state, 'hand').owe(hook);
+    const before = paid().length;
+    await debts.settle(quiet);
+    assert.deepEqual([paid().length, owed(state).length], [before + 1, 1]);
+  });
+
+  it('and cannot be read at the moment stays owed, and is told', async () => {
+    const state = join(folder, 'eight');
+    mkdirSync(join(state, 'owed', 'unreadable.json'), { recursive: true });
+    const told: unknown[] = [];
+    await new Debts(state, 'daemon').settle((_job, thrown) => void told.push(thrown));
+    assert.deepEqual([told.length, owed(state)], [1, ['unreadable.json']]);
+  });
 
   it('and paid is owed no more', async () => {
     const state = join(folder, 'one');
@@ -151,6 +175,7 @@ describe('a hook that is owed', () => {
   it('by somebody who lives is left to him', async () => {
     const state = join(folder, 'three');
     await new Debts(state, 'hand').owe(hook);
+    change(state, { process: process.ppid });
     const before = paid().length;
     await new Debts(state, 'daemon').settle(quiet);
     assert.deepEqual([paid().length, owed(state).length], [before, 1]);
@@ -163,9 +188,7 @@ describe('a hook that is owed', () => {
   it('by a process of another boot is run, though its number lives', async () => {
     const state = join(folder, 'five');
     await new Debts(state, 'hand').owe(hook);
-    const [name = ''] = owed(state);
-    const file = join(state, 'owed', name);
-    writeFileSync(file, JSON.stringify({ ...JSON.parse(readFileSync(file, 'utf8')), boot: 'before' }));
+    change(state, { process: process.ppid, boot: 'before' });
     const before = paid().length;
     await new Debts(state, 'daemon').settle(quiet);
     assert.deepEqual([paid().length, owed(state)], [before + 1, []]);

@@ -23,6 +23,7 @@ function facts(points: PointFacts[] = [], more: Partial<DoctorFacts> = {}): Doct
       sources: [source('tank/a', points)],
       pools: new Map([['tank', guidOf(1n)]]),
       partials: [],
+      drills: [],
       holds: new Map(held.map(({ name }) => [`tank/a@${name}`, ['zkeep']])),
       used: new Map(),
       atWork: new Set(),

@@ -2,7 +2,13 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
 import { decideLeftovers } from '../../../agent/leftovers/decide.ts';
-import type { HereFacts, KeptFacts, LeftoverFacts, PartialReceive } from '../../../agent/leftovers/facts.ts';
+import type {
+  DrillHere,
+  HereFacts,
+  KeptFacts,
+  LeftoverFacts,
+  PartialReceive,
+} from '../../../agent/leftovers/facts.ts';
 import type { Leftover } from '../../../agent/leftovers/leftover.ts';
 import type { PointFacts, SourceFacts } from '../../../agent/zfs/list.ts';
 import type { BackupSummary, KnownSnapshot, OpenBackupRow } from '../../../catalog/protocol/protocol.ts';
@@ -42,6 +48,7 @@ function here(sources: readonly SourceFacts[], partials: readonly PartialReceive
     sources,
     pools: new Map([['tank', POOL]]),
     partials,
+    drills: [],
     holds: new Map(held.map((point) => [full(point), ['zkeep']])),
     used: new Map(points.map((point) => [full(point), Number(point.createtxg)])),
     atWork: new Set(),
@@ -391,3 +398,35 @@ function duplicated(sources: readonly SourceFacts[], name: string): boolean {
   );
   return names.filter((each) => each === name).length > 1;
 }
+
+describe('the place of a drill', () => {
+  const container = 'scratch/zkeep-drill-20261120T115000Z-0123abcd';
+  const says = { began: '2026-11-20T11:50:00.000Z', process: 42, boot: '1', kept: false };
+  const leftOf = (drill: Partial<DrillHere>) => {
+    const drills = [{ container, says, running: false, bytes: 4096, ...drill }];
+    const facts = { host: HOST, now: NOW, scope: [], here: { ...here([]), drills }, kept: null };
+    const [left, ...more] = decideLeftovers(facts).leftovers;
+    assert.ok(left && more.length === 0);
+    return left;
+  };
+
+  it('that was killed is told with what clears it', () => {
+    const { kind, name, what, bytes, since, running, clear } = leftOf({});
+    assert.deepEqual([kind, name, bytes, running], ['drill', container, 4096, false]);
+    assert.match(what, /killed/);
+    assert.equal(since, Date.parse(says.began) / 1000);
+    assert.deepEqual(clear, [['zfs', 'destroy', '-r', container]]);
+  });
+
+  it('that runs is left to it', () => {
+    const { running, clear } = leftOf({ running: true });
+    assert.deepEqual([running, clear], [true, []]);
+  });
+
+  it('that was to stay, or whose mark is strange, is told for what it is', () => {
+    assert.match(leftOf({ says: { ...says, kept: true } }).what, /to keep/);
+    const strange = leftOf({ says: null, running: true });
+    assert.deepEqual([strange.running, strange.since], [false, null]);
+    assert.match(strange.what, /cannot read/);
+  });
+});

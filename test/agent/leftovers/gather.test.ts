@@ -19,6 +19,8 @@ const TOKEN = readFileSync(
 const OWN = 'zkeep-20261120T120000Z';
 const DATASETS = 'list -Hp -t filesystem,volume -o name,type,encryption,receive_resume_token';
 const POINTS = 'list -Hp -t snapshot,bookmark -o name,guid,createtxg,creation,userrefs';
+const DRILLS = 'get -Hp -t filesystem -s local -o name,value zkeep:drill';
+const DRILL = 'scratch/zkeep-drill-20261120T215000Z-0123abcd';
 
 before(async () => {
   process.env['PATH'] = standIns.path;
@@ -32,6 +34,7 @@ beforeEach(() => {
   standIns.answer('zfs', POINTS.split(' '), {
     out: `tank/a b@${OWN}\t5\t5\t50\t1\ntank/a b@daily\t4\t4\t40\t0\ntank/c#daily\t3\t3\t30\t-\n`,
   });
+  standIns.answer('zfs', DRILLS.split(' '), {});
   standIns.answer('zpool', ['list', '-Hp', '-o', 'name,guid'], { out: 'tank\t1000\n' });
   standIns.answer('zfs', ['holds', '-H', `tank/a b@${OWN}`], {
     out: `tank/a b@${OWN}\tzkeep\tFri Nov 20 12:00 2026\ntank/a b@${OWN}\tof\tothers\tFri Nov 20 12:00 2026\n`,
@@ -58,7 +61,7 @@ describe('what ZFS is asked', () => {
     assert.deepEqual([...holds], [[`tank/a b@${OWN}`, ['zkeep', 'of\tothers']]]);
     assert.deepEqual([...pools], [['tank', '00000000000003e8']]);
     assert.deepEqual([...used], [[`tank/a b@${OWN}`, 4096]]);
-    assert.equal(standIns.calls.length, 5);
+    assert.equal(standIns.calls.length, 6);
     assert.deepEqual(partials[1], { dataset: 'tank/c', token: null });
     assert.deepEqual(partials[0]?.token, {
       from: null,
@@ -68,6 +71,22 @@ describe('what ZFS is asked', () => {
     });
   });
 
+  it('finds the places of drills, whose datasets are theirs alone', async () => {
+    const mark = '2026-11-20T21:50:00.000Z process 4711 of boot b0';
+    standIns.answer('zfs', DRILLS.split(' '), { out: `${DRILL}\t${mark}\nscratch/other\tx\n` });
+    standIns.answer('zfs', ['list', '-Hp', '-o', 'name,used', DRILL], { out: `${DRILL}\t4096\n` });
+    standIns.answer('zfs', DATASETS.split(' '), {
+      out: `${DRILL}\tfilesystem\toff\t-\n${DRILL}/data\tfilesystem\toff\t${TOKEN}\n`,
+    });
+    standIns.answer('zfs', POINTS.split(' '), { out: `${DRILL}/data@${OWN}\t5\t5\t50\t1\n` });
+    const { drills, sources, partials } = await gather.askHere(signal, none);
+    assert.deepEqual(
+      drills.map(({ container, running, bytes, says }) => [container, running, bytes, says?.process]),
+      [[DRILL, false, 4096, 4711]],
+    );
+    assert.deepEqual([sources, partials], [[], []]);
+  });
+
   it('is no failure when the snapshots are gone meanwhile, but when ZFS fails', async () => {
     const gone = { err: `cannot open 'tank/a b@${OWN}': dataset does not exist\n`, exit: 1 };
     standIns.answer('zfs', ['holds', '-H', `tank/a b@${OWN}`], gone);
@@ -75,7 +94,7 @@ describe('what ZFS is asked', () => {
     standIns.answer('zfs', ['holds', '-H', `tank/a b@${OWN}`], { err: 'permission denied\n', exit: 1 });
     await assert.rejects(gather.askHere(signal, none), { code: 'zfs.denied' });
     // What was asked beside it may begin only now: it is not to be counted as another test's.
-    await until('all questions of both runs', () => standIns.calls.length === 10);
+    await until('all questions of both runs', () => standIns.calls.length === 12);
   });
 
   it('is bounded: of very many snapshots the first ones, a few questions', async () => {
@@ -89,7 +108,7 @@ describe('what ZFS is asked', () => {
       left = count;
     });
     assert.equal(left, 200);
-    assert.equal(standIns.calls.length, 23);
+    assert.equal(standIns.calls.length, 24);
   });
 });
 
