@@ -123,7 +123,7 @@ async function choosingRest(
   if ([from, at, snapshot, guid].some((given) => given !== undefined)) {
     throw unclear('a resume token says itself which stream it is of');
   }
-  const { decodeToken } = await import('../../catalog/stream/token.ts');
+  const { decodeToken } = await import('../../catalog/stream/resuming/token.ts');
   const token = decodeToken(text);
   return async (view) => {
     const { findStreamOf } = await import('../restore/export.ts');

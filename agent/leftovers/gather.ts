@@ -2,7 +2,7 @@
 import { hostname } from 'node:os';
 import { ZkeepError } from '../../catalog/errors.ts';
 import type { BackupSummary, OpenBackupRow } from '../../catalog/protocol/protocol.ts';
-import { decodeToken } from '../../catalog/stream/token.ts';
+import { decodeToken } from '../../catalog/stream/resuming/token.ts';
 import type { Guid } from '../../catalog/words.ts';
 import { atWorkIn } from '../backup/tidy/at-work.ts';
 import { isAlive } from '../backup/writer.ts';

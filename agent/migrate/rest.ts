@@ -2,8 +2,8 @@
 import { ZkeepError } from '../../catalog/errors.ts';
 import { hasFeature } from '../../catalog/stream/features.ts';
 import { StreamReader } from '../../catalog/stream/reader.ts';
+import { decodeToken, type ResumeToken } from '../../catalog/stream/resuming/token.ts';
 import type { Begin } from '../../catalog/stream/state.ts';
-import { decodeToken, type ResumeToken } from '../../catalog/stream/token.ts';
 
 /**
  * The same bytes. BEGIN must be that of the stream which was cut off: a sender that goes on

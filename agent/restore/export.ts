@@ -6,7 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { type ErrorKind, messageOf, ZkeepError } from '../../catalog/errors.ts';
 import type { BackupSummary } from '../../catalog/protocol/protocol.ts';
 import type { Manifest } from '../../catalog/repository/manifest.ts';
-import type { ResumeToken } from '../../catalog/stream/token.ts';
+import type { ResumeToken } from '../../catalog/stream/resuming/token.ts';
 import { type Guid, guidsMeant } from '../../catalog/words.ts';
 import type { BackupsMeant, CatalogView } from '../view/view.ts';
 import { isSentAlike } from './resume/decide.ts';

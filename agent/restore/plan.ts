@@ -1,8 +1,8 @@
 /** What a restore will do: decided here, purely, printed by `--dry-run`, done by `run.ts`. */
 import { ZkeepError } from '../../catalog/errors.ts';
 import type { BackupSummary, RestorePlan } from '../../catalog/protocol/protocol.ts';
+import type { ResumeToken } from '../../catalog/stream/resuming/token.ts';
 import type { Begin } from '../../catalog/stream/state.ts';
-import type { ResumeToken } from '../../catalog/stream/token.ts';
 import type { BackupId, Guid } from '../../catalog/words.ts';
 import { abortReceiveCommand, receiveCommand } from '../zfs/receive.ts';
 import { snapshotOf } from '../zfs/snapshot.ts';

@@ -1,6 +1,6 @@
 /** What is at the place where a restore is to go. */
 import { ZkeepError } from '../../catalog/errors.ts';
-import { decodeToken, type ResumeToken } from '../../catalog/stream/token.ts';
+import { decodeToken, type ResumeToken } from '../../catalog/stream/resuming/token.ts';
 import { type Guid, guidOf } from '../../catalog/words.ts';
 import { listSource } from '../zfs/list.ts';
 import { parentOf, parseDataset } from '../zfs/names.ts';

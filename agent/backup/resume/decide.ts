@@ -3,7 +3,7 @@ import { ZkeepError } from '../../../catalog/errors.ts';
 import type { ResumeOffer } from '../../../catalog/protocol/protocol.ts';
 import { FRAME_SIZE } from '../../../catalog/repository/segment/frames.ts';
 import type { PackStart } from '../../../catalog/repository/segment/pack.ts';
-import { tokenFor } from '../../../catalog/stream/token.ts';
+import { tokenFor } from '../../../catalog/stream/resuming/token.ts';
 import type { Guid } from '../../../catalog/words.ts';
 import { counted, sizeInWords } from '../../output/words.ts';
 import type { PointFacts, SourceFacts } from '../../zfs/list.ts';

@@ -1,8 +1,8 @@
 /** What becomes of an interrupted receive that a target holds. Decided purely, printed by `--dry-run`. */
 import type { RestorePlan } from '../../../catalog/protocol/protocol.ts';
 import { hasFeature } from '../../../catalog/stream/features.ts';
+import type { ResumeToken } from '../../../catalog/stream/resuming/token.ts';
 import type { Begin } from '../../../catalog/stream/state.ts';
-import type { ResumeToken } from '../../../catalog/stream/token.ts';
 import type { Guid } from '../../../catalog/words.ts';
 
 /** What an interrupted receive left. */

@@ -5,7 +5,7 @@
  */
 import { isDeepStrictEqual } from 'node:util';
 import { ZkeepError } from '../../../catalog/errors.ts';
-import type { ResumeToken } from '../../../catalog/stream/token.ts';
+import type { ResumeToken } from '../../../catalog/stream/resuming/token.ts';
 import type { Guid } from '../../../catalog/words.ts';
 import type { Target } from '../target.ts';
 

@@ -4,7 +4,7 @@ import { messageOf } from '../../../catalog/errors.ts';
 import type { Manifest } from '../../../catalog/repository/manifest.ts';
 import { RECORD_SIZE } from '../../../catalog/stream/record.ts';
 import type { Sent } from '../../../catalog/stream/resuming/stream.ts';
-import type { ResumeToken } from '../../../catalog/stream/token.ts';
+import type { ResumeToken } from '../../../catalog/stream/resuming/token.ts';
 import { wrapStream } from '../../../catalog/stream/wrap.ts';
 import type { Progress } from '../../output/progress.ts';
 import type { CatalogView } from '../../view/view.ts';

@@ -4,7 +4,7 @@ import type { Manifest } from '../../../catalog/repository/manifest.ts';
 import { type FetchSegment, unpackPart, unpackStream } from '../../../catalog/repository/segment/unpack.ts';
 import { planResuming } from '../../../catalog/stream/resuming/plan.ts';
 import { resumingStream, type Sent } from '../../../catalog/stream/resuming/stream.ts';
-import type { ResumeToken } from '../../../catalog/stream/token.ts';
+import type { ResumeToken } from '../../../catalog/stream/resuming/token.ts';
 import type { CatalogView } from '../../view/view.ts';
 
 /** What reading takes. */

@@ -1,7 +1,7 @@
 /** The streams of the tries of one step: what one try did not get rid of is there for the next. */
 import { isDeepStrictEqual } from 'node:util';
 import type { Manifest } from '../../../catalog/repository/manifest.ts';
-import type { ResumeToken } from '../../../catalog/stream/token.ts';
+import type { ResumeToken } from '../../../catalog/stream/resuming/token.ts';
 import { coveredEnd } from './coverage.ts';
 import type { LedgerKey, Ledgers, Noted } from './ledger.ts';
 import { Repeatable } from './repeatable.ts';

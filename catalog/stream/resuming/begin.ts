@@ -8,7 +8,7 @@ import { FEATURES } from '../features.ts';
 import type { ByteOrder } from '../fletcher4.ts';
 import { type NvList, packNvlist } from '../nvlist.ts';
 import { RECORD_SIZE, RECORDS } from '../record.ts';
-import type { ResumeToken } from '../token.ts';
+import type { ResumeToken } from './token.ts';
 
 /** Longest payload of a BEGIN that is held in memory, bytes: keys and GUIDs of redaction are a few KiB. */
 export const MOST_BEGIN_PAYLOAD = 16 * 1024 * 1024;

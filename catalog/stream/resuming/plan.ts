@@ -5,7 +5,7 @@
 import { hasFeature } from '../features.ts';
 import { RECORD_SIZE, RECORDS } from '../record.ts';
 import type { Begin, EntryPoint, ReaderState } from '../state.ts';
-import type { ResumeToken } from '../token.ts';
+import type { ResumeToken } from './token.ts';
 
 /** A piece of the stored stream, as the manifest describes its segments. */
 export interface Piece {

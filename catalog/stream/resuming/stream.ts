@@ -8,10 +8,10 @@ import type { ReaderOptions } from '../reader.ts';
 import type { RecordView } from '../reading/record-view.ts';
 import { RECORD_SIZE } from '../record.ts';
 import type { Begin } from '../state.ts';
-import type { ResumeToken } from '../token.ts';
 import { MOST_BEGIN_PAYLOAD, resumingBegin } from './begin.ts';
 import type { Pass, ResumingPlan } from './plan.ts';
 import { Rewriter } from './rewrite.ts';
+import type { ResumeToken } from './token.ts';
 
 /** A piece of a stream that is sent. */
 export interface Sent {

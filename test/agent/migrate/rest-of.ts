@@ -1,8 +1,8 @@
 /** Recorded streams as they would go on after a receive of them was cut off in the middle. */
 
 import { StreamReader } from '../../../catalog/stream/reader.ts';
+import { tokenFor } from '../../../catalog/stream/resuming/token.ts';
 import type { Begin, ResumePoint } from '../../../catalog/stream/state.ts';
-import { tokenFor } from '../../../catalog/stream/token.ts';
 import { takeApart } from '../../catalog/stream/parts.ts';
 import { joined, sentAgain } from '../../catalog/stream/resuming/sent-again.ts';
 import { recordedStream } from '../../fixtures/recorded-streams.ts';

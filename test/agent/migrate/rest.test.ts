@@ -3,8 +3,8 @@ import { describe, it } from 'node:test';
 import { checkBegin, checkedRest } from '../../../agent/migrate/rest.ts';
 import { ZkeepError } from '../../../catalog/errors.ts';
 import { FEATURES, type FeatureName } from '../../../catalog/stream/features.ts';
+import { decodeToken, encodeToken } from '../../../catalog/stream/resuming/token.ts';
 import type { Begin } from '../../../catalog/stream/state.ts';
-import { decodeToken, encodeToken } from '../../../catalog/stream/token.ts';
 import { guidOf } from '../../../catalog/words.ts';
 import { RECORDED, restOf } from './rest-of.ts';
 

@@ -5,8 +5,8 @@ import type { PartialReceive } from '../../../agent/restore/resume/decide.ts';
 import type { Target } from '../../../agent/restore/target.ts';
 import { ZkeepError } from '../../../catalog/errors.ts';
 import type { BackupSummary, RestorePlan } from '../../../catalog/protocol/protocol.ts';
+import type { ResumeToken } from '../../../catalog/stream/resuming/token.ts';
 import type { Begin } from '../../../catalog/stream/state.ts';
-import type { ResumeToken } from '../../../catalog/stream/token.ts';
 import { guid, LINEAGE, step } from './made-steps.ts';
 
 function planOf(steps: BackupSummary[], more: Partial<RestorePlan> = {}): RestorePlan {

@@ -7,7 +7,7 @@ import { after, before, beforeEach, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { hasFeature } from '../../../catalog/stream/features.ts';
 import { readBegin } from '../../../catalog/stream/reading/begin.ts';
-import { encodeToken } from '../../../catalog/stream/token.ts';
+import { encodeToken } from '../../../catalog/stream/resuming/token.ts';
 import { guidOf } from '../../../catalog/words.ts';
 import { isPoint, pointOf, Receiver, recordsOf, type Taken } from '../../catalog/stream/resuming/receiver.ts';
 import { makeStream } from '../../made-stream.ts';

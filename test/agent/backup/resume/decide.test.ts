@@ -9,7 +9,7 @@ import {
   resumeCommandsOf,
 } from '../../../../agent/backup/resume/decide.ts';
 import type { OpenBackupRow } from '../../../../catalog/protocol/protocol.ts';
-import { decodeToken } from '../../../../catalog/stream/token.ts';
+import { decodeToken } from '../../../../catalog/stream/resuming/token.ts';
 import { guidOf } from '../../../../catalog/words.ts';
 import { OWN, offer, point, row, source, ZFS } from './facts.ts';
 

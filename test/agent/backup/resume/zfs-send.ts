@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, rmSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { StreamReader } from '../../../../catalog/stream/reader.ts';
-import { decodeToken } from '../../../../catalog/stream/token.ts';
+import { decodeToken } from '../../../../catalog/stream/resuming/token.ts';
 import { takeApart } from '../../../catalog/stream/parts.ts';
 import { changed, joined, sentAgain } from '../../../catalog/stream/resuming/sent-again.ts';
 

@@ -3,7 +3,7 @@ import { describe, it } from 'node:test';
 import type { PlaceFacts } from '../../../../agent/restore/preflight/facts.ts';
 import { roomOf, spaceOf } from '../../../../agent/restore/preflight/space.ts';
 import { parseLayout } from '../../../../catalog/attributes/pool/layout.ts';
-import type { ResumeToken } from '../../../../catalog/stream/token.ts';
+import type { ResumeToken } from '../../../../catalog/stream/resuming/token.ts';
 import {
   begin,
   codes,

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ENDING, type Failed, nextTry } from '../../../../agent/restore/resume/next-try.ts';
 import { ZkeepError } from '../../../../catalog/errors.ts';
-import type { ResumeToken } from '../../../../catalog/stream/token.ts';
+import type { ResumeToken } from '../../../../catalog/stream/resuming/token.ts';
 import { guid } from '../made-steps.ts';
 
 const TOKEN: ResumeToken = {

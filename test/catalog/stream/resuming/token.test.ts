@@ -3,17 +3,22 @@ import { readFileSync } from 'node:fs';
 import { describe, it } from 'node:test';
 import { deflateSync, inflateSync } from 'node:zlib';
 import fc from 'fast-check';
-import { FEATURES } from '../../../catalog/stream/features.ts';
-import type { ByteOrder } from '../../../catalog/stream/fletcher4.ts';
-import { readNvlist } from '../../../catalog/stream/reading/nvlist.ts';
-import type { Begin, ResumePoint } from '../../../catalog/stream/state.ts';
-import { decodeToken, encodeToken, type ResumeToken, tokenFor } from '../../../catalog/stream/token.ts';
-import { guidOf, parseGuid } from '../../../catalog/words.ts';
-import { type NativePair, nativeList } from './native-list.ts';
-import { plainFletcher4 } from './parts.ts';
+import { FEATURES } from '../../../../catalog/stream/features.ts';
+import type { ByteOrder } from '../../../../catalog/stream/fletcher4.ts';
+import { readNvlist } from '../../../../catalog/stream/reading/nvlist.ts';
+import {
+  decodeToken,
+  encodeToken,
+  type ResumeToken,
+  tokenFor,
+} from '../../../../catalog/stream/resuming/token.ts';
+import type { Begin, ResumePoint } from '../../../../catalog/stream/state.ts';
+import { guidOf, parseGuid } from '../../../../catalog/words.ts';
+import { type NativePair, nativeList } from '../native-list.ts';
+import { plainFletcher4 } from '../parts.ts';
 
 const output = (name: string) =>
-  readFileSync(new URL(`../../fixtures/outputs/${name}`, import.meta.url), 'utf8');
+  readFileSync(new URL(`../../../fixtures/outputs/${name}`, import.meta.url), 'utf8');
 const RECORDED = output('resume-token.out');
 
 /** The envelope round any bytes. */

@@ -5,13 +5,13 @@
  * `libzfs_sendrecv.c`).
  */
 import { deflateSync, inflateSync } from 'node:zlib';
-import { ZkeepError } from '../errors.ts';
-import { type Guid, guidOf } from '../words.ts';
-import { featureNames, hasFeature } from './features.ts';
-import { type ByteOrder, Fletcher4 } from './fletcher4.ts';
-import { type NvValue, packNvlist } from './nvlist.ts';
-import { type FlatValue, readNvlist } from './reading/nvlist.ts';
-import type { Begin, ResumePoint } from './state.ts';
+import { ZkeepError } from '../../errors.ts';
+import { type Guid, guidOf } from '../../words.ts';
+import { featureNames, hasFeature } from '../features.ts';
+import { type ByteOrder, Fletcher4 } from '../fletcher4.ts';
+import { type NvValue, packNvlist } from '../nvlist.ts';
+import { type FlatValue, readNvlist } from '../reading/nvlist.ts';
+import type { Begin, ResumePoint } from '../state.ts';
 
 /** What a token says. */
 export interface ResumeToken {
