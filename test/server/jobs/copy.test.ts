@@ -131,9 +131,8 @@ describe('a service whose index has a copy in the bucket', () => {
     const body = Buffer.from(JSON.stringify({ format: 1, service: 'behind', entries }));
     const { store } = await service.repository();
     await store.put(`journal/${newUuid7(said)}.json`, body, { sha256: digestOf(body) });
-    const { copy, journal } = await opened(service, 'copy');
+    const { copy } = await opened(service, 'copy');
     assert.ok(copy);
-    assert.equal(journal.entries, 1);
     const index = new CatalogIndex(join(service.folder, 'index.db'));
     assert.ok(index.policies().some(({ name }) => name === 'old'));
     index.close();
