@@ -1,6 +1,7 @@
 /** A whole backup, as a command or an agent's job asks for it: finishes what was interrupted, then takes, sends, stores. */
 import { systemClock } from '../../catalog/clock.ts';
 import type { Guid } from '../../catalog/words.ts';
+import { isOfDrill } from '../drill/mark.ts';
 import type { PreparedSet } from '../lustre/sets/backup.ts';
 import type { Asked as LustreAsked } from '../lustre/sets/options.ts';
 import type { Progress } from '../output/progress.ts';
@@ -131,7 +132,13 @@ async function backUpNew(
   // What was finished has other bookmarks and holds than when it was looked at.
   const again = lustre !== undefined || before.results.length > 0 || before.givenUp.length > 0;
   const looked = again ? await lookAtSources(datasets, { recursive, signal }) : before.found.looked;
-  const asked = without(failedOf(before), looked, { recursive, snapshot });
+  const left = failedOf(before);
+  // What drills restored is no data of this host: only who names it means it.
+  const drills = looked.sources.filter(
+    (one) => isOfDrill(one.dataset) && !looked.roots.includes(one.dataset),
+  );
+  for (const { dataset } of drills) left.add(dataset);
+  const asked = without(left, looked, { recursive, snapshot });
   if (asked.sources.length === 0) return done(before);
   const knownNow = await knownOf(asked.sources, client, signal);
   const known = dryRun ? knownThen(knownNow, before.found) : knownNow;
@@ -176,11 +183,11 @@ function done(
 }
 
 /** Datasets whose interrupted backup is still not finished: a new one would take its place. */
-function failedOf({ results }: Before): ReadonlySet<string> {
+function failedOf({ results }: Before): Set<string> {
   return new Set(results.filter(({ outcome }) => outcome === 'failed').map(({ dataset }) => dataset));
 }
 
-/** What is left to be planned; a recursive snapshot with exceptions is one of all the others by name. */
+/** What remains to be planned; a recursive snapshot with exceptions is one of all the others by name. */
 function without(
   left: ReadonlySet<string>,
   { roots, sources }: Sources,

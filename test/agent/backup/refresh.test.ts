@@ -125,6 +125,19 @@ describe('zkeep backup --keep-on-source, while datasets are renamed', () => {
   });
 });
 
+describe('zkeep backup -r', () => {
+  it('takes nothing of what a drill restored below', async () => {
+    host.rename('tank/b', 'tank/a/zkeep-drill-20261120T215000Z-0123abcd');
+    host.makeStream('tank/a', 101, 'full', 0.1);
+    const { backups } = await backUp(['tank/a', '-r']);
+    assert.deepEqual(
+      backups.map(({ dataset, outcome }) => [dataset, outcome]),
+      [['tank/a', 'stored']],
+    );
+    assert.equal(host.snapshots.length, 1);
+  });
+});
+
 describe('zkeep backup --limit', () => {
   it('takes its time, and stores the same', async () => {
     const stream = host.makeStream('tank/a', 101, 'full', 1);

@@ -24,6 +24,7 @@ describe('zkeep leftovers', () => {
     house = await AgentHouse.open();
   });
   beforeEach(() => {
+    standIns.answer('zfs', 'get -Hp -t filesystem -s local -o name,value zkeep:drill'.split(' '), {});
     standIns.answer('zfs', undefined, { script: ZFS });
     standIns.answer('zpool', ['list', '-Hp', '-o', 'name,guid'], { out: 'tank\t1000\n' });
   });
