@@ -124,6 +124,11 @@ export abstract class ReadableIndex {
 
   /** How the datasets of a name or host stand, or all. */
   states(scope: StateScope = {}): DatasetState[] {
+    return [...this.statesInParts(scope)].flat();
+  }
+
+  /** The same in parts of some milliseconds; others may write between them. */
+  statesInParts(scope: StateScope = {}): Generator<DatasetState[]> {
     return datasetStates(this.db, scope);
   }
 

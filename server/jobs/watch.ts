@@ -1,4 +1,5 @@
 /** Sees which datasets have become late, and which are not any more: each is said once, in the journal. */
+import { setImmediate } from 'node:timers/promises';
 import type { CatalogIndex } from '../../catalog/index/catalog-index.ts';
 import type { Fact } from '../../catalog/journal/entry.ts';
 import type { DatasetStatus, StatusAnswer } from '../../catalog/protocol/agents.ts';
@@ -8,7 +9,7 @@ export interface WatchTools {
   readonly index: Pick<CatalogIndex, 'events'>;
   readonly journal: { record(by: string | null, ...facts: Fact[]): Promise<void> };
   /** How all datasets stand now. */
-  readonly status: () => StatusAnswer;
+  readonly status: () => Promise<StatusAnswer>;
   readonly schedule: string | null;
 }
 
@@ -28,7 +29,7 @@ export function watchJob({ index, journal, status, schedule }: WatchTools): Job 
     exclusive: true,
     schedule,
     run: async () => {
-      const facts = transitions(saidToBeLate(index), status().datasets).slice(0, MOST_FACTS);
+      const facts = transitions(await saidToBeLate(index), (await status()).datasets).slice(0, MOST_FACTS);
       if (facts.length === 0) return null;
       await journal.record(null, ...facts);
       const late = facts.filter(({ kind }) => kind === 'late').length;
@@ -59,7 +60,7 @@ export function transitions(said: readonly Place[], datasets: readonly DatasetSt
 }
 
 /** Those of which the journal's last word is that they are late. */
-function saidToBeLate(index: WatchTools['index']): Place[] {
+async function saidToBeLate(index: WatchTools['index']): Promise<Place[]> {
   const last = new Map<string, Place & { readonly isLate: boolean }>();
   for (let after: string | undefined; ; ) {
     const { events, next } = index.events({ kinds: 'late', limit: 1000, ...(after ? { after } : {}) });
@@ -72,6 +73,7 @@ function saidToBeLate(index: WatchTools['index']): Place[] {
     }
     if (next === null) break;
     after = next;
+    await setImmediate();
   }
   return [...last.values()].filter(({ isLate }) => isLate);
 }

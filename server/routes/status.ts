@@ -15,6 +15,6 @@ export function statusRoutes(app: App, service: Service): void {
         response: { 200: StatusAnswerSchema },
       },
     },
-    async ({ query }) => lookAt(service, query),
+    async ({ query }) => await lookAt(service, query),
   );
 }

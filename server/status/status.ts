@@ -33,33 +33,61 @@ const ORDER: readonly DatasetStatus['state'][] = ['broken', 'late', 'well'];
  * @example statusOf({ now, datasets: index.states(), policies, agents, jobs, scope: {} }).state // 'well'
  */
 export function statusOf(facts: StatusFacts): StatusAnswer {
-  const { now, datasets, policies, agents, scope } = facts;
+  for (const parts = statusInParts(facts); ; ) {
+    const { done, value } = parts.next();
+    if (done) return value;
+  }
+}
+
+/** Datasets that are decided on at once: some milliseconds. */
+const AT_ONCE = 200;
+
+/** The same in steps of some milliseconds, so that others have their turn in between; the last one gives it. */
+export function* statusInParts(facts: StatusFacts): Generator<void, StatusAnswer> {
+  const { now, datasets, agents, scope } = facts;
   const coverage = coverageOf(agents);
   const rates = ratesOf(datasets);
-  const ready = policies.map((policy) => ({
-    policy,
-    objective: policy.objective === undefined ? null : parseDuration(policy.objective) / 1000,
-  }));
-  const kept = datasets
-    .filter(({ continued }) => continued === null || scope.dataset !== undefined)
-    .map((state) => statusOfKept(state, ready, coverage.get(keyOf(state)) ?? null, rates, now));
+  const objectives = objectivesOf(facts.policies);
+  const all: DatasetStatus[] = [];
+  for (let at = 0; at < datasets.length; at += AT_ONCE) {
+    yield;
+    for (const state of datasets.slice(at, at + AT_ONCE)) {
+      if (state.continued !== null && scope.dataset === undefined) continue;
+      all.push(statusOfKept(state, objectives, coverage.get(keyOf(state)) ?? null, rates, now));
+    }
+  }
+  yield;
   const known = new Set(datasets.map(keyOf));
-  const lacking = [...coverage.values()]
-    .filter((covering) => !known.has(keyOf(covering)) && isMeant(covering, scope))
-    .map((covering) => statusOfLacking(covering, ready));
-  const all = [...kept, ...lacking].sort(worstFirst);
+  for (const covering of coverage.values()) {
+    if (known.has(keyOf(covering)) || !isMeant(covering, scope)) continue;
+    all.push(statusOfLacking(covering, objectives));
+    if (all.length % AT_ONCE === 0) yield;
+  }
+  const ordered: DatasetStatus[] = [];
+  for (const wanted of ORDER) {
+    yield;
+    ordered.push(...all.filter(({ state }) => state === wanted).sort(byName));
+  }
   return {
     at: new Date(now).toISOString(),
-    state: ORDER.find((state) => all.some((one) => one.state === state)) ?? 'well',
+    state: ordered[0]?.state ?? 'well',
     problems: [...agentProblems(agents, now), ...jobProblems(facts.jobs)],
-    datasets: all,
+    datasets: ordered,
   };
 }
 
+/** A policy that has an objective. */
 interface ReadyObjective {
   readonly policy: Policy;
   /** Seconds. */
-  readonly objective: number | null;
+  readonly objective: number;
+}
+
+function objectivesOf(policies: readonly Policy[]): ReadyObjective[] {
+  return policies.flatMap((policy) => {
+    if (policy.objective === undefined) return [];
+    return { policy, objective: parseDuration(policy.objective) / 1000 };
+  });
 }
 
 /** A job of an agent, and a dataset of its host. */
@@ -160,7 +188,7 @@ function objectiveOf(
   const found = policies.flatMap(({ policy, objective }) => {
     const isMeantByName = isFor(policy, { host, dataset });
     const applies = isMeantByName || policy.lineages.some((one) => one === lineage);
-    return applies && objective !== null ? [objective] : [];
+    return applies ? [objective] : [];
   });
   return found.length > 0 ? Math.min(...found) : null;
 }
@@ -220,12 +248,8 @@ function jobProblems(jobs: readonly JobState[]): string[] {
   );
 }
 
-function worstFirst(a: DatasetStatus, b: DatasetStatus): number {
-  return (
-    ORDER.indexOf(a.state) - ORDER.indexOf(b.state) ||
-    compare(a.dataset, b.dataset) ||
-    compare(a.host, b.host)
-  );
+function byName(a: DatasetStatus, b: DatasetStatus): number {
+  return compare(a.dataset, b.dataset) || compare(a.host, b.host);
 }
 
 function compare(a: string, b: string): number {

@@ -2,7 +2,7 @@
 import type { Drill } from '../../journal/entry.ts';
 import type { Guid, LineageId } from '../../words.ts';
 import type { IndexDatabase } from '../tables/database.ts';
-import { Conditions } from './page.ts';
+import { type DatasetRow, datasetRows } from './lists.ts';
 
 /** Which datasets; absent: all. */
 export interface StateScope {
@@ -43,43 +43,56 @@ export interface NewestState {
 /** Drills that are looked at, the newest first: who drills more often than that drills often enough. */
 const MOST_DRILLS = 20_000;
 
-/** The datasets, by name and host. */
-export function datasetStates(db: IndexDatabase, { dataset, host }: StateScope): DatasetState[] {
-  const conditions = new Conditions().add('d.dataset = ?', dataset).add('d.host = ?', host);
-  const rows = db.all<CountRow>(
-    `SELECT d.id, d.host, d.dataset, count(DISTINCT b.snapshot) AS snapshots,
-       CAST(min(total(b.stored), ${Number.MAX_SAFE_INTEGER}) AS INTEGER) AS stored,
-       min(b.light) AS light, min(b.deep) AS deep,
-       count(b.light) AS seen, count(b.deep) AS read, count(*) AS backups, sum(b.damaged) AS damaged,
-       count(DISTINCT CASE WHEN b.chain_cost IS NOT NULL THEN b.snapshot END) AS restorable
-     FROM dataset d CROSS JOIN backup b INDEXED BY backup_by_dataset ON b.dataset = d.id
-     ${conditions.where} GROUP BY d.id ORDER BY d.dataset, d.host`,
-    ...conditions.values,
-  );
+/** Datasets of one part: some milliseconds, and longer only where one has very many backups. */
+const AT_ONCE = 100;
+
+/** The datasets by name and host, in parts between which others may have their turn, and write. */
+export function* datasetStates(db: IndexDatabase, scope: StateScope): Generator<DatasetState[]> {
+  const filter = {
+    ...(scope.dataset === undefined ? {} : { dataset: scope.dataset }),
+    ...(scope.host === undefined ? {} : { host: scope.host }),
+  };
   const drills = lastDrills(db);
-  return rows.map((row) => {
-    const last = db.get<LastRow>(NEWEST, row.id);
-    return {
-      host: row.host,
-      dataset: row.dataset,
-      lineage: last?.lineage ?? ('' as LineageId),
-      snapshots: row.snapshots,
-      stored: row.stored,
-      newest: db.get<NewestState>(NEWEST_RESTORABLE, row.id) ?? null,
-      light: row.seen === row.backups ? row.light : null,
-      deep: row.read === row.backups ? row.deep : null,
-      damaged: row.damaged,
-      lost: row.snapshots - row.restorable,
-      continued: (last && db.get<Where>(CONTINUED, last.guid, row.id)) ?? null,
-      drill: drills.get(row.id) ?? null,
-    };
-  });
+  for (let after: readonly string[] | undefined; ; ) {
+    const rows = datasetRows(db, filter, '>', after, AT_ONCE);
+    const last = rows.at(-1);
+    if (!last) return;
+    yield rows.map((row) => stateOf(db, row, drills.get(row.id)));
+    after = [last.dataset, last.host];
+  }
 }
 
+function stateOf(
+  db: IndexDatabase,
+  { id, host, dataset }: DatasetRow,
+  drill: DrillDocument | undefined,
+): DatasetState {
+  const count = db.get<CountRow>(COUNT, id) ?? NOTHING;
+  const last = db.get<LastRow>(NEWEST, id);
+  return {
+    host,
+    dataset,
+    lineage: last?.lineage ?? ('' as LineageId),
+    snapshots: count.snapshots,
+    stored: count.stored,
+    newest: db.get<NewestState>(NEWEST_RESTORABLE, id) ?? null,
+    light: count.seen === count.backups ? count.light : null,
+    deep: count.read === count.backups ? count.deep : null,
+    damaged: count.damaged,
+    lost: count.snapshots - count.restorable,
+    continued: (last && db.get<Where>(CONTINUED, last.guid, id)) ?? null,
+    drill: drill ? { ...(JSON.parse(drill.document) as Drill), at: drill.at } : null,
+  };
+}
+
+const COUNT = `SELECT count(DISTINCT b.snapshot) AS snapshots,
+    CAST(min(total(b.stored), ${Number.MAX_SAFE_INTEGER}) AS INTEGER) AS stored,
+    min(b.light) AS light, min(b.deep) AS deep,
+    count(b.light) AS seen, count(b.deep) AS read, count(*) AS backups, total(b.damaged) AS damaged,
+    count(DISTINCT CASE WHEN b.chain_cost IS NOT NULL THEN b.snapshot END) AS restorable
+  FROM backup b INDEXED BY backup_by_dataset WHERE b.dataset = ?`;
+
 interface CountRow {
-  readonly id: number;
-  readonly host: string;
-  readonly dataset: string;
   readonly snapshots: number;
   readonly stored: number;
   readonly light: number | null;
@@ -91,6 +104,18 @@ interface CountRow {
   readonly damaged: number;
   readonly restorable: number;
 }
+
+const NOTHING: CountRow = {
+  snapshots: 0,
+  stored: 0,
+  light: null,
+  deep: null,
+  seen: 0,
+  read: 0,
+  backups: 0,
+  damaged: 0,
+  restorable: 0,
+};
 
 interface LastRow {
   readonly guid: Guid;
@@ -117,15 +142,19 @@ const CONTINUED = `SELECT d.host, d.dataset
   FROM backup b INDEXED BY backup_by_base CROSS JOIN dataset d ON d.id = b.dataset
   WHERE b.base = ? AND b.dataset <> ? ORDER BY b.backup DESC LIMIT 1`;
 
+/** A drill as it was said; read only where it is needed. */
+interface DrillDocument {
+  readonly at: string;
+  readonly document: string;
+}
+
 /** The last drill by the rows of the datasets that have its snapshot. */
-function lastDrills(db: IndexDatabase): Map<number, Drill & { readonly at: string }> {
-  const rows = db.all<{ dataset: number; at: string; document: string }>(
+function lastDrills(db: IndexDatabase): Map<number, DrillDocument> {
+  const rows = db.all<DrillDocument & { readonly dataset: number }>(
     `SELECT DISTINCT b.dataset, r.at, r.document
      FROM (SELECT id, at, guid, document FROM drill ORDER BY id DESC LIMIT ?) r
      CROSS JOIN backup b INDEXED BY backup_by_snapshot ON b.snapshot = r.guid ORDER BY r.id`,
     MOST_DRILLS,
   );
-  return new Map(
-    rows.map(({ dataset, at, document }) => [dataset, { ...(JSON.parse(document) as Drill), at }]),
-  );
+  return new Map(rows.map((row) => [row.dataset, row]));
 }

@@ -47,6 +47,24 @@ describe('how a dataset stands', () => {
     assert.deepEqual([only().light, only().deep], [Date.parse(at(5)), null]);
   });
 
+  it('is told in parts of many datasets, each once, though others come and go between them', () => {
+    for (let number = 1; number <= 250; number++) {
+      keep({ number, from: null, to: number, dataset: `tank/${String(number).padStart(3, '0')}` });
+    }
+    const told: string[] = [];
+    let parts = 0;
+    for (const part of index.statesInParts()) {
+      parts += 1;
+      told.push(...part.map(({ dataset }) => dataset));
+      if (parts > 1) continue;
+      keep({ number: 900, from: null, to: 900, dataset: 'tank/0' });
+      index.remove([backupId(200), backupId(1)]);
+    }
+    assert.ok(parts > 1);
+    assert.deepEqual([told.length, new Set(told).size], [249, 249]);
+    assert.deepEqual([told[0], told.at(-1)], ['tank/001', 'tank/250']);
+  });
+
   it('tells where it goes on after it was renamed, and its last drill', () => {
     keep({ number: 1, from: null, to: 1 }, { number: 2, from: 1, to: 2, dataset: 'tank/renamed' });
     index.apply([entry(1, drilled(1, 1)), entry(2, drilled(1, 1, { passed: false }))]);
