@@ -1,10 +1,12 @@
 /** Drills on real pools: what passes, what does not, and what is left when one is ended. */
 import assert from 'node:assert/strict';
+import { writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { after, before, test } from 'node:test';
 import { Type } from 'typebox';
 import { DrillSchema } from '../../../catalog/journal/entry.ts';
 import { DrillRowSchema } from '../../../catalog/protocol/events.ts';
-import { eventually, must, run, shell } from './parts/command.ts';
+import { eventually, must, shell } from './parts/command.ts';
 import { readDocument } from './parts/documents.ts';
 import { errorOf, Lab } from './parts/lab.ts';
 import { guidOf, makeFilesystem, property } from './parts/pool.ts';
@@ -16,6 +18,35 @@ const Document = Type.Object({
   earlier: Type.Array(Type.String()),
 });
 const List = Type.Object({ drills: Type.Array(DrillRowSchema) });
+const Leftovers = Type.Object({
+  leftovers: Type.Array(
+    Type.Object({
+      kind: Type.String(),
+      name: Type.String(),
+      clear: Type.Array(Type.Array(Type.String())),
+    }),
+  ),
+});
+const Doctor = Type.Object({
+  findings: Type.Array(
+    Type.Object({
+      code: Type.String(),
+      dataset: Type.Union([Type.String(), Type.Null()]),
+      safe: Type.Boolean(),
+    }),
+  ),
+});
+const Checked = Type.Object({
+  jobs: Type.Array(
+    Type.Object({
+      job: Type.String(),
+      datasets: Type.Array(Type.String()),
+      drill: Type.Union([Type.Object({ to: Type.String() }), Type.Null()]),
+      problems: Type.Array(Type.String()),
+    }),
+  ),
+});
+const JobRun = Type.Object({ outcome: Type.String(), words: Type.String() });
 const Preview = Type.Object({ commands: Type.Array(Type.Array(Type.String())), target: Type.String() });
 
 const lab = await Lab.open();
@@ -86,6 +117,24 @@ test('a drill that cannot begin is no evidence', async () => {
   assert.deepEqual(await inScratch(), []);
 });
 
+test('a store that is away, or a scratch pool that is full, is no evidence, and leaves nothing', async () => {
+  const before = (await lab.json(List, 'drill', '--list')).drills.length;
+  const drill = ['drill', 'tank/home', '--to', 'scratch/drill', '--patience', '0', '--json'];
+  const started = lab.start(drill);
+  await eventually('the place', async () => (await inScratch())[0]);
+  await lab.service.stop('SIGKILL');
+  const away = await started.ended;
+  await lab.service.start();
+  assert.equal(errorOf(away).kind, 'unavailable', away.stdout.toString());
+  assert.deepEqual(await inScratch(), []);
+  await must('zfs', 'set', 'quota=2M', 'scratch/drill');
+  const full = await lab.zkeep([...drill.slice(0, -3), '--json']);
+  await must('zfs', 'set', 'quota=none', 'scratch/drill');
+  assert.ok(['full', 'refused'].includes(errorOf(full).kind), full.stdout.toString());
+  assert.deepEqual(await inScratch(), []);
+  assert.equal((await lab.json(List, 'drill', '--list')).drills.length, before);
+});
+
 test('a drill that is ended in order clears up; of one that was killed the next one tells', async () => {
   const arguments_ = ['drill', 'tank/home', '--to', 'scratch/drill', '--json'];
   const there = () => eventually('the place', async () => (await inScratch())[0]);
@@ -102,8 +151,64 @@ test('a drill that is ended in order clears up; of one that was killed the next 
   const next = await lab.json(Document, ...arguments_.slice(0, -1));
   assert.deepEqual([next.drill.passed, next.earlier], [true, [left]]);
   assert.ok((await inScratch()).includes(left), 'it is not for a drill to clear it');
-  const clear = async () => (await run(['zfs', 'destroy', '-r', left])).exit === 0;
-  await eventually('the end of what was killed', clear);
+  const { leftovers } = await lab.json(Leftovers, 'leftovers', 'scratch');
+  assert.deepEqual(
+    leftovers.map(({ kind, name, clear }) => [kind, name, clear]),
+    [['drill', left, [['zfs', 'destroy', '-r', left]]]],
+  );
+  const doctor = await lab.zkeep(['agent', 'doctor', 'scratch', '--json']);
+  const { findings } = readDocument(Doctor, doctor.stdout.toString('utf8'));
+  assert.deepEqual(
+    findings.filter(({ code }) => code === 'left-drill').map(({ dataset, safe }) => [dataset, safe]),
+    [[left, false]],
+  );
+});
+
+test('a drill of the agent clears what was killed, brings the evidence, and is no dataset of any job', async () => {
+  assert.equal((await inScratch()).filter((name) => !name.endsWith('/data')).length, 1);
+  const config = join(lab.folder, 'agent.toml');
+  const state = join(lab.folder, 'state');
+  await writeFile(
+    config,
+    `state = "${state}"
+[[job]]
+name = "all"
+datasets = ["scratch/**"]
+schedule = "every day"
+[[drill]]
+name = "try"
+datasets = ["tank/home"]
+to = "scratch/drill"
+point = "random"
+schedule = "every day"
+`,
+  );
+  const { jobs } = await lab.json(Checked, 'agent', 'check', '--config', config);
+  assert.deepEqual(
+    jobs.map(({ job, datasets, drill, problems }) => [job, datasets, drill?.to ?? null, problems]),
+    [
+      ['all', ['scratch', 'scratch/drill'], null, []],
+      ['try', [], 'scratch/drill', []],
+    ],
+  );
+  const before = (await lab.json(List, 'drill', '--list')).drills.length;
+  const { outcome, words } = await lab.json(JobRun, 'agent', 'run', 'try', '--config', config);
+  assert.equal(outcome, 'done', words);
+  assert.match(words, /^tank\/home@(one|two) passed: /);
+  assert.deepEqual(await inScratch(), []);
+  const { drills } = await lab.json(List, 'drill', '--list');
+  assert.deepEqual([drills.length, drills[0]?.passed], [before + 1, true]);
+});
+
+test('a drill that keeps what it restored is not cleared by another one', async () => {
+  await lab.json(Document, 'drill', 'tank/volume', '--to', 'scratch/drill', '--keep');
+  const [kept = ''] = await inScratch();
+  assert.equal(await property(`${kept}/data`, 'volmode'), 'none');
+  await shell(`test ! -e /dev/zvol/${kept}/data`);
+  const config = join(lab.folder, 'agent.toml');
+  await lab.json(JobRun, 'agent', 'run', 'try', '--config', config);
+  assert.deepEqual(await inScratch(), [kept, `${kept}/data`]);
+  await must('zfs', 'destroy', '-r', kept);
 });
 
 test('where bytes of the repository are spoilt the drill does not pass, and that is evidence', async () => {
