@@ -37,6 +37,7 @@ export async function commitOpen(
   if (!manifest) {
     const parts = await wholeBackup(surroundings, opened, request);
     manifest = manifestOf(surroundings, opened, parts, committing);
+    checkBaseThere(surroundings, opened);
     if (!open.beginCommit(backup, opened.session, committing)) throw lost(surroundings, backup);
     await repository.commit(manifest);
   }
@@ -107,6 +108,20 @@ async function wholeBackup(
     });
   }
   return durable;
+}
+
+/**
+ * Passes unless the base of an incremental stream was removed while it was made. No service removes one on
+ * which a backup is open, as far as it can see; where it could not, nothing is called a backup that is none.
+ *
+ * @throws {ZkeepError} `refused` (`commit.base-gone`).
+ */
+function checkBaseThere({ index }: Surroundings, { backup, request: { from } }: OpenBackupState): void {
+  if (!from || index.backupsTo(from.guid).length > 0) return;
+  throw new ZkeepError('refused', 'commit.base-gone', `no backup leads to the base ${from.guid} any more`, {
+    advice: 'abandon it, and take a backup on a newer base, or a full one',
+    facts: { backup, from: from.guid },
+  });
 }
 
 /** Why a backup may not be committed any more that could be when its parts were looked at. */

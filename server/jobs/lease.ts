@@ -22,6 +22,9 @@ const TRIED_AGAIN_AFTER = 10_000;
 /** Where the store cannot decide between two that write at once: so long is waited until both have written. */
 const SETTLING = 5_000;
 const MAX_LEASE = 4096;
+/** So often is looked again when what was listed is gone, and so long between two looks, milliseconds. */
+const LOOKS = 5;
+const LOOK_AGAIN = 200;
 
 const LeaseSchema = Type.Object({
   format: Type.Literal(1),
@@ -69,6 +72,8 @@ export interface Taking {
 /** Takes and keeps leases. */
 export class Leases {
   readonly #tools: LeaseTools;
+  /** Of each job the lease of another service that was seen last, and since when it is the same one. */
+  readonly #seen = new Map<JobName, { readonly nonce: string; readonly since: number }>();
   #decides: Promise<boolean> | undefined;
 
   constructor(tools: LeaseTools) {
@@ -85,8 +90,12 @@ export class Leases {
     const { clock, service } = this.#tools;
     const { signal } = taking;
     const found = await this.#newest(job, signal);
-    if (found && isHeld(found.lease, clock.now()) && found.lease.service !== service) {
-      return elsewhere(found.lease);
+    const isOthers = found && isHeld(found.lease, clock.now()) && found.lease.service !== service;
+    if (isOthers && !this.#isUnrenewed(job, found.lease)) {
+      const { until } = elsewhere(found.lease);
+      // The clock of who wrote it may be far ahead.
+      const latest = clock.now() + LEASE_LIFE + CLOCK_TOLERANCE;
+      return { service: found.lease.service, until: Math.min(until, latest) };
     }
     const number = (found?.number ?? 0) + 1;
     const lease = this.#lease();
@@ -134,6 +143,15 @@ export class Leases {
     return found?.lease.released ? Date.parse(found.lease.until) : undefined;
   }
 
+  /** Whether it is the same as so long ago that its holder, who renews it every minute, has lost it, whatever clocks say. */
+  #isUnrenewed(job: JobName, { nonce }: LeaseObject): boolean {
+    const now = this.#tools.clock.now();
+    const seen = this.#seen.get(job);
+    if (seen?.nonce === nonce && seen.since <= now) return now - seen.since > LEASE_LIFE + CLOCK_TOLERANCE;
+    this.#seen.set(job, { nonce, since: now });
+    return false;
+  }
+
   #lease(): LeaseObject {
     const { clock, service } = this.#tools;
     const until = new Date(clock.now() + LEASE_LIFE).toISOString();
@@ -143,8 +161,9 @@ export class Leases {
   async #newest(
     job: JobName,
     signal: AbortSignal,
+    looks = LOOKS,
   ): Promise<{ number: number; lease: LeaseObject } | undefined> {
-    const { store } = this.#tools;
+    const { store, clock } = this.#tools;
     let last: ObjectFacts | undefined;
     for await (const facts of store.list(`${LEASES_PREFIX}${job}/`, signal)) {
       if (NAME.test(facts.key)) last = facts;
@@ -156,7 +175,11 @@ export class Leases {
       return { number, lease: parseLease(JSON.parse(text.toString('utf8'))) };
     } catch (thrown) {
       // Its holder went on to the next one, or gave it back, just now.
-      if (thrown instanceof ZkeepError && thrown.kind === 'missing') return await this.#newest(job, signal);
+      if (thrown instanceof ZkeepError && thrown.kind === 'missing') {
+        if (looks <= 1) throw unclear(job, thrown);
+        await clock.sleep(LOOK_AGAIN, signal);
+        return await this.#newest(job, signal, looks - 1);
+      }
       if (thrown instanceof ZkeepError && thrown.kind !== 'damaged') throw thrown;
       // Whoever wrote what cannot be read has it for as long as any lease lasts.
       return { number, lease: { ...this.#lease(), service: 'unknown', until: endOf(last) } };
@@ -283,6 +306,15 @@ function isHeld({ released, until }: LeaseObject, now: number): boolean {
 
 function elsewhere({ service, until }: LeaseObject): Elsewhere {
   return { service, until: Date.parse(until) + CLOCK_TOLERANCE };
+}
+
+function unclear(job: JobName, cause: unknown): ZkeepError {
+  return new ZkeepError(
+    'unavailable',
+    'job.lease-unclear',
+    `the store lists a lease of the job ${job} that it does not have`,
+    { advice: 'its next run looks again', facts: { job }, cause },
+  );
 }
 
 function endOf({ modified }: ObjectFacts): string {

@@ -1,6 +1,7 @@
 /** Removing backups: index, manifest, journal, segments; in an order in which every stop is a good one. */
 import type { FastifyBaseLogger } from 'fastify';
 import { inSteps, type PlannedRow } from '../../../catalog/chain/retention/plan.ts';
+import { ZkeepError } from '../../../catalog/errors.ts';
 import type { CatalogIndex } from '../../../catalog/index/catalog-index.ts';
 import { manifestKey, segmentsOf, uploadsOf } from '../../../catalog/repository/names.ts';
 import type { Repository } from '../../../catalog/repository/repository.ts';
@@ -92,6 +93,8 @@ export class Removal {
         // A deletion that failed may have happened all the same.
         index.add(await repository.manifest(to, backup));
       } catch (thrown) {
+        // Its deletion had failed only in its answer: the sweep removes its segments.
+        if (thrown instanceof ZkeepError && thrown.kind === 'missing') continue;
         log.warn(
           { err: thrown, backup },
           'a backup that was to be removed is not in the index until its refresh',

@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
-import type { ZkeepError } from '../../../catalog/errors.ts';
+import { ZkeepError } from '../../../catalog/errors.ts';
 import { type HeldLease, LEASE_LIFE, Leases } from '../../../server/jobs/lease.ts';
 import { Faults, FaultyStore, gone } from '../fixture/faulty-store.ts';
 import { ManualClock } from '../fixture/manual-clock.ts';
@@ -49,6 +49,41 @@ describe('the lease of a job', () => {
     for await (const _ of new FaultyStore(folder, new Faults()).list('leases/')) count += 1;
     return count;
   }
+
+  it('is not had for a year by one whose clock was a year ahead: who sees that nobody renews it takes it', async () => {
+    await held(of('a', new ManualClock(clock.now() + 365 * 86_400_000)));
+    const other = of('b');
+    assert.equal((await elsewhere(other)).until, clock.now() + LEASE_LIFE + TOLERANCE);
+    clock.pass(LEASE_LIFE);
+    await elsewhere(other);
+    clock.pass(TOLERANCE + 1000);
+    await held(other);
+  });
+
+  it('stays with one whose clock is ahead as long as it is renewed', async () => {
+    const ahead = new ManualClock(clock.now() + 365 * 86_400_000);
+    const first = await held(of('a', ahead));
+    const other = of('b');
+    for (let minutes = 0; minutes < 20; minutes++) {
+      await elsewhere(other);
+      clock.pass(61_000);
+      ahead.pass(61_000);
+      first.tick();
+      await settle();
+    }
+    assert.deepEqual(lost, []);
+  });
+
+  it('is left alone while the store lists what it does not have', async () => {
+    const first = await held(of('a'));
+    faults.decide = ({ verb, key }) => {
+      if (verb !== 'get' || !key.startsWith('leases/')) return undefined;
+      return { when: 'before', error: new ZkeepError('missing', 'store.missing', 'it is not there') };
+    };
+    await assert.rejects(of('b').take('prune', taking()), { code: 'job.lease-unclear' });
+    faults.heal();
+    await first.release();
+  });
 
   it('is had by one, and free again when it is given back', async () => {
     const first = await held(of('a'));

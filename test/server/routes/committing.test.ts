@@ -3,6 +3,7 @@ import { readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import { AttributesSchema } from '../../../catalog/attributes/attributes.ts';
+import { CatalogIndex } from '../../../catalog/index/catalog-index.ts';
 import { AttributesAnswerSchema, OpenBackupsAnswerSchema } from '../../../catalog/protocol/pages.ts';
 import { BackupSummarySchema, type Part } from '../../../catalog/protocol/protocol.ts';
 import { ManifestSchema } from '../../../catalog/repository/manifest.ts';
@@ -47,6 +48,22 @@ describe('a commit', () => {
   it('with a part that was never granted is refused', async () => {
     await service.send(backup, 2);
     await isRefused(commitRequest(REQUEST, 3), 'missing');
+  });
+
+  it('on a base that is gone is refused: it could not be restored', async () => {
+    await service.send(backup, 2);
+    const base = await service.commit(backup, REQUEST, 2);
+    const next = openRequest({ to: 2n, from: 1n });
+    const open = await service.open(next);
+    await service.send(open, 2);
+    const index = new CatalogIndex(join(service.folder, 'index.db'));
+    index.remove(base.backup);
+    index.close();
+    const refusal = await refused(commitRequest(next, 2), open);
+    assert.deepEqual([refusal.status, refusal.kind, refusal.code], [422, 'refused', 'commit.base-gone']);
+    await service.restart();
+    await service.commit(open, next, 2);
+    assert.equal(await service.verifies(), 2);
   });
 
   it('with a part that was granted and not sent is refused, and done once it was', async () => {
