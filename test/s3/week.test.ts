@@ -83,6 +83,8 @@ describe('a week with a bucket of Ceph RGW', () => {
   });
 
   let snapshots = 0;
+  /** Backups that go on from those of a pool that is no more, as met at the ends of days. */
+  let moved = 0;
   for (const [day, first, next] of DAYS) {
     it(`goes by, hour by hour, with all that happens to pools: ${day}`, async ({ signal }) => {
       for (let hour = first; hour < next; hour++) {
@@ -99,16 +101,14 @@ describe('a week with a bucket of Ceph RGW', () => {
         service.clock.pass(MONDAY + (hour + 1) * HOUR - service.clock.now());
       }
       await history.truth.holds();
+      moved += await history.truth.countMoved();
     });
   }
 
   it('ends with exactly what the policies say, each point restored byte for byte', async (context) => {
-    const { truth, hosts } = history;
+    const { truth } = history;
     assert.ok(snapshots > 300, `${snapshots} snapshots`);
-    assert.ok(
-      hosts.lines.some(({ host }) => host !== 'alpha'),
-      'a pool was moved',
-    );
+    assert.ok(moved > 0, 'a pool that was moved goes on in the same chain');
     // Nothing is made any more: what was marked goes when its grace is over.
     for (let turn = 0; turn < 3; turn++) {
       await history.run('prune');
@@ -177,7 +177,7 @@ async function happens(history: History, hour: number): Promise<void> {
     line.snapshots = [];
     line.bookmarks = [];
   }
-  if (isEach(61)) await history.move(line, 0);
+  if (isEach(63)) await history.move(line, 0);
   if (isEach(47)) await service.restart();
   if (isEach(73)) await service.loseIndex();
   if (isEach(89)) await service.loseState();

@@ -57,16 +57,21 @@ const death: fc.Arbitrary<Death | null> = fc.option(
   }),
   { nil: null, freq: 2 },
 );
-const keep: fc.Arbitrary<Keep> = fc.record(
-  {
-    last: fc.integer({ min: 0, max: 2 }),
-    within: fc.constantFrom('1h', '12h'),
-    hourly: fc.integer({ min: 0, max: 2 }),
-    daily: fc.integer({ min: 0, max: 2 }),
-    weekly: fc.integer({ min: 0, max: 1 }),
-  },
-  { requiredKeys: ['last'] },
-);
+/** Rules of nothing are refused. */
+const keep: fc.Arbitrary<Keep> = fc
+  .record(
+    {
+      last: fc.integer({ min: 0, max: 2 }),
+      within: fc.constantFrom('1h', '12h'),
+      hourly: fc.integer({ min: 0, max: 2 }),
+      daily: fc.integer({ min: 0, max: 2 }),
+      weekly: fc.integer({ min: 0, max: 1 }),
+    },
+    { requiredKeys: ['last'] },
+  )
+  .filter(
+    ({ within, ...counts }) => within !== undefined || Object.values(counts).some((count) => count > 0),
+  );
 const kind = <K extends string>(name: K) => fc.constant(name);
 const step: fc.Arbitrary<Step> = fc.oneof(
   { weight: 8, arbitrary: fc.record({ kind: kind('mark and remove'), death }) },

@@ -223,6 +223,16 @@ export class Truth {
     });
   }
 
+  /** How many backups of one host hang on what was backed up on another one. */
+  async countMoved(): Promise<number> {
+    const kept = [...(await this.#kept()).values()].map(({ manifest }) => manifest);
+    const hosts = new Map(kept.map(({ to, source }) => [to.guid, source.host]));
+    return kept.filter(({ from, source }) => {
+      const host = from && hosts.get(from.guid);
+      return host && host !== source.host;
+    }).length;
+  }
+
   /** What lies under segments/ belongs to a backup. */
   async hasNoOrphans(): Promise<void> {
     const kept = await this.#kept();
