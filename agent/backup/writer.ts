@@ -10,9 +10,12 @@ export function thisWriter(): Writer {
   return { host: hostname(), process: process.pid };
 }
 
+/** Backups that runs of this process write at this moment: an agent runs several jobs. */
+export const writtenHere = new Set<BackupId>();
+
 /**
  * The open backup that stands in the way, when its writer was on this host and
- * is dead, or is this very process (whose answer got lost); else `undefined`.
+ * is dead, or is this very process (whose answer got lost, or whose run is over); else `undefined`.
  *
  * @param thrown what opening a backup threw.
  * @param lives whether a process of this host lives.
@@ -25,20 +28,23 @@ export function deadRival(
   if (!(thrown instanceof ZkeepError) || thrown.code !== 'backup.busy') return undefined;
   const { backup, host, process: id } = thrown.facts;
   if (typeof backup !== 'string' || typeof host !== 'string' || typeof id !== 'number') return undefined;
-  return deadWriter({ host, process: id }, self, lives) ? parseBackupId(backup) : undefined;
+  const open = parseBackupId(backup);
+  return deadWriter(open, { host, process: id }, self, lives) ? open : undefined;
 }
 
 /**
  * The writer of an open backup, when it was on this host and is dead, or is this very
- * process; else `null`: its lease has to be waited for.
+ * process, where none of its runs is at it; else `null`: its lease has to be waited for.
  */
 export function deadWriter(
+  backup: BackupId,
   writer: Writer,
   self: Writer = thisWriter(),
   lives: (process: number) => boolean = isAlive,
 ): Writer | null {
   if (writer.host !== self.host) return null;
-  return writer.process === self.process || !lives(writer.process) ? writer : null;
+  const isOver = writer.process === self.process ? !writtenHere.has(backup) : !lives(writer.process);
+  return isOver ? writer : null;
 }
 
 /** From where a writer is looked at. */

@@ -112,11 +112,12 @@ export async function listSnapshots(names: readonly string[], signal?: AbortSign
 }
 
 /**
- * Whether the snapshot of this name (`pool/dataset@name`) is still the one that is meant. A name may be
+ * Whether the snapshot or bookmark of this full name is still the one that is meant. A name may be
  * another's by now: after a rename, a rollback, a promotion, or where all datasets have snapshots of one name.
  */
-export async function isStillThere(snapshot: string, guid: Guid, signal?: AbortSignal): Promise<boolean> {
-  const command = ['zfs', 'list', '-Hp', '-t', 'snapshot', '-o', POINT_COLUMNS.join(','), snapshot];
+export async function isStillThere(point: string, guid: Guid, signal?: AbortSignal): Promise<boolean> {
+  const type = point.includes('#') ? 'bookmark' : 'snapshot';
+  const command = ['zfs', 'list', '-Hp', '-t', type, '-o', POINT_COLUMNS.join(','), point];
   try {
     return parsePoints(await runOnPool(command, { signal })).some((found) => found.guid === guid);
   } catch (thrown) {

@@ -113,7 +113,7 @@ class Finishing {
   async #takeOver(): Promise<ResumeOffer | ZkeepError> {
     const { row } = this.#match;
     const { client, signal } = this.#tools;
-    const request = { writer: thisWriter(), takeover: deadWriter(row.writer) };
+    const request = { writer: thisWriter(), takeover: deadWriter(row.backup, row.writer) };
     try {
       return await client.resume(row.backup, request, signal);
     } catch (thrown) {

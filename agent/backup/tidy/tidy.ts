@@ -45,7 +45,11 @@ async function destroyOne(
   const name = snapshotOf(dataset, snapshot);
   const meant = guid ?? taken;
   if (meant === null || !(await isStillThere(name, meant))) return;
-  if (mark !== null) await bookmark(bookmarkCommand(dataset, snapshot, mark));
+  if (mark !== null) {
+    await bookmark(bookmarkCommand(dataset, snapshot, mark));
+    // A bookmark of that name may be there of another snapshot by now.
+    if (!(await isStillThere(`${dataset}#${mark}`, meant))) throw noBookmark(name);
+  }
   await release(name);
   await gone(destroyCommand(name));
 }
@@ -72,4 +76,11 @@ async function isHopeless(
     progress.note(`${name} stays, because: ${messageOf(thrown)}`);
     return thrown instanceof ZkeepError && thrown.code === SUSPENDED;
   }
+}
+
+function noBookmark(name: string): ZkeepError {
+  return new ZkeepError('refused', 'backup.no-bookmark', `${name} has no bookmark yet, and may be a base`, {
+    advice: 'the next backup makes one',
+    facts: { snapshot: name },
+  });
 }

@@ -2,6 +2,7 @@
 import { type ErrorKind, ZkeepError } from '../../../catalog/errors.ts';
 import { LEASE_MILLISECONDS, type Writing } from '../../../catalog/protocol/protocol.ts';
 import type { ServiceClient } from '../../service/client.ts';
+import { writtenHere } from '../writer.ts';
 
 /** How long an abandoned backup's end may take, milliseconds; the service ends it by itself later. */
 const ABANDON_TIMEOUT = 10_000;
@@ -45,6 +46,7 @@ export class Lease {
   keep({ backup, session }: Writing): void {
     const writing = { backup, session };
     this.#writing = writing;
+    writtenHere.add(backup);
     this.#timer = setInterval(() => void this.#renew(writing), LEASE_MILLISECONDS / 3).unref();
   }
 
@@ -58,6 +60,7 @@ export class Lease {
   /** Renews it no more. */
   end(): void {
     clearInterval(this.#timer);
+    if (this.#writing) writtenHere.delete(this.#writing.backup);
   }
 
   async #renew(writing: Writing): Promise<void> {

@@ -3,10 +3,10 @@ import { spawnSync } from 'node:child_process';
 import { describe, it } from 'node:test';
 import { keptName } from '../../../agent/backup/import.ts';
 import { exitOf, failedResult } from '../../../agent/backup/results.ts';
-import { deadRival, isWriting, thisWriter } from '../../../agent/backup/writer.ts';
+import { deadRival, isWriting, thisWriter, writtenHere } from '../../../agent/backup/writer.ts';
 import { ZkeepError } from '../../../catalog/errors.ts';
 import { LEASE_MILLISECONDS } from '../../../catalog/protocol/protocol.ts';
-import { newUuid7 } from '../../../catalog/words.ts';
+import { newUuid7, parseBackupId } from '../../../catalog/words.ts';
 
 const ID = newUuid7(1);
 const busy = (host: string, process: number) =>
@@ -35,6 +35,18 @@ describe('a writer in the way', () => {
       deadRival(busy('here', 10), self, () => true),
       ID,
     );
+  });
+
+  it('is not taken over where another run of this very process is at it', () => {
+    writtenHere.add(parseBackupId(ID));
+    try {
+      assert.equal(
+        deadRival(busy('here', 10), self, () => true),
+        undefined,
+      );
+    } finally {
+      writtenHere.delete(parseBackupId(ID));
+    }
   });
 
   it('is looked for among the processes of this machine', () => {

@@ -29,7 +29,7 @@ list) case "$*" in
   *)
     case "$*" in */*) ;; *) cat "$here/points";; esac
     for w; do case "$w" in
-      *@*) grep "^$w	" "$here/points";;
+      *[@#]*) grep "^$w	" "$here/points";;
       */*) case "$*" in *' -r '*) p="^$w[/@#]";; *) p="^$w[@#]";; esac; grep "$p" "$here/points";;
     esac; done; true;;
   esac;;
