@@ -9,6 +9,12 @@ export interface ManifestName {
   readonly backup: BackupId;
 }
 
+/** A backup that the index has and the listing does not name. */
+export interface UnlistedBackup {
+  readonly backup: BackupId;
+  readonly to: Guid;
+}
+
 /** Rows looked at in one step: a few milliseconds. */
 const STEP = 5000;
 
@@ -45,16 +51,20 @@ export class Inventory {
   }
 
   /** Backups in the index that the listing did not name, some at a time. */
-  *gone(): Generator<BackupId[]> {
+  *gone(): Generator<UnlistedBackup[]> {
     for (let from = 0; from < this.#horizon; from += STEP) {
-      const rows = this.#db.all<{ backup: BackupId }>(
-        `SELECT b.backup FROM backup b WHERE b.id > ? AND b.id <= ?
+      yield this.#db.all<UnlistedBackup>(
+        `SELECT b.backup, b.snapshot AS "to" FROM backup b WHERE b.id > ? AND b.id <= ?
          AND NOT EXISTS (SELECT 1 FROM listed l WHERE l.backup = b.backup AND l.snapshot = b.snapshot)`,
         from,
         Math.min(from + STEP, this.#horizon),
       );
-      yield rows.map(({ backup }) => backup);
     }
+  }
+
+  /** Whether the journal says that a backup was removed. */
+  wasRemoved(backup: BackupId): boolean {
+    return this.#db.get('SELECT 1 FROM gone WHERE backup = ?', backup) !== undefined;
   }
 
   /** What the listing names and the index lacks, in the order in which the backups were made: a base before what hangs on it. */

@@ -6,7 +6,7 @@ import { manifestKey } from '../repository/names.ts';
 import type { BackupId, Guid } from '../words.ts';
 import type { CatalogIndex } from './catalog-index.ts';
 import { inBatches, inOrder } from './in-order.ts';
-import type { Inventory, ManifestName } from './inventory.ts';
+import type { Inventory, ManifestName, UnlistedBackup } from './inventory.ts';
 import { type AttributesSource, readAttributes } from './read-attributes.ts';
 import { backupOf, type KeptBackup } from './tables/backup.ts';
 
@@ -103,13 +103,65 @@ async function compare(
     run.listed(names.length);
   }
   for (const backups of inventory.gone()) {
-    run.drop(backups);
+    run.drop(await gone(source, inventory, backups, { signal, concurrency }));
     await setImmediate();
   }
   const found = inOrder(inventory.lacking(), (name) => readManifest(source, name, signal), concurrency);
   for await (const batch of inBatches(found, BATCH)) run.take(batch);
   if (attributes) await run.readAttributes(source);
   return run.report();
+}
+
+/**
+ * Those that are not in the bucket. That a listing lacks one is not enough: it may be late, or end early, and
+ * what hangs on others is told by what is known. What the journal says was removed is not looked for.
+ */
+async function gone(
+  source: ManifestSource,
+  inventory: Inventory,
+  backups: readonly UnlistedBackup[],
+  {
+    signal,
+    concurrency = CONCURRENCY,
+  }: Pick<RefreshOptions, 'concurrency'> & { signal?: AbortSignal | undefined },
+): Promise<BackupId[]> {
+  const removed = backups.filter(({ backup }) => inventory.wasRemoved(backup));
+  const others = backups.filter(({ backup }) => !inventory.wasRemoved(backup));
+  const found = removed.map(({ backup }) => backup);
+  const looks = inOrder(
+    others,
+    async (one) => ({ one, there: await isThere(source, one, signal) }),
+    concurrency,
+  );
+  for await (const { one, there } of looks) {
+    if (there instanceof Failure) throw there.thrown;
+    if (!there) found.push(one.backup);
+  }
+  return found;
+}
+
+class Failure {
+  readonly thrown: unknown;
+
+  constructor(thrown: unknown) {
+    this.thrown = thrown;
+  }
+}
+
+/** Never rejects, so that looks ahead of the one awaited may fail in peace. */
+async function isThere(
+  source: ManifestSource,
+  { to, backup }: UnlistedBackup,
+  signal?: AbortSignal,
+): Promise<boolean | Failure> {
+  try {
+    await source.manifest(to, backup, signal);
+    return true;
+  } catch (thrown) {
+    if (!(thrown instanceof ZkeepError)) return new Failure(thrown);
+    if (thrown.kind === 'missing') return false;
+    return thrown.kind === 'damaged' || thrown.kind === 'refused' ? true : new Failure(thrown);
+  }
 }
 
 /** What became of a manifest: kept, a problem, or gone since it was listed. */

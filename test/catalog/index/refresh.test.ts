@@ -7,6 +7,7 @@ import { type RefreshProgress, rebuild, refresh } from '../../../catalog/index/r
 import { type ReadAttributes, settingsIn } from '../../../catalog/index/tables/settings.ts';
 import type { Manifest } from '../../../catalog/repository/manifest.ts';
 import { manifestKey } from '../../../catalog/repository/names.ts';
+import { entry, removed } from './journal/entries.ts';
 import { attributesOf, Bucket, backupId, drafts, guid, manifestOf } from './manifests.ts';
 
 let index: CatalogIndex;
@@ -34,6 +35,35 @@ test('a damaged manifest is reported, and the others are taken in', async () => 
   bucket.put(second);
   assert.deepEqual((await refresh(bucket, index)).problems, [], 'it is tried again');
   assert.equal(index.known([guid(3)])[0]?.restorable, true);
+});
+
+test('what a listing lacks is looked for before it is dropped, unless the journal says that it was removed', async () => {
+  const manifests = chain(5);
+  const bucket = new Bucket(manifests);
+  await rebuild(bucket, index);
+  const [, second, third, fourth, fifth] = manifests;
+  assert.ok(second && third && fourth && fifth);
+  const read: string[] = [];
+  bucket.onRead = (key) => read.push(key);
+  bucket.drop(second);
+  bucket.spoil(fourth, damaged);
+  index.apply([entry(1, removed(5))]);
+  // As a store does whose listings are late, or end early.
+  const late = new Set([third, fourth, fifth].map(({ to, backup }) => manifestKey(to.guid, backup)));
+  const source = {
+    manifest: bucket.manifest.bind(bucket),
+    attributes: bucket.attributes.bind(bucket),
+    async *manifests() {
+      for await (const name of bucket.manifests()) if (!late.has(name.key)) yield name;
+    },
+  };
+  const report = await refresh(source, index);
+  assert.deepEqual([report.removed, report.problems], [2, []]);
+  assert.deepEqual(
+    [1, 2, 3, 4, 5].filter((number) => index.backup(backupId(number))),
+    [1, 3, 4],
+  );
+  assert.equal(read.filter((key) => key.startsWith('backups/')).length, 3);
 });
 
 test('manifests of a newer format, in the wrong place, or with an id that is taken are reported', async () => {
