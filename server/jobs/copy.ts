@@ -35,9 +35,10 @@ async function copy(
   { signal, tell, asked }: JobRun,
 ): Promise<string | null> {
   const { store, marker } = repository;
+  const [newest] = await storedCopies(store, signal);
   const last = await lastCopy(repository, log, signal);
   if (last && isOfNow(last, index)) return null;
-  if (last && !asked && clock.now() < Date.parse(last.created) + (last.seconds * 1000) / SHARE) return null;
+  if (last && !asked && isSoonAfter(last, clock.now())) return null;
   tell('copying the index to a file');
   const file = join(folder, 'index-copy.db');
   const onPiece = (stored: number) => tell(`${mebibytes(stored)} stored`);
@@ -47,6 +48,7 @@ async function copy(
     clock,
     signal,
     onPiece,
+    after: newest?.id,
   });
   await dropOldCopies(store, { keep: settings.keep, now: clock.now(), signal });
   return `stored a copy of the index: ${mebibytes(size)}, ${mebibytes(stored)} in the bucket`;
@@ -70,6 +72,12 @@ async function lastCopy(
     );
     return undefined;
   }
+}
+
+/** What seems to be made in a time to come, a clock that was ahead has made. */
+function isSoonAfter({ created, seconds }: IndexCopy, now: number): boolean {
+  const at = Date.parse(created);
+  return at <= now && now < at + (seconds * 1000) / SHARE;
 }
 
 function isOfNow({ content }: IndexCopy, index: CatalogIndex): boolean {

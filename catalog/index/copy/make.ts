@@ -7,7 +7,7 @@ import { constants, createZstdCompress } from 'node:zlib';
 import type { Clock } from '../../clock.ts';
 import { indexCopyKey, indexPieceKey } from '../../repository/names.ts';
 import type { ObjectStore } from '../../repository/store/store.ts';
-import { newUuid7, parseDigest } from '../../words.ts';
+import { laterUuid7, parseDigest } from '../../words.ts';
 import type { CatalogIndex } from '../catalog-index.ts';
 import { INDEX_VERSION } from '../tables/migrations.ts';
 import { COPY_FORMAT, type IndexCopy, PIECE } from './description.ts';
@@ -23,6 +23,8 @@ export interface CopyOptions {
   readonly onPiece?: (stored: number) => void;
   /** Bytes of a piece. */
   readonly piece?: number;
+  /** The newest copy that there is: this one is newer, also when a clock was ahead. */
+  readonly after?: string | undefined;
 }
 
 /** A copy that was stored. */
@@ -44,13 +46,13 @@ export async function makeCopy(
   store: Pick<ObjectStore, 'put'>,
   options: CopyOptions,
 ): Promise<MadeCopy> {
-  const { repository, file, clock, signal } = options;
+  const { repository, file, clock, signal, after } = options;
   const began = clock.now();
   const content = index.contentMark();
   await removeFile(file);
   try {
     await index.copyTo(file, signal);
-    const id = newUuid7(clock.now());
+    const id = laterUuid7(after, clock.now());
     const whole = createHash('sha256');
     const { size } = await stat(file);
     const pieces = await storePieces(store, id, { ...options, whole });

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { after, afterEach, before, beforeEach, describe, it } from 'node:test';
 import { pino } from 'pino';
 import { CatalogIndex } from '../../../catalog/index/catalog-index.ts';
+import type { IndexCopy } from '../../../catalog/index/copy/description.ts';
+import { takeCopy } from '../../../catalog/index/copy/take.ts';
 import { JobsAnswerSchema } from '../../../catalog/protocol/events.ts';
 import { digestOf } from '../../../catalog/repository/store/body.ts';
 import { guidOf, newUuid7 } from '../../../catalog/words.ts';
@@ -224,6 +226,27 @@ describe('the job copy', () => {
     add(3);
     service.clock.pass(3 * 3_600_000);
     assert.match((await run()) ?? '', /^stored a copy/);
+  });
+
+  it('goes on after a copy that was made by a clock of a year ahead, and the next one is the newest', async () => {
+    add(1);
+    service.clock.pass(365 * 86_400_000);
+    await run();
+    service.clock.pass(-365 * 86_400_000);
+    assert.equal(await run(), null, 'nothing has changed');
+    add(2);
+    assert.match((await run()) ?? '', /^stored a copy/);
+    assert.equal(await run(), null);
+    for (let number = 3; number <= 4; number++) {
+      add(number);
+      assert.match((await run()) ?? '', /^stored a copy/);
+    }
+    const taken: IndexCopy | undefined = await takeCopy((await service.repository()).store, {
+      repository: (await service.repository()).marker.id,
+      file: join(service.folder, 'taken.db'),
+      onUnfit: (key) => assert.fail(key),
+    });
+    assert.equal(taken?.content, index.contentMark());
   });
 
   it('makes another one when the last cannot be read', async () => {
