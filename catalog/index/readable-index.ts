@@ -215,9 +215,11 @@ export abstract class ReadableIndex {
   /**
    * Backups by the time of the last look of a depth, the oldest first, those never looked at before them.
    * A look that found damage counts as well, so that what is damaged does not stand in the way of the others.
+   *
+   * @param latest what was looked at later than that (milliseconds since 1970), by a clock that was ahead, comes too.
    */
-  proofs(query: ProofsQuery): ProofRow[] {
-    return listProofs(this.db, query);
+  proofs(query: ProofsQuery, latest?: number): ProofRow[] {
+    return listProofs(this.db, query, latest);
   }
 
   /** Drills, the newest first. */

@@ -11,8 +11,11 @@ import { proofOf } from './findings.ts';
  * Backups by the time of the last look of this depth, the oldest first, and before them those at which
  * nobody has ever looked. A look that found damage is one, too: who goes on with the first ones comes to
  * all others before it comes to the damaged again.
+ *
+ * @param latest what was looked at later than that (milliseconds since 1970) comes behind them, whatever
+ *   `before` says: a clock was ahead, and nobody knows when it was.
  */
-export function listProofs(db: IndexDatabase, query: ProofsQuery): ProofRow[] {
+export function listProofs(db: IndexDatabase, query: ProofsQuery, latest?: number): ProofRow[] {
   const limit = limitOf({ limit: query.limit ?? DEFAULT_PAGE });
   const { depth, before } = query;
   const never = read(db, query, new Conditions().addAll(`b.${depth} IS NULL`, []), limit);
@@ -20,7 +23,10 @@ export function listProofs(db: IndexDatabase, query: ProofsQuery): ProofRow[] {
   const since = before === undefined ? undefined : Date.parse(before);
   const seen = new Conditions().addAll(`b.${depth} IS NOT NULL`, []).add(`b.${depth} < ?`, since);
   const rest = left > 0 ? read(db, query, seen, left) : [];
-  return [...never, ...rest].map((backup) => proofOf(db, backup));
+  const room = left - rest.length;
+  const later = new Conditions().add(`b.${depth} > ?`, latest);
+  const ahead = latest !== undefined && room > 0 ? read(db, query, later, room) : [];
+  return [...new Set([...never, ...rest, ...ahead])].map((backup) => proofOf(db, backup));
 }
 
 function read(

@@ -39,6 +39,8 @@ const BATCH = 1000;
 const LARGE = 1024 * 1024 * 1024;
 /** A damage that reading found is looked at again after so long, milliseconds: the object may have been put back. */
 const AGAIN_AFTER = 24 * 3600_000;
+/** A look that is so much later than now, milliseconds, was noted by a clock that was wrong. */
+const AHEAD = 24 * 3600_000;
 /** After so many that cannot be read it is not the backup that is the matter. */
 const MOST_UNREAD = 20;
 /** The threads that decode: the service has other things to do. */
@@ -117,7 +119,7 @@ class VerifyRun {
     for (;;) {
       const before = new Date(clock.now() - period).toISOString();
       const due = index
-        .proofs({ depth, before, limit: BATCH })
+        .proofs({ depth, before, limit: BATCH }, clock.now() + AHEAD)
         .filter(({ backup }) => !this.#seen.has(backup));
       if (due.length === 0) return;
       for (const { backup } of due) {

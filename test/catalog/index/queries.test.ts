@@ -142,7 +142,7 @@ function useJournal(index: CatalogIndex): void {
   const before = '2030-01-01T00:00:00.000Z';
   for (const depth of ['light', 'deep'] as const) {
     for (const filter of [{}, { dataset: 'tank/fs' }, { host: 'alpha' }]) {
-      index.proofs({ depth, before, ...filter });
+      index.proofs({ depth, before, ...filter }, 1);
       index.proofs({ depth, ...filter });
     }
   }

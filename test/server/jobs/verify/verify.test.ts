@@ -132,6 +132,18 @@ describe('the verify job', () => {
     assert.match((await run()) ?? '', /2 light proofs .*; 2 deep proofs/);
   });
 
+  it('does not wait a year because a clock was a year ahead when a backup was proven', async () => {
+    const { backup } = await keep(1);
+    await keep(2, 1);
+    await run();
+    const at = new Date(clock.now() + 365 * DAY).toISOString();
+    const proofs = [{ backup, depth: 'deep' as const, bytes: 1, frames: 0 }];
+    index.apply([{ id: newUuid7(clock.now() + 1), at, by: null, fact: { kind: 'proven', proofs } }]);
+    clock.pass(DAY);
+    assert.match((await run()) ?? '', /^1 light proof .*; 1 deep proof /);
+    assert.equal(await run(), null);
+  });
+
   it('says how far it is', async () => {
     await keep(1);
     await run();
