@@ -112,6 +112,7 @@ function jobsSaid(
     return drillSaid(checkToml(DrillJobSchema, said, tools.place), tools, inFile);
   });
   const all = [...jobs, ...drills];
+  if (all.length > MOST_JOBS) throw wrongKey(place, 'drill', `and job are more than ${MOST_JOBS} in all`);
   const nameOf = (at: number) => (at < jobs.length ? `job ${at + 1}` : `drill ${at - jobs.length + 1}`);
   for (const [at, { name }] of all.entries()) {
     const first = all.findIndex((one) => one.name === name);

@@ -4,6 +4,7 @@ import { systemClock } from '../../../catalog/clock.ts';
 import { messageOf } from '../../../catalog/errors.ts';
 import type { Drill } from '../../../catalog/journal/entry.ts';
 import { matches } from '../../../catalog/patterns.ts';
+import { isAlive } from '../../backup/writer.ts';
 import { drillPlacesIn, isForsaken, markNow } from '../../drill/mark.ts';
 import { clearPlace, drillPlace } from '../../drill/place.ts';
 import { performDrill, prepareDrill } from '../../drill/run.ts';
@@ -63,7 +64,7 @@ async function drillOnce({ datasets, hosts, to, point, identity }: DrillJob, too
 /** Takes away what drills left here that were killed: a host that loses its power now and then must not fill its scratch pool. */
 async function clearForsaken(scratch: string, { progress, signal }: DrillTools): Promise<void> {
   for (const place of await drillPlacesIn(scratch, signal)) {
-    if (!isForsaken(place)) continue;
+    if (!isForsaken(place, undefined, isAnotherAlive)) continue;
     try {
       await clearPlace(place);
       progress.note(`${place.container}, which a drill that was killed left, is destroyed`);
@@ -71,6 +72,11 @@ async function clearForsaken(scratch: string, { progress, signal }: DrillTools):
       progress.note(messageOf(thrown));
     }
   }
+}
+
+/** What this very process could not destroy before is forsaken, too: it is at no other drill. */
+function isAnotherAlive(id: number): boolean {
+  return id !== process.pid && isAlive(id);
 }
 
 function wordsOf({ dataset, name, passed, problems, bytes, restore_seconds, objects }: Drill): string {
