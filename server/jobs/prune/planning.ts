@@ -4,7 +4,7 @@ import type { InUseFacts } from '../../../catalog/chain/retention/needs.ts';
 import { digestOf, type PlannedRow, planRetention, totalsOf } from '../../../catalog/chain/retention/plan.ts';
 import type { Policy } from '../../../catalog/chain/retention/policy.ts';
 import type { CatalogIndex } from '../../../catalog/index/catalog-index.ts';
-import type { LineageId } from '../../../catalog/words.ts';
+import type { BackupId, LineageId } from '../../../catalog/words.ts';
 import { isIn, partsOf, type Scope } from './scope.ts';
 
 /** What is asked, besides what the index knows. */
@@ -40,9 +40,15 @@ export async function plan(
   const acts: PlannedRow[] = [];
   const rows: PlannedRow[] = [];
   const totals: Planned['totals'] = {};
+  // Read once: there may be many, and what changes meanwhile is seen by who acts on the plan.
+  const held = {
+    policies: question.policies ?? index.policies(),
+    pins: index.pins(question.now),
+    marks: new Map(index.marks().map((mark) => [mark.backup, mark])),
+  };
   for (const lineages of partsOf(index, question.scope)) {
     signal?.throwIfAborted();
-    const part = planPart(index, lineages, question);
+    const part = planPart(index, lineages, { ...question, held });
     for (const row of part) {
       if (isAct(row)) acts.push(row);
       if (isWanted(row)) rows.push(row);
@@ -62,15 +68,25 @@ export function isAct({ fate }: Pick<PlannedRow, 'fate'>): boolean {
   return fate === 'mark' || fate === 'unmark' || fate === 'remove';
 }
 
-function planPart(index: CatalogIndex, lineages: readonly LineageId[], question: PlanQuestion): PlannedRow[] {
-  const { scope, inUse, now, grace } = question;
+/** What holds, by the journal. */
+interface Held {
+  readonly policies: readonly Policy[];
+  readonly pins: ReturnType<CatalogIndex['pins']>;
+  readonly marks: ReadonlyMap<BackupId, ReturnType<CatalogIndex['marks']>[number]>;
+}
+
+function planPart(
+  index: CatalogIndex,
+  lineages: readonly LineageId[],
+  { scope, inUse, now, grace, held }: PlanQuestion & { readonly held: Held },
+): PlannedRow[] {
   const edges = lineages.flatMap((lineage) => [...index.edges({ lineage })]);
   const asked = new Map(edges.map(({ backup, lineage }) => [backup, lineage]));
   const rows = planRetention({
     edges,
-    policies: question.policies ?? index.policies(),
-    pins: index.pins(now),
-    marks: index.marks(),
+    policies: held.policies,
+    pins: held.pins,
+    marks: edges.flatMap(({ backup }) => held.marks.get(backup) ?? []),
     damaged: new Set(edges.filter(({ damaged }) => damaged).map(({ backup }) => backup)),
     inUse,
     now,

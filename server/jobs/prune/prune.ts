@@ -75,14 +75,20 @@ export class Prune {
     const { fates, policies, now = clock.now(), ...scope } = request;
     const wanted = fates && new Set<Fate>(fates);
     const question = { scope, policies, now, grace, inUse: this.#inUseHere() };
-    const isWanted = ({ fate }: PlannedRow) => wanted?.has(fate) ?? true;
+    let count = 0;
+    // Of more rows than are told none is held.
+    const isWanted = ({ fate }: PlannedRow) => {
+      if (wanted?.has(fate) === false) return false;
+      count += 1;
+      return count <= MOST_PRUNE_ROWS;
+    };
     const { digest, totals, rows } = await plan(index, question, isWanted, signal);
     return {
       at: new Date(now).toISOString(),
       digest,
       totals,
-      rows: rows.slice(0, MOST_PRUNE_ROWS).map(({ steps: _, ...row }) => row),
-      left_out: Math.max(0, rows.length - MOST_PRUNE_ROWS),
+      rows: rows.map(({ steps: _, ...row }) => row),
+      left_out: Math.max(0, count - MOST_PRUNE_ROWS),
     };
   }
 
