@@ -37,6 +37,13 @@ async function failureOf(work: () => Promise<unknown>): Promise<string | null> {
     return null;
   } catch (thrown) {
     if (!(thrown instanceof ZkeepError)) throw thrown;
-    return thrown.kind === 'missing' || thrown.code === 'zfs.bookmark-exists' ? null : messageOf(thrown);
+    return DONE_BEFORE.has(thrown.code) ? null : messageOf(thrown);
   }
 }
+
+const DONE_BEFORE: ReadonlySet<string> = new Set([
+  'zfs.no-dataset',
+  'zfs.no-bookmark',
+  'zfs.not-held',
+  'zfs.bookmark-exists',
+]);

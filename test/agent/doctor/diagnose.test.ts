@@ -170,12 +170,20 @@ describe('what is mended', () => {
     const findings = diagnose(facts(points));
     const failing = async (command: readonly string[]) => {
       if (command[1] === 'release') throw new ZkeepError('denied', 'zfs.denied', 'permission denied');
-      throw new ZkeepError('missing', 'zfs.no-snapshot', 'it is gone');
+      throw new ZkeepError('missing', 'zfs.no-dataset', 'it is gone');
     };
     const mended = [...(await mend(findings, new AbortController().signal, failing)).values()];
     assert.deepEqual(
       mended.map((all) => all.map(({ error }) => error)),
       [['permission denied'], [null]],
     );
+  });
+
+  it('does not take it for mended where there is no zfs any more', async () => {
+    const failing = async () => {
+      throw new ZkeepError('missing', 'zfs.not-installed', 'there is no command "zfs"');
+    };
+    const mended = await mend(diagnose(facts(points)), new AbortController().signal, failing);
+    assert.ok([...mended.values()].every(([first]) => first?.error === 'there is no command "zfs"'));
   });
 });
