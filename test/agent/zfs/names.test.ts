@@ -27,7 +27,8 @@ describe('names in ZFS', () => {
     assert.throws(
       () => parseDataset('tank/a@daily'),
       (thrown: unknown) =>
-        thrown instanceof ZkeepError && thrown.advice === 'give tank/a; where one snapshot is meant, with --snapshot daily',
+        thrown instanceof ZkeepError &&
+        thrown.advice === 'give tank/a; where one snapshot is meant, with --snapshot daily',
     );
   });
 
