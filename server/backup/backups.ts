@@ -16,7 +16,7 @@ import type {
   StoredPart,
 } from '../../catalog/protocol/protocol.ts';
 import type { Grant } from '../../catalog/repository/store/store.ts';
-import { type BackupId, type Digest, newUuid7, parseBackupId } from '../../catalog/words.ts';
+import { type BackupId, type Digest, laterUuid7, parseBackupId } from '../../catalog/words.ts';
 import type { OpenBackupState } from '../state/open-backups.ts';
 import type { TokenFacts } from '../state/tokens.ts';
 import { Notes, type NotesOptions } from '../uploads/notes.ts';
@@ -102,14 +102,12 @@ export class Backups {
       return this.#toOpener(open.give(opening.open.backup, request.writer, session) ?? opening.open);
     }
     this.#refuseTooMany(opening.replaces.length);
-    const backup = parseBackupId(newUuid7(clock.now()));
-    const added = open.add(
-      backup,
-      { token: token.name, session },
-      request,
-      opening.replaces.map((replaced) => replaced.backup),
-    );
-    for (const replaced of opening.replaces) this.#notes.forget(replaced.backup);
+    // Greater than those that it replaces, though the clock stands still or goes back: of what lies in the
+    // bucket the newest is the one that goes on.
+    const replaced = opening.replaces.map((one) => one.backup);
+    const backup = parseBackupId(laterUuid7(replaced.toSorted().at(-1), clock.now()));
+    const added = open.add(backup, { token: token.name, session }, request, replaced);
+    for (const one of replaced) this.#notes.forget(one);
     void this.#leftovers.sweep();
     return this.#toOpener(added);
   }

@@ -206,7 +206,10 @@ describe('a service that has lost its own database', () => {
     await service.sendParts(backup, [part(0)]);
     await areNoted(1);
     service.faults.decide = ({ verb }) => (verb === 'delete' ? { when: 'before', error: gone() } : undefined);
+    // The clock was set back since.
+    service.clock.pass(-3_600_000);
     const second = await service.open(openRequest({ to: 2n, takeover: backup }));
+    assert.ok(second > backup);
     await service.sendParts(second, [part(0)]);
     await areNoted(1, second);
     await service.stop();
