@@ -81,7 +81,8 @@ export class Backups {
    * Opens a backup.
    *
    * @throws {ZkeepError} `busy` when another agent is at it; `refused` when the same stream is stored
-   *   (`backup.already`), or its base is not, or it would change the flags of its chain.
+   *   (`backup.already`) or, for an agent, its snapshot can be restored by another; its base is not stored, or
+   *   it would change the flags of its chain.
    */
   async open(request: OpenRequest, { token, session = randomUUID() }: Caller): Promise<OpenBackup> {
     const { open, candidates, index, clock } = this.#surroundings;
@@ -92,6 +93,7 @@ export class Backups {
     }
     // From here to the end nothing waits, so nothing comes between the look and the step.
     this.#refuseStored(request);
+    this.#refuseOtherWay(request, token);
     checkBase(request, request.from ? index.ways(request.from.guid) : []);
     this.#refuseLeaving(request);
     const withParts = (rival: OpenBackupState) => {
@@ -257,6 +259,26 @@ export class Backups {
       {
         advice: 'there is nothing to do',
         facts: { backup: stored.backup, to: to.guid, from: base },
+      },
+    );
+  }
+
+  /**
+   * A restore takes the cheapest way: a cheaper one, made up, would change what stood there before. So agents
+   * store no second way to what can be restored.
+   */
+  #refuseOtherWay({ to }: OpenRequest, token: TokenFacts): void {
+    const { index } = this.#surroundings;
+    if (token.scope === 'operator' || index.ways(to.guid).length === 0) return;
+    const { steps } = index.plan({ wanted: { guids: [to.guid] }, have: [], rollback: false });
+    const backup = steps.at(-1)?.backup ?? null;
+    throw new ZkeepError(
+      'refused',
+      'backup.already',
+      `${to.name} can be restored already, from backup ${backup}: another way to it is stored for operators only`,
+      {
+        advice: 'there is nothing to do; to store it once more all the same, use a token of scope operator',
+        facts: { backup, to: to.guid },
       },
     );
   }

@@ -145,11 +145,26 @@ describe('opening a backup', () => {
     assert.equal(refusal.facts['backup'], backup);
   });
 
-  it('is not refused for a full stream of a snapshot that an incremental one leads to', async () => {
+  it('is refused to agents for another way to what can be restored: a restore might take what they made up', async () => {
+    await service.backUp(openRequest({ to: 1n }));
+    const { backup } = await service.backUp(openRequest({ to: 2n, from: 1n }));
+    const refusal = await refused(openRequest({ to: 2n }));
+    assert.deepEqual(
+      [refusal.status, refusal.code, refusal.facts?.['backup']],
+      [422, 'backup.already', backup],
+    );
+    assert.match(refusal.message, /can be restored already/);
+    assert.equal(await service.verifies(), 2);
+  });
+
+  it('is not refused to operators for a full stream of a snapshot that an incremental one leads to', async () => {
     await service.backUp(openRequest({ to: 1n }));
     await service.backUp(openRequest({ to: 2n, from: 1n }));
-    await service.backUp(openRequest({ to: 2n }));
-    assert.equal(await service.verifies(), 3);
+    const { status } = await service.call('POST', '/v1/backups', {
+      body: openRequest({ to: 2n }),
+      token: service.token('operator'),
+    });
+    assert.equal(status, 201);
   });
 
   it('is refused when the base is unknown, or known and not restorable', async () => {
