@@ -39,20 +39,21 @@ export class Lab {
   readonly #pools: Pool[] = [];
   readonly #running = new Set<Running>();
 
-  private constructor(folder: string, data: string) {
+  private constructor(folder: string, service: Service) {
     this.folder = folder;
-    this.service = new Service(data);
+    this.service = service;
   }
 
   /**
    * @param data the service's data folder; by default one in the temporary folder.
+   * @param tables of the service's configuration, as TOML.
    * @example const lab = await Lab.open(); after(() => lab.close());
    */
-  static async open(options: { readonly data?: string } = {}): Promise<Lab> {
+  static async open(options: { readonly data?: string; readonly tables?: string } = {}): Promise<Lab> {
     const folder = await mkdtemp(join(tmpdir(), 'lab-'));
     const data = options.data ?? join(folder, 'service');
     await mkdir(data, { recursive: true });
-    const lab = new Lab(folder, data);
+    const lab = new Lab(folder, new Service(data, undefined, undefined, options.tables));
     await lab.service.start();
     return lab;
   }

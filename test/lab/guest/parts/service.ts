@@ -1,6 +1,7 @@
 /** The real service, `bin/zkeep-server`, on a data folder and a port of its own. */
 import { readdir, readFile, writeFile } from 'node:fs/promises';
 import { join, relative } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { SnapshotsAnswerSchema } from '../../../../catalog/protocol/pages.ts';
 import { type Manifest, parseManifest } from '../../../../catalog/repository/manifest.ts';
@@ -19,13 +20,19 @@ export class Service {
   token = '';
   readonly #port: number;
   readonly #publicUrl: string | undefined;
+  /** Tables of its configuration. */
+  readonly #tables: string;
   #process: { kill(signal: NodeJS.Signals): void; readonly ended: Promise<unknown> } | undefined;
 
-  /** @param publicUrl what grants name, where agents shall reach the objects another way. */
-  constructor(data: string, port = 18_470, publicUrl?: string) {
+  /**
+   * @param publicUrl what grants name, where agents shall reach the objects another way.
+   * @param tables of its configuration, as TOML.
+   */
+  constructor(data: string, port = 18_470, publicUrl?: string, tables = '') {
     this.data = data;
     this.#port = port;
     this.#publicUrl = publicUrl;
+    this.#tables = tables;
     this.url = `http://127.0.0.1:${port}`;
   }
 
@@ -36,20 +43,11 @@ export class Service {
 
   /** Starts it, with a token for an agent the first time, and waits until it is well. */
   async start(): Promise<void> {
-    this.token ||= await must(
-      SERVER,
-      'token',
-      'add',
-      '--data',
-      this.data,
-      '--scope',
-      'agent',
-      '--name',
-      'lab',
-    );
+    this.token ||= await this.addToken('agent', 'lab');
     const logFile = `${this.data}.log`;
     const config = `${this.data}.toml`;
-    await writeFile(config, this.#publicUrl === undefined ? '' : `public_url = "${this.#publicUrl}"\n`);
+    const first = this.#publicUrl === undefined ? '' : `public_url = "${this.#publicUrl}"\n`;
+    await writeFile(config, `${first}${this.#tables}`);
     const where = ['--config', config, '--data', this.data, '--port', String(this.#port)];
     const child = execa(SERVER, where, {
       stdin: 'ignore',
@@ -62,6 +60,23 @@ export class Service {
     this.#process = { kill: (signal) => child.kill(signal), ended: gone };
     const well = await Promise.race([eventually('the service', () => this.#isWell()), gone]);
     if (well === 'gone') throw new Error(`the service ended: ${await readFile(logFile, 'utf8')}`);
+  }
+
+  /** Makes a token. */
+  async addToken(scope: 'agent' | 'operator', name: string): Promise<string> {
+    return await must(SERVER, 'token', 'add', '--data', this.data, '--scope', scope, '--name', name);
+  }
+
+  /** Asks it, without a start of `zkeep`; gives the JSON of its answer. @param body then it is a POST. */
+  async ask(path: string, body?: unknown): Promise<unknown> {
+    const post = { method: 'POST', body: JSON.stringify(body) };
+    const headers = {
+      authorization: `Bearer ${this.token}`,
+      ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+    };
+    const answer = await fetch(`${this.url}${path}`, { ...(body === undefined ? {} : post), headers });
+    if (!answer.ok) throw new Error(`${path} is answered with ${answer.status}: ${await answer.text()}`);
+    return await answer.json();
   }
 
   /** Ends it in order (SIGTERM), or as a power cut would (SIGKILL). */
@@ -81,13 +96,8 @@ export class Service {
 
   /** Names of the snapshots that it lists of a dataset, the oldest first: none when there is no such dataset. */
   async snapshots(dataset: string): Promise<string[]> {
-    const answer = await fetch(
-      `${this.url}/v1/snapshots?${new URLSearchParams({ dataset, limit: '1000' })}`,
-      {
-        headers: { authorization: `Bearer ${this.token}` },
-      },
-    );
-    const { snapshots } = parseSnapshots(await answer.json());
+    const question = new URLSearchParams({ dataset, limit: '1000' });
+    const { snapshots } = parseSnapshots(await this.ask(`/v1/snapshots?${question}`));
     return snapshots.toSorted((one, other) => one.created - other.created).map(({ name }) => name);
   }
 
@@ -101,6 +111,8 @@ export class Service {
   async #isWell(): Promise<boolean> {
     const answer = await fetch(`${this.url}/v1/health`).catch(() => undefined);
     await answer?.arrayBuffer();
+    // Who asks all the time keeps a slow machine from starting it.
+    if (!answer?.ok) await sleep(500);
     return answer?.ok === true;
   }
 }
