@@ -306,10 +306,11 @@ describe('a restore that broke off', () => {
   it('goes on with what is there also where a shorter way has been stored since', async () => {
     breakAfter(30 * MIB);
     await restore(5);
+    const env = { ZKEEP_TOKEN: house.service.tokens.add('op', 'operator') };
     const made = { toName: 'tank/fs@b', created: 1_800_000_000, blocks: [Buffer.alloc(4096)] };
     for (const fromGuid of [0n, GUID]) {
       const newer = Buffer.concat([...makeStream({ ...made, toGuid: GUID + 1n, fromGuid })]);
-      await house.document(['import', '--dataset', 'tank/fs'], 0, { stdin: newer });
+      await house.document(['import', '--dataset', 'tank/fs'], 0, { stdin: newer, env });
     }
     const { plan, resumes, commands } = await restore(0, '--dry-run');
     assert.deepEqual(
