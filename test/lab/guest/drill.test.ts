@@ -127,7 +127,7 @@ test('a store that is away, or a scratch pool that is full, is no evidence, and 
   await lab.service.start();
   assert.equal(errorOf(away).kind, 'unavailable', away.stdout.toString());
   assert.deepEqual(await inScratch(), []);
-  await must('zfs', 'set', 'quota=2M', 'scratch/drill');
+  await must('zfs', 'set', 'quota=512K', 'scratch/drill');
   const full = await lab.zkeep([...drill.slice(0, -3), '--json']);
   await must('zfs', 'set', 'quota=none', 'scratch/drill');
   assert.ok(['full', 'refused'].includes(errorOf(full).kind), full.stdout.toString());
