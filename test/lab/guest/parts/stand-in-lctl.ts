@@ -71,7 +71,8 @@ export class StandInLctl {
         if [ "$(cat "$0/barrier")" != frozen ]; then n=$((n + 1)); for file; do echo $n >"$file"; done; fi
         flock -u 9
       done`;
-    return start(['sh', '-c', script, this.folder, ...files]);
+    // It lives as long as the test in which it is ended.
+    return start(['sh', '-c', script, this.folder, ...files], { longest: 3_600_000 });
   }
 
   /** The barrier is in this state from now on, and nothing was called yet. */
