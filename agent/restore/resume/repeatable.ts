@@ -21,6 +21,8 @@ export class Repeatable {
   #kept: Sent[] = [];
   #size = 0;
   #isWhole = true;
+  /** The piece that was asked for last. */
+  #asked: Promise<Sent | undefined> = Promise.resolve(undefined);
 
   /** @param source it is read once, and only as far as what is given is taken. */
   constructor(source: AsyncIterable<Sent>) {
@@ -32,23 +34,31 @@ export class Repeatable {
     return this.#isWhole;
   }
 
+  /** Resolves when a piece that was asked for by somebody who has left since has come: only then it is known what is whole. */
+  async settled(): Promise<void> {
+    await this.#asked.catch(() => undefined);
+  }
+
   /** The stream, from its first piece on; whoever stops taking leaves the rest for the next time. */
   async *given(): AsyncGenerator<Sent> {
+    await this.settled();
     if (!this.#isWhole) throw new RangeError('too much was taken for it to be given again');
-    // What somebody asked for who has left since may still come.
-    for (let at = 0; at < this.#kept.length; at++) {
-      const kept = this.#kept[at];
-      if (kept) yield kept;
-    }
-    for (let next = await this.#source.next(); !next.done; next = await this.#source.next()) {
-      yield this.#isWhole ? this.#keep(next.value) : next.value;
-    }
+    for (const kept of [...this.#kept]) yield kept;
+    for (let next = await this.#ask(); next; next = await this.#ask()) yield next;
   }
 
   /** Ends the source, whatever is left of it. */
   async close(): Promise<void> {
     this.#kept = [];
     await this.#source.return?.();
+  }
+
+  async #ask(): Promise<Sent | undefined> {
+    this.#asked = this.#source.next().then((next) => {
+      if (next.done) return undefined;
+      return this.#isWhole ? this.#keep(next.value) : next.value;
+    });
+    return await this.#asked;
   }
 
   #keep({ bytes, reached }: Sent): Sent {

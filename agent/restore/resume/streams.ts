@@ -39,6 +39,7 @@ export class Streams {
 
   /** The stream for a try: the last one, where hardly any of it was taken and the token is the same still. */
   async open(resume: ResumeToken | null): Promise<Ready> {
+    await this.#last?.sent.settled();
     if (this.#last?.sent.isWhole && isDeepStrictEqual(this.#last.resume, resume)) return this.#last;
     await this.close();
     const { key, ledgers, reading } = this.#makings;

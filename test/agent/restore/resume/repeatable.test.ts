@@ -64,11 +64,16 @@ test('a piece that comes when its taker has left is there for the next one', asy
   const stream = new Repeatable(source());
   const given = stream.given();
   const asked = given.next();
+  await new Promise((resolve) => setImmediate(resolve));
   const left = given.return(undefined);
-  come({ bytes: Uint8Array.of(1), reached: 1 });
-  await Promise.all([asked, left]);
+  // The next one is there before it comes.
   const taken: number[] = [];
-  for await (const { reached } of stream.given()) taken.push(reached);
+  const next = (async () => {
+    for await (const { reached } of stream.given()) taken.push(reached);
+  })();
+  await new Promise((resolve) => setImmediate(resolve));
+  come({ bytes: Uint8Array.of(1), reached: 1 });
+  await Promise.all([asked, left, next]);
   assert.deepEqual(taken, [1, 2]);
 });
 
