@@ -38,6 +38,8 @@ const POLICY: Policy = {
   keep: { hourly: 9, daily: 4, weekly: 2 },
   zone: 'Europe/Berlin',
 };
+/** When the daemon is killed. */
+const KILLED = Date.UTC(2027, 9, 31, 10, 30);
 const JOBS = ['files', 'fresh', 'theirs'];
 
 /** A snapshot, as ZFS itself told of it when it was taken. */
@@ -312,8 +314,13 @@ test('a week goes by, and every run of it is well in the end', async (t) => {
     const seconds = (performance.now() - at) / 1000;
     t.diagnostic(`${new Date(moment).toISOString()} took ${seconds.toFixed(1)} s`);
   }
-  const lost = [...points.keys()].filter((guid) => !stored.has(guid));
-  assert.deepEqual(lost, [], 'all that was taken was stored');
+  for (const { guid, dataset, name, created } of points.values()) {
+    if (stored.has(guid)) continue;
+    // The daemon was killed before it had begun to store it: the next run captures the present state anew.
+    const isDropped = name.startsWith('zkeep-refresh-') && created * 1000 - KILLED < HOUR;
+    assert.ok(isDropped && created * 1000 >= KILLED, `${dataset}@${name} was taken, and never stored`);
+    assert.ok(!(await snapshotsOf(dataset)).includes(name), `${dataset}@${name} is left on the source`);
+  }
   t.diagnostic(`${stored.size} snapshots in ${((performance.now() - began) / 1000).toFixed(0)} s`);
 });
 
