@@ -9,7 +9,7 @@ import { type Static, Type } from 'typebox';
 import { messageOf } from '../../catalog/errors.ts';
 import { checker } from '../../catalog/schema.ts';
 import { isAlive } from '../backup/writer.ts';
-import { writeDurably } from './durable.ts';
+import { writeDurably } from '../durable.ts';
 import { type HookCall, runHook } from './hooks.ts';
 
 const DebtSchema = Type.Object({

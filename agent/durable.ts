@@ -1,7 +1,7 @@
 /** Small files that must be there whole after a power cut, or be as they were. */
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
-import { syncFolder } from '../restore/export.ts';
+import { syncFolder } from './restore/export.ts';
 
 /**
  * Writes a file in place of the one before, durably, readable by its owner only; its folder is made.
