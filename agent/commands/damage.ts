@@ -5,6 +5,7 @@ import type { DamageRow } from '../../catalog/protocol/events.ts';
 import type { CommonOptions } from '../settings.ts';
 import { common, fromRepository, type Outcome, perform, type Surroundings } from './command.ts';
 import { withView } from './connect.ts';
+import { mustBeKept } from './kept.ts';
 
 interface DamageOptions extends CommonOptions {
   readonly host?: string;
@@ -36,7 +37,11 @@ async function damage(
 ): Promise<Outcome> {
   const { host } = surroundings.options;
   const meant = { ...(dataset === undefined ? {} : { dataset }), ...(host === undefined ? {} : { host }) };
-  const rows = await withView(surroundings, async (view) => await view.damage(meant));
+  const rows = await withView(surroundings, async (view) => {
+    const found = await view.damage(meant);
+    if (found.length === 0) await mustBeKept(view, meant);
+    return found;
+  });
   const text = rows.length === 0 ? 'nothing is known to be damaged' : await Promise.all(rows.map(inWords));
   return {
     document: { damage: rows },

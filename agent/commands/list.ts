@@ -1,12 +1,12 @@
 /** `zkeep list`: what is kept. */
 import type { Command } from 'commander';
-import { ZkeepError } from '../../catalog/errors.ts';
 import type { DamageRow } from '../../catalog/protocol/events.ts';
 import type { BackupSummary, Dataset } from '../../catalog/protocol/protocol.ts';
 import type { CommonOptions } from '../settings.ts';
 import type { CatalogView } from '../view/view.ts';
 import { common, fromRepository, type Outcome, perform, type Surroundings } from './command.ts';
 import { withView } from './connect.ts';
+import { nothingKept } from './kept.ts';
 
 interface ListOptions extends CommonOptions {
   readonly host?: string;
@@ -61,7 +61,7 @@ async function listSnapshots(view: CatalogView, meant: { dataset: string; host?:
   const dataset = parseDataset(meant.dataset);
   const snapshots: BackupSummary[] = [];
   for await (const one of view.backups({ ...meant, drift: true })) snapshots.push(one);
-  if (snapshots.length === 0) throw nothingKept(dataset);
+  if (snapshots.length === 0) throw nothingKept({ ...meant, dataset });
   snapshots.sort((one, other) => one.created - other.created || (one.backup < other.backup ? -1 : 1));
   const damage = await view.damage({ dataset, ...ofHost(meant) });
   const text = `${await snapshotTable(snapshots, damage)}${told(damage)}`;
@@ -132,11 +132,4 @@ async function snapshotTable(
       ];
     }),
   );
-}
-
-function nothingKept(dataset: string): ZkeepError {
-  return new ZkeepError('missing', 'list.nothing', `nothing is kept of ${dataset}`, {
-    advice: 'zkeep list shows the datasets of which something is',
-    facts: { dataset },
-  });
 }

@@ -105,7 +105,7 @@ async function show(name: string, surroundings: Surroundings): Promise<Outcome> 
       },
     );
   }
-  const { keepInWords, rangeInWords } = await import('../keeping/policy.ts');
+  const { chainInWords, keepInWords, rangeInWords } = await import('../../catalog/chain/retention/words.ts');
   const { printable } = await import('../output/words.ts');
   const rows: [string, string][] = [
     ['policy', policy.name],
@@ -113,7 +113,7 @@ async function show(name: string, surroundings: Surroundings): Promise<Outcome> 
     ['keeps', keepInWords(policy.keep)],
     ['zone', policy.zone],
     ['objective', policy.objective ?? 'none'],
-    ['chain', chainInWords(policy)],
+    ['chain', chainInWords(policy) || '-'],
   ];
   const text = rows.map(([title, value]) => `${title.padEnd(10)} ${printable(value)}`).join('\n');
   return { document: { policy }, text };
@@ -131,7 +131,7 @@ async function policiesOf(surroundings: Surroundings): Promise<Policy[]> {
 }
 
 async function policyTable(policies: readonly Policy[]): Promise<string> {
-  const { keepInWords, rangeInWords } = await import('../keeping/policy.ts');
+  const { chainInWords, keepInWords, rangeInWords } = await import('../../catalog/chain/retention/words.ts');
   const { table } = await import('../output/table.ts');
   const titles = ['policy', 'for', 'keeps', 'zone', 'objective', 'chain'];
   return table(
@@ -142,22 +142,17 @@ async function policyTable(policies: readonly Policy[]): Promise<string> {
       keepInWords(policy.keep),
       policy.zone,
       policy.objective ?? '-',
-      chainInWords(policy),
+      chainInWords(policy) || '-',
     ]),
   );
 }
 
-function chainInWords({ chain = {} }: Policy): string {
-  const limits = Object.entries(chain).map(([limit, most]) => `${limit} ${most}`);
-  return limits.length > 0 ? limits.join(', ') : '-';
-}
-
 function countOf(text: string): number {
   if (/^[0-9]{1,6}$/.test(text)) return Number(text);
-  throw new InvalidArgumentError('this is a number from 0 on.');
+  throw new InvalidArgumentError('write a whole number, 0 or more.');
 }
 
 function numberOf(text: string): number {
   if (/^[0-9]{1,6}(\.[0-9]{1,6})?$/.test(text)) return Number(text);
-  throw new InvalidArgumentError('this is a number such as 1.5.');
+  throw new InvalidArgumentError('write a number such as 1.5.');
 }

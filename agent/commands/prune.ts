@@ -5,6 +5,7 @@ import { parseMoment } from '../moments.ts';
 import type { CommonOptions } from '../settings.ts';
 import { common, type Outcome, perform, type Surroundings } from './command.ts';
 import { accessOf } from './connect.ts';
+import { nothingKept } from './kept.ts';
 
 interface PruneOptions extends CommonOptions {
   readonly host?: string;
@@ -55,9 +56,10 @@ async function prune(
   const keeping = await import('../service/keeping.ts');
   const { pruneInWords } = await import('../keeping/prune-words.ts');
   const plan = await keeping.askPrunePlan(access, asked, signal);
+  if ((dataset ?? host) !== undefined && Object.keys(plan.totals).length === 0) throw nothingKept(scope);
   // What only holds for a simulation is never acted upon.
   if (options.dryRun === true || policy !== undefined || at !== undefined) {
-    return { document: { plan }, text: pruneInWords(plan) };
+    return { document: { plan }, text: `${pruneInWords(plan)}\nonly shown: nothing was changed` };
   }
   const done = await keeping.prune(access, { ...scope, digest: plan.digest }, signal);
   return { document: { plan, done }, text: pruneInWords(plan, done) };

@@ -5,6 +5,7 @@ import type { DatasetStatus, StatusAnswer } from '../../catalog/protocol/agents.
 import type { CommonOptions } from '../settings.ts';
 import { common, type Outcome, perform, type Surroundings } from './command.ts';
 import { accessOf } from './connect.ts';
+import { nothingKept } from './kept.ts';
 
 interface StatusOptions extends CommonOptions {
   readonly host?: string;
@@ -36,21 +37,28 @@ async function status(
   const { host } = surroundings.options;
   const meant = { ...(dataset === undefined ? {} : { dataset }), ...(host === undefined ? {} : { host }) };
   const answer = await askStatus(await accessOf(surroundings), meant, surroundings.signal);
+  // Who watches by the exit code must not be told for ever that a name he mistyped is well.
+  if (answer.datasets.length === 0 && (dataset ?? host) !== undefined) throw nothingKept(meant);
   return { document: { ...answer }, text: await inWords(answer), exit: EXITS[answer.state] };
 }
 
-async function inWords({ datasets, problems, state }: StatusAnswer): Promise<string> {
-  const { counted, printable } = await import('../output/words.ts');
+async function inWords(answer: StatusAnswer): Promise<string> {
+  const { printable } = await import('../output/words.ts');
+  const { datasets, problems } = answer;
+  const rows = datasets.length === 0 ? 'nothing is kept yet' : await tableOf(datasets);
+  const reasons = [...datasets.flatMap(reasonsOf), ...problems].map(printable);
+  return [rows, '', ...reasons, await summaryOf(answer)].join('\n').trim();
+}
+
+async function summaryOf({ datasets, problems, state }: StatusAnswer): Promise<string> {
+  const { counted } = await import('../output/words.ts');
+  const all = counted(datasets.length, 'dataset');
   const count = (wanted: DatasetStatus['state']) => datasets.filter((one) => one.state === wanted).length;
   const [broken, late] = [count('broken'), count('late')];
-  const summary =
-    state === 'well'
-      ? `all is well: ${counted(datasets.length, 'dataset')}`
-      : `of ${counted(datasets.length, 'dataset')}, ${broken} broken and ${late} late`;
-  const rows = datasets.length === 0 ? 'nothing is kept yet' : await tableOf(datasets);
-  return [rows, '', ...datasets.flatMap(reasonsOf).map(printable), ...problems.map(printable), summary]
-    .join('\n')
-    .trim();
+  if (broken + late > 0) return `of ${all}, ${broken} broken and ${late} late`;
+  if (problems.length === 0) return `all is well: ${all}`;
+  const beside = counted(problems.length, 'problem');
+  return `${all}, none broken or late; ${state === 'well' ? beside : `late all the same: ${beside}`}`;
 }
 
 async function tableOf(datasets: readonly DatasetStatus[]): Promise<string> {
@@ -96,11 +104,26 @@ async function tableOf(datasets: readonly DatasetStatus[]): Promise<string> {
 }
 
 /** Why one is not well, and what to do. */
-function reasonsOf({ state, dataset, host, reasons, lost, damaged, covered }: DatasetStatus): string[] {
+function reasonsOf(one: DatasetStatus): string[] {
+  const { state, dataset, host, reasons } = one;
   if (state === 'well') return [];
-  const what =
-    lost > 0 || damaged > 0
-      ? [`  what to do: zkeep damage ${dataset}`]
-      : [`  what to do: on ${host}: zkeep backup ${dataset}${covered ? ', or look at its agent' : ''}`];
-  return [`${dataset} on ${host} is ${state}: ${reasons.join('; ')}`, ...what];
+  return [
+    `${dataset} on ${host} is ${state}: ${reasons.join('; ')}`,
+    ...whatToDo(one).map((line) => `  what to do: ${line}`),
+  ];
+}
+
+function whatToDo({ state, dataset, host, newest, lost, damaged, drill, covered }: DatasetStatus): string[] {
+  const isDamaged = lost > 0 || (newest === null && damaged > 0);
+  const hasFailedDrill = drill !== null && !drill.passed;
+  const backUp = `on ${host}: zkeep backup ${dataset}${covered ? ', or look at its agent' : ''}`;
+  return [
+    ...(isDamaged ? [`zkeep damage ${dataset}`] : []),
+    ...(hasFailedDrill
+      ? [
+          `zkeep drill --list ${dataset} says what was wrong; zkeep verify ${dataset} --deep --report looks for damage`,
+        ]
+      : []),
+    ...(state === 'late' || (newest === null && !isDamaged) ? [backUp] : []),
+  ];
 }

@@ -11,6 +11,7 @@ import type { Reported } from '../verify/reporter.ts';
 import type { CatalogView } from '../view/view.ts';
 import { common, fromRepository, type Outcome, patient, perform, type Surroundings } from './command.ts';
 import { withProving, withView } from './connect.ts';
+import { mustBeKept } from './kept.ts';
 
 interface VerifyCommandOptions extends CommonOptions {
   readonly deep?: boolean;
@@ -57,11 +58,16 @@ async function verify(
   };
   const { report, reported } = await withView(surroundings, async (view) => {
     progress.begin('verify');
-    if (options.report !== true) return { report: await view.verify(verifying), reported: null };
-    return await withProving(
-      surroundings,
-      async (proving) => await verifyAndReport(view, proving, verifying, options.olderThan),
-    );
+    const verified =
+      options.report === true
+        ? await withProving(
+            surroundings,
+            async (proving) => await verifyAndReport(view, proving, verifying, options.olderThan),
+          )
+        : { report: await view.verify(verifying), reported: null };
+    const { backups, problems } = verified.report;
+    if (dataset !== undefined && backups + problems.length === 0) await mustBeKept(view, { dataset });
+    return verified;
   });
   return {
     document: { ...report, reported },

@@ -3,7 +3,6 @@ import { readFileSync } from 'node:fs';
 import { Type } from 'typebox';
 import {
   checkPolicy,
-  type Keep,
   type Policy,
   PolicyNameSchema,
   PolicySchema,
@@ -101,21 +100,6 @@ export function policiesIn(file: string, name?: string): Policy[] {
     if (policy.datasets.length + policy.hosts.length + policy.lineages.length === 0) throw forNothing(called);
     return checkPolicy(policy);
   });
-}
-
-/** What a policy keeps, in words. */
-export function keepInWords(keep: Keep): string {
-  const rules = Object.entries(keep).map(([rule, most]) => `${rule} ${most}`);
-  return rules.length > 0 ? rules.join(', ') : 'everything';
-}
-
-/** What it is for, in words. */
-export function rangeInWords({ datasets: named, hosts: ofHosts, lineages }: Policy): string {
-  return [
-    ...named,
-    ...ofHosts.map((host) => `host ${host}`),
-    ...lineages.map((lineage) => `lineage ${lineage}`),
-  ].join(' ');
 }
 
 function given(said: Record<string, unknown>): Record<string, unknown> {

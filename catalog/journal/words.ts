@@ -1,26 +1,28 @@
 /** A fact in words: for people who read the audit trail, and for those who are told of it. */
-import type { Entry, Fact, FactKind } from './entry.ts';
+import { policyInWords } from '../chain/retention/words.ts';
+import type { Entry, Fact, FactKind, Place } from './entry.ts';
 
-/** Names of so many backups are said. */
+/** Names of so many backups or datasets are said. */
 const MOST_NAMED = 3;
 
-type Sayers = { readonly [K in FactKind]: (fact: Extract<Fact, { kind: K }>) => string };
+/** `of`: ` of tank/home on mds1`, which the entry knows where the fact has ids alone; else empty. */
+type Sayers = { readonly [K in FactKind]: (fact: Extract<Fact, { kind: K }>, of: string) => string };
 
 const SAYERS: Sayers = {
-  'policy.set': ({ policy }) => `policy ${policy.name} is set`,
+  'policy.set': ({ policy }) => `policy ${policy.name} is set: ${policyInWords(policy)}`,
   'policy.removed': ({ name }) => `policy ${name} is removed`,
-  'pin.set': ({ pin }) =>
-    `snapshot ${pin.guid} is ${pin.legal ? 'held by law' : 'pinned'}${pin.until ? ` until ${pin.until}` : ''}: ${pin.reason}`,
-  'pin.removed': ({ pin, reason }) => `pin ${pin} is removed: ${reason}`,
-  'backups.marked': ({ backups }) => `${counted(backups.length)} marked for removal`,
-  'backups.unmarked': ({ backups }) => `${counted(backups.length)} not to be removed any more`,
+  'pin.set': ({ pin }, of) =>
+    `snapshot ${pin.guid}${of} is ${pin.legal ? 'held by law' : 'pinned'}${pin.until ? ` until ${pin.until}` : ''}: ${pin.reason}`,
+  'pin.removed': ({ pin, reason }, of) => `pin ${pin}${of} is removed: ${reason}`,
+  'backups.marked': ({ backups }, of) => `${counted(backups.length, of)} marked for removal`,
+  'backups.unmarked': ({ backups }, of) => `${counted(backups.length, of)} not to be removed any more`,
   'backups.removed': ({ backups }) =>
     `${counted(backups.length)} removed: ${few(backups.map(({ dataset, name }) => `${dataset}@${name}`))}`,
   'backup.abandoned': ({ backup, dataset, host }) =>
     `the open backup ${backup} of ${dataset} on ${host} is abandoned`,
   proven: ({ proofs }) => `${counted(proofs.length)} proven whole`,
-  damaged: ({ damage }) =>
-    `backup ${damage.backup} is damaged: ${damage.problems[0]?.message ?? 'it is not whole'}`,
+  damaged: ({ damage }, of) =>
+    `backup ${damage.backup}${of} is damaged: ${damage.problems[0]?.message ?? 'it is not whole'}`,
   drilled: ({ drill }) =>
     `a drill of ${drill.dataset}@${drill.name} on ${drill.host} ${
       drill.passed
@@ -43,24 +45,29 @@ const ENDED = { done: 'is done', failed: 'failed', interrupted: 'was interrupted
 /**
  * What happened, as one line without a full stop.
  *
+ * @param about what the entry says that it was about.
  * @example sayFact({ kind: 'policy.removed', name: 'mdt' }) // 'policy mdt is removed'
  */
-export function sayFact(fact: Fact): string {
-  return sayerOf(fact.kind)(fact);
+export function sayFact(fact: Fact, about: readonly Place[] = []): string {
+  return sayerOf(fact.kind)(fact, about.length === 0 ? '' : ` of ${few(about.map(sayPlace))}`);
 }
 
 /** The same with who did it, when. */
-export function sayEntry({ at, by, fact }: Entry): string {
-  return `${at}  ${by ?? 'the service'}  ${sayFact(fact)}`;
+export function sayEntry({ at, by, fact, about }: Entry): string {
+  return `${at}  ${by ?? 'the service'}  ${sayFact(fact, about)}`;
+}
+
+function sayPlace({ host, dataset }: Place): string {
+  return dataset === null ? host : `${dataset} on ${host}`;
 }
 
 /** The table has for each kind the one that takes its facts, which the compiler cannot follow from kind to fact. */
-function sayerOf(kind: FactKind): (fact: Fact) => string {
-  return SAYERS[kind] as (fact: Fact) => string;
+function sayerOf(kind: FactKind): (fact: Fact, of: string) => string {
+  return SAYERS[kind] as (fact: Fact, of: string) => string;
 }
 
-function counted(backups: number): string {
-  return backups === 1 ? '1 backup is' : `${backups} backups are`;
+function counted(backups: number, of = ''): string {
+  return backups === 1 ? `1 backup${of} is` : `${backups} backups${of} are`;
 }
 
 function few(names: readonly string[]): string {

@@ -121,8 +121,12 @@ export const StatusQuerySchema = Type.Object({
 export type StatusQuery = Static<typeof StatusQuerySchema>;
 export const StatusAnswerSchema = Type.Object({
   at: TimeSchema,
+  /**
+   * The worst of the datasets; and `late`, though all of them are well, when an agent is away or a job of it fails,
+   * and, unless a dataset or host was asked for, when a job of the service failed.
+   */
   state: StateSchema,
-  /** What is wrong with agents and with jobs, of agents and of the service, in words. */
+  /** What is wrong with agents, jobs and receivers of notices, in words. */
   problems: Type.Array(Type.String()),
   datasets: Type.Array(DatasetStatusSchema),
 });

@@ -32,8 +32,8 @@ export interface NoticeDocument extends Teller {
 /** @param dropped see {@link NoticeDocument}. */
 export function noticeDocument(entry: Entry, teller: Teller, dropped: number): NoticeDocument {
   const { repository, service } = teller;
-  const { id, fact } = entry;
-  const words = sayFact(fact);
+  const { id, fact, about } = entry;
+  const words = sayFact(fact, about);
   return { zkeep: NOTICE_VERSION, id, event: fact.kind, words, repository, service, dropped, entry };
 }
 

@@ -68,10 +68,15 @@ export function* statusInParts(facts: StatusFacts): Generator<void, StatusAnswer
     yield;
     ordered.push(...all.filter(({ state }) => state === wanted).sort(byName));
   }
+  const ofAgents = agentProblems(agents, scope, now);
+  const ofJobs = jobProblems(facts.jobs);
+  const isWhole = scope.dataset === undefined && scope.host === undefined;
+  const counting = isWhole ? [...ofAgents, ...ofJobs] : ofAgents;
+  const worst = ordered[0]?.state ?? 'well';
   return {
     at: new Date(now).toISOString(),
-    state: ordered[0]?.state ?? 'well',
-    problems: [...agentProblems(agents, now), ...jobProblems(facts.jobs)],
+    state: worst === 'well' && counting.some(({ isLate }) => isLate) ? 'late' : worst,
+    problems: [...ofAgents, ...ofJobs].map(({ words }) => words),
     datasets: ordered,
   };
 }
@@ -225,26 +230,63 @@ function ratesOf(datasets: readonly DatasetState[]): Rates {
   return { lineages, hosts };
 }
 
-function agentProblems(agents: readonly AgentRow[], now: number): string[] {
-  return agents.flatMap(({ agent, host, away, seen, ahead, jobs }) => {
-    const who = agent === host ? agent : `${agent} on ${host}`;
-    const minutes = Math.round((now - Date.parse(seen)) / 60_000);
-    const seconds = Math.round(Math.abs(ahead) / 1000);
-    return [
-      ...(away ? [`agent ${who} was last heard of ${minutes} minutes ago`] : []),
-      ...(Math.abs(ahead) > CLOCK_TOLERANCE
-        ? [`the clock of agent ${who} is ${seconds} seconds ${ahead > 0 ? 'ahead' : 'behind'}`]
-        : []),
-      ...jobs.flatMap(({ name, failing, last }) =>
-        failing ? [`job ${name} of agent ${who} fails${last ? `: ${last.words}` : ''}`] : [],
-      ),
-    ];
-  });
+/** What is wrong beside the datasets. */
+interface Problem {
+  readonly words: string;
+  /** Something is not done that should have been by now. Where no policy has an objective, nothing else tells. */
+  readonly isLate: boolean;
 }
 
-function jobProblems(jobs: readonly JobState[]): string[] {
+/** Of the agents that are meant: those of the host, and those of which a job covers the dataset. */
+function agentProblems(agents: readonly AgentRow[], scope: StatusFacts['scope'], now: number): Problem[] {
+  const { host: ofHost, dataset } = scope;
+  const covers = ({ datasets }: AgentJob) => dataset === undefined || datasets.includes(dataset);
+  return agents
+    .filter(({ host, jobs }) => (ofHost ?? host) === host && (dataset === undefined || jobs.some(covers)))
+    .flatMap((agent) => [...silence(agent, now), ...clockOf(agent), ...failing(agent, covers)]);
+}
+
+function silence(agent: AgentRow, now: number): Problem[] {
+  if (!agent.away) return [];
+  const words = `agent ${whoIs(agent)} was last heard of ${longAgo(now - Date.parse(agent.seen))}`;
+  const forGood = `where it is gone for good: zkeep-server token remove ${agent.agent}`;
+  return [{ words: `${words} (${forGood})`, isLate: true }];
+}
+
+function longAgo(milliseconds: number): string {
+  const minutes = Math.round(milliseconds / 60_000);
+  if (minutes < 120) return `${minutes} minutes ago`;
+  return minutes < 2 * 24 * 60
+    ? `${Math.round(minutes / 60)} hours ago`
+    : `${Math.round(minutes / 1440)} days ago`;
+}
+
+function clockOf(agent: AgentRow): Problem[] {
+  const { ahead } = agent;
+  if (Math.abs(ahead) <= CLOCK_TOLERANCE) return [];
+  const seconds = Math.round(Math.abs(ahead) / 1000);
+  const words = `the clock of agent ${whoIs(agent)} is ${seconds} seconds ${ahead > 0 ? 'ahead' : 'behind'}`;
+  return [{ words, isLate: false }];
+}
+
+function failing(agent: AgentRow, isMeantJob: (job: AgentJob) => boolean): Problem[] {
+  return agent.jobs
+    .filter((job) => job.failing && isMeantJob(job))
+    .map(({ name, last }) => {
+      const words = `job ${name} of agent ${whoIs(agent)} fails${last ? `: ${last.words}` : ''}`;
+      return { words, isLate: true };
+    });
+}
+
+function whoIs({ agent, host }: AgentRow): string {
+  return agent === host ? agent : `${agent} on ${host}`;
+}
+
+function jobProblems(jobs: readonly JobState[]): Problem[] {
   return jobs.flatMap(({ job, last }) =>
-    last?.outcome === 'failed' ? [`the service's job ${job} failed: ${last.words}`] : [],
+    last?.outcome === 'failed'
+      ? [{ words: `the service's job ${job} failed: ${last.words}`, isLate: true }]
+      : [],
   );
 }
 

@@ -54,6 +54,43 @@ describe('the state of all datasets', () => {
     assert.match((await house.zkeep(['status'])).stdout.toString(), /what to do: zkeep damage tank\/fs/);
   });
 
+  it('says what to do about a drill that did not pass', async () => {
+    const { snapshots } = await house.document(['list', 'tank/fs'], 0);
+    const { to: guid, lineage, host, name, created } = snapshots[0] ?? assert.fail();
+    const measured = {
+      steps: 1,
+      bytes: 1,
+      stored: 1,
+      restore_seconds: 1,
+      compare_seconds: 1,
+      objects: 1,
+      properties: 1,
+    };
+    const what = { host, target: 'scratch', lineage, dataset: 'tank/fs', guid, name, created };
+    const drill = { ...what, ...measured, passed: false, problems: ['another GUID'] };
+    await house.service.journal.record(null, { kind: 'drilled', drill });
+    const { code, stdout } = await house.zkeep(['status', 'tank/fs']);
+    assert.equal(code, 2);
+    assert.match(
+      stdout.toString(),
+      /its last drill did not pass\n[\s\S]*what to do: zkeep drill --list tank\/fs/,
+    );
+  });
+
+  it('is not called well of what is not there: exit code 3', async () => {
+    for (const command of ['status', 'verify', 'damage', 'prune']) {
+      const { code, stdout, stderr } = await house.zkeep([command, 'tank/fss', '--json'], {
+        env: { ZKEEP_TOKEN: operator },
+      });
+      assert.equal(code, 3, `${command}: ${stdout}${stderr}`);
+      const { error } = JSON.parse(stdout.toString()) as { error: { code: string } };
+      assert.equal(error.code, 'list.nothing');
+    }
+    assert.equal((await house.zkeep(['status', '--host', 'nobody'])).code, 3);
+    assert.equal((await house.zkeep(['damage', '--host', 'nobody'])).code, 3);
+    assert.equal((await house.zkeep(['verify', 'tank/fs'])).code, 0);
+  });
+
   it('is not called well when the service cannot be asked: exit code 10', async () => {
     const env = { ZKEEP_SERVICE: 'http://127.0.0.1:9', ZKEEP_PATIENCE: '0' };
     assert.equal((await house.zkeep(['status'], { env })).code, 10);
@@ -62,8 +99,14 @@ describe('the state of all datasets', () => {
   it('came about by what the audit trail tells: who did it, what it was, in words', async () => {
     const { code, stdout } = await house.zkeep(['events']);
     assert.equal(code, 0);
-    assert.match(stdout.toString(), /alice {2}policy test is set/);
-    assert.match(stdout.toString(), /the service {2}backup .* is damaged: a segment is gone/);
+    assert.match(
+      stdout.toString(),
+      /alice {2}policy test is set: all datasets: keeps last 10 \(UTC\), objective 1s/,
+    );
+    assert.match(
+      stdout.toString(),
+      /the service {2}backup \S+ of tank\/fs on \S+ is damaged: a segment is gone/,
+    );
     const some = await house.zkeep(['events', '--kinds', 'damaged', '--json']);
     const { events } = JSON.parse(some.stdout.toString()) as { events: { fact: { kind: string } }[] };
     assert.deepEqual(

@@ -17,7 +17,7 @@ import {
 
 const of = { host: 'alpha', dataset: 'tank/fs' };
 const SAID: readonly (readonly [Fact, RegExp])[] = [
-  [{ kind: 'policy.set', policy: policy('mdt') }, /^policy mdt is set$/],
+  [{ kind: 'policy.set', policy: policy('mdt') }, /^policy mdt is set: tank\/\*\*: keeps last 7 \(UTC\)$/],
   [{ kind: 'policy.removed', name: 'mdt' }, /^policy mdt is removed$/],
   [
     { kind: 'pin.set', pin: pin(1, 5, { until: '2027-01-01T00:00:00.000Z' }) },
@@ -54,6 +54,23 @@ const SAID: readonly (readonly [Fact, RegExp])[] = [
 it('every kind of fact has its words', () => {
   for (const [fact, words] of SAID) assert.match(sayFact(fact), words);
   assert.deepEqual(new Set(SAID.map(([{ kind }]) => kind)), new Set(FACT_KINDS));
+});
+
+it('ids alone are told with the datasets that they were about, the first of many', () => {
+  const place = (name: string) => ({ host: 'alpha', dataset: name });
+  assert.match(sayFact(damaged(1), [of]), /^backup \S+ of tank\/fs on alpha is damaged: it is not there$/);
+  assert.match(
+    sayFact({ kind: 'pin.set', pin: pin(1, 5) }, [of]),
+    / of tank\/fs on alpha is pinned: a reason$/,
+  );
+  assert.equal(
+    sayFact(marked(1, 2), ['a', 'b', 'c', 'd', 'e'].map(place)),
+    '2 backups of a on alpha, b on alpha, c on alpha and 2 more are marked for removal',
+  );
+  assert.match(
+    sayEntry(entry(1, unmarked(1), { about: [of] })),
+    /1 backup of tank\/fs on alpha is not to be/,
+  );
 });
 
 it('an entry says when, who and what', () => {

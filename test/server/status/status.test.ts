@@ -175,10 +175,57 @@ describe('problems', () => {
       ],
     });
     assert.deepEqual(problems, [
-      'agent mds1 was last heard of 60 minutes ago',
+      'agent mds1 was last heard of 60 minutes ago (where it is gone for good: zkeep-server token remove mds1)',
       'the clock of agent mds1 is 120 seconds behind',
       'job nightly of agent mds1 fails',
       "the service's job prune failed: the bucket is gone",
     ]);
+  });
+
+  const failed = {
+    at: new Date(NOW * 1000).toISOString(),
+    outcome: 'failed' as const,
+    seconds: 1,
+    words: 'no',
+  };
+  const idle = { running: false, elsewhere: null, since: null, progress: null, next: null };
+  const prune = { job: 'prune', ...idle, last: failed };
+
+  it('make the whole late though every dataset is well: an agent that is away, a job that fails', () => {
+    const datasets = [dataset('tank/a')];
+    for (const facts of [
+      { agents: [agent([], { away: true })] },
+      { agents: [agent([{ failing: true }])] },
+      { jobs: [prune] },
+    ]) {
+      const { state, datasets: told } = status({ datasets, ...facts });
+      assert.deepEqual([state, told[0]?.state], ['late', 'well']);
+    }
+    assert.equal(status({ datasets, agents: [agent([], { ahead: 120_000 })] }).state, 'well');
+    const broken = [dataset('tank/a', { lost: 1 })];
+    assert.equal(status({ datasets: broken, agents: [agent([], { away: true })] }).state, 'broken');
+  });
+
+  it('are those of what is asked for', () => {
+    const agents = [
+      agent([{ datasets: ['tank/a'], failing: true }, { datasets: ['tank/b'] }]),
+      agent([{ datasets: ['tank/b'] }], { agent: 'mds2', host: 'mds2', away: true }),
+    ];
+    const seen = (scope: StatusFacts['scope']) => {
+      const { state, problems } = status({ agents, jobs: [prune], scope });
+      return [state, problems.map((words) => words.split(' ').slice(0, 3).join(' '))];
+    };
+    assert.deepEqual(seen({ dataset: 'tank/a' }), ['late', ['job nightly of', "the service's job"]]);
+    assert.deepEqual(seen({ dataset: 'tank/b', host: 'mds1' }), ['well', ["the service's job"]]);
+    assert.deepEqual(seen({ host: 'mds2' }), ['late', ['agent mds2 was', "the service's job"]]);
+  });
+
+  it('say of an agent that is long away for how long', () => {
+    const away = (hours: number) => {
+      const seen = new Date((NOW - hours * HOUR) * 1000).toISOString();
+      return status({ agents: [agent([], { away: true, seen })] }).problems[0]?.split(' (')[0];
+    };
+    assert.equal(away(5), 'agent mds1 was last heard of 5 hours ago');
+    assert.equal(away(240), 'agent mds1 was last heard of 10 days ago');
   });
 });
