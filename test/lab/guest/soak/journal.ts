@@ -47,7 +47,7 @@ export interface Round {
   attempt: number;
   /** Bytes of objects so far in this phase. */
   moved: number;
-  /** Bytes that each of the restore's streams was given to `zfs receive`, over all tries. */
+  /** Bytes that each `zfs receive` of the restore was given, over all tries. */
   fed: number[];
   /** Snapshots whose stream was begun, and what lay in the bucket before the round. */
   readonly sent: string[];

@@ -187,10 +187,10 @@ export class Soak {
     if (!newest) throw new Error('zkeep said that it was done, and nothing is in the bucket');
     const snapshots = await this.#house.service.snapshots(dataset);
     this.state.sizes[kind.name] = newest.bytes;
-    const sent = round.moved - made.reduce((sum, one) => sum + one.stored, 0);
+    const sent = round.moved - sumOf(made.map((one) => one.stored));
     await this.#count(round, { twice: sent, fetched: 0 });
     // What is restored is the backup and all before it.
-    const bytes = stored.reduce((sum, one) => sum + one.bytes, 0);
+    const bytes = sumOf(stored.map((one) => one.bytes));
     round.stored = { snapshot: String(snapshots.at(-1)), bytes, backups: stored.length };
     round.phase = 'restore';
     await this.#next(round);
@@ -213,8 +213,9 @@ export class Soak {
     if (difference) await this.#house.noteStreams(`${round.number}`);
     if (difference) await this.#fault(round, difference);
     await this.#count(round, {
-      twice: stored.reduce((sum, { bytes }, step) => sum + Math.max(0, (round.fed[step] ?? 0) - bytes), 0),
-      fetched: round.moved - stored.reduce((sum, one) => sum + one.stored, 0),
+      // Whose steps they were nobody can tell: one that finds the target busy is begun again.
+      twice: sumOf(round.fed) - sumOf(stored.map(({ bytes }) => bytes)),
+      fetched: round.moved - sumOf(stored.map((one) => one.stored)),
     });
     await this.#clearTarget(kind);
     round.restores++;
@@ -332,10 +333,7 @@ export class Soak {
       // A receive that was killed when it had all of it may have come to its end by itself.
       const lacking = (round.stored?.backups ?? 0) - before.snapshots;
       const byItself = exit === 0 ? Math.max(0, lacking - children.length) : 0;
-      children.forEach(({ moved }, at) => {
-        const step = before.snapshots + byItself + at;
-        round.fed[step] = (round.fed[step] ?? 0) + moved;
-      });
+      round.fed.push(...children.map(({ moved }) => moved));
       if (exit === 0 && isThere && kept === 0 && byItself === 0)
         await this.#fault(round, `it began again with ${before.partial} bytes received: ${printed}`);
       return;
@@ -377,7 +375,7 @@ export class Soak {
     row.seconds += round.spent / 1000;
     // Beside the stream there is what requests say, what a pipe holds, and what ZFS takes at once (1 MiB).
     if (twice > round.allowed + 1.5 * 2 ** 20)
-      await this.#fault(round, `${twice} bytes went twice in ${round.cuts} cuts`);
+      await this.#fault(round, `${twice} bytes went twice in ${round.cuts} cuts (${round.fed.join(' + ')})`);
     this.#options.tell({
       event: 'done',
       round: round.number,
@@ -443,6 +441,10 @@ export class Soak {
   async #keep(): Promise<void> {
     await keep(this.#house.file('journal.json'), this.state);
   }
+}
+
+function sumOf(numbers: readonly number[]): number {
+  return numbers.reduce((sum, one) => sum + one, 0);
 }
 
 function serviceName({ epoch }: State): string {
