@@ -10,8 +10,10 @@ import { parseDataset, poolOf } from '../zfs/names.ts';
 /** This host's side of a backup. */
 export interface HostFacts {
   readonly zfs: string;
-  /** By the name of the pool. */
+  /** GUIDs of pools by their names. */
   readonly pools: ReadonlyMap<string, Guid>;
+  /** The datasets' own, by their names. */
+  readonly datasets: ReadonlyMap<string, Guid>;
 }
 
 /** The datasets to back up. */
@@ -38,7 +40,7 @@ export async function lookAtSources(
     listSources(roots, options),
   ]);
   return {
-    host: { zfs, pools: guids },
+    host: { zfs, pools: guids, datasets: ownGuidsOf(listed) },
     roots,
     sources: roots.flatMap((root) => listed.filter(({ dataset }) => isWithin(dataset, root))),
   };
@@ -70,8 +72,18 @@ export async function knownOf(
 }
 
 /** What the manifest says of where a dataset's stream came from. */
-export function sourceOf(dataset: string, { zfs, pools }: HostFacts): Source {
-  return { host: hostname(), dataset, pool_guid: pools.get(poolOf(dataset)) ?? null, zfs };
+export function sourceOf(dataset: string, { zfs, pools, datasets }: HostFacts): Source {
+  return {
+    host: hostname(),
+    dataset,
+    pool_guid: pools.get(poolOf(dataset)) ?? null,
+    dataset_guid: datasets.get(dataset) ?? null,
+    zfs,
+  };
+}
+
+function ownGuidsOf(sources: readonly SourceFacts[]): Map<string, Guid> {
+  return new Map(sources.flatMap(({ dataset, guid }) => (guid === null ? [] : [[dataset, guid]])));
 }
 
 /** Each name once; with `-r`, those below another one come with that one. */

@@ -10,6 +10,8 @@ import { runOnPool } from './stall.ts';
 export interface DatasetFacts {
   readonly dataset: string;
   readonly type: 'filesystem' | 'volume';
+  /** Its own, which a rename does not change; `null`: it does not tell it. */
+  readonly guid: Guid | null;
   readonly encrypted: boolean;
   /** What an interrupted `zfs receive -s` left behind. */
   readonly resumeToken: string | undefined;
@@ -37,7 +39,7 @@ export interface SourceFacts extends DatasetFacts {
 
 /** Names in one command at most: the kernel bounds a command line. */
 const AT_ONCE = 500;
-const DATASET_COLUMNS = ['name', 'type', 'encryption', 'receive_resume_token'];
+const DATASET_COLUMNS = ['name', 'type', 'encryption', 'receive_resume_token', 'guid'];
 const POINT_COLUMNS = ['name', 'guid', 'createtxg', 'creation', 'userrefs'];
 
 /**
@@ -131,9 +133,10 @@ export async function poolGuids(pools: readonly string[], signal?: AbortSignal):
   const printed = await run(['zpool', 'list', '-Hp', '-o', 'name,guid', ...pools], { signal });
   const rows = rowsOf(printed, ['name', 'guid']);
   return new Map(
-    rows.flatMap(([name = '', guid = '']) =>
-      /^[0-9]{1,20}$/.test(guid) ? [[name, guidOfDecimal(guid)]] : [],
-    ),
+    rows.flatMap(([name = '', told = '']) => {
+      const guid = guidTold(told);
+      return guid === null ? [] : [[name, guid]];
+    }),
   );
 }
 
@@ -143,13 +146,14 @@ export async function zfsVersion(signal?: AbortSignal): Promise<string> {
   return printed.split('\n')[0]?.trim().slice(0, 200) ?? '';
 }
 
-/** Reads the lines of `zfs list -Hp -o name,type,encryption,receive_resume_token`. */
+/** Reads the lines of `zfs list -Hp -o name,type,encryption,receive_resume_token,guid`. */
 export function parseDatasets(printed: string): DatasetFacts[] {
-  return rowsOf(printed, DATASET_COLUMNS).map(([name = '', type, encryption, token]) => {
+  return rowsOf(printed, DATASET_COLUMNS).map(([name = '', type, encryption, token, guid = '']) => {
     if (type !== 'filesystem' && type !== 'volume') throw strange(printed, `type ${JSON.stringify(type)}`);
     return {
       dataset: parseDataset(name),
       type,
+      guid: guidTold(guid),
       encrypted: encryption !== 'off' && encryption !== '-',
       resumeToken: token === '-' || token === '' ? undefined : token,
     };
@@ -191,6 +195,11 @@ function rowsOf(printed: string, columns: readonly string[]): string[][] {
     if (fields.length !== columns.length) throw strange(line, `${fields.length} columns`);
     return fields;
   });
+}
+
+/** Of a pool or dataset that does not tell its own it is a dash. */
+function guidTold(text: string): Guid | null {
+  return /^[0-9]{1,20}$/.test(text) ? guidOfDecimal(text) : null;
 }
 
 function digits(text: string, printed: string): string {

@@ -37,6 +37,7 @@ import { type EdgesScope, edgesOf, type KeptEdge } from './answers/edges.ts';
 import { listBackups, listSnapshots } from './answers/entries.ts';
 import { listHistory } from './answers/history.ts';
 import { findLineage, listDatasets, listLineages } from './answers/lists.ts';
+import { movedDatasets, type Where } from './answers/moves.ts';
 import { planIn } from './answers/plan.ts';
 import { settingsAt } from './answers/settings.ts';
 import { type DatasetState, datasetStates, type StateScope } from './answers/state.ts';
@@ -135,6 +136,11 @@ export abstract class ReadableIndex {
   /** The backups of a dataset, host or lineage, or all, as retention sees them. Nothing may be written meanwhile. */
   edges(scope: EdgesScope = {}): Generator<KeptEdge> {
     return edgesOf(this.db, scope);
+  }
+
+  /** Names and hosts of each dataset that was backed up under several, as its own GUIDs tell. */
+  movedDatasets(): Where[][] {
+    return movedDatasets(this.db);
   }
 
   /** How many backups there are. */

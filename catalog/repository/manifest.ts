@@ -16,6 +16,7 @@ import {
 } from '../schema.ts';
 import { chainFlagsOf } from '../stream/features.ts';
 import { EntryPointSchema, ReaderStateSchema, StreamSummarySchema } from '../stream/state.ts';
+import type { OwnGuids } from '../words.ts';
 
 /** One stored piece of the raw stream. */
 export const SegmentSchema = Type.Object({
@@ -41,10 +42,22 @@ export const SourceSchema = Type.Object({
   /** `pool/dataset` at that time. */
   dataset: Type.String({ maxLength: 255 }),
   pool_guid: Nullable(GuidSchema),
+  /** The `guid` of the dataset itself; absent or `null`: an older zkeep did not ask, or it is an import. */
+  dataset_guid: Type.Optional(Nullable(GuidSchema)),
   /** `zfs version`, first line; `null` for an import. */
   zfs: Nullable(Type.String({ maxLength: 200 })),
 });
 export type Source = Static<typeof SourceSchema>;
+
+/**
+ * What tells a dataset from all others under any name; `null`: the source does not tell it.
+ *
+ * @example ownGuids({ host, dataset, zfs, pool_guid: '00000000000000aa', dataset_guid: '00000000000000bb' })
+ * // '00000000000000aa/00000000000000bb'
+ */
+export function ownGuids({ pool_guid: pool, dataset_guid: dataset = null }: Source): OwnGuids | null {
+  return pool === null || dataset === null ? null : (`${pool}/${dataset}` as OwnGuids);
+}
 
 /** A snapshot as a backup names it. */
 export const SnapshotLabelSchema = Type.Object({

@@ -10,7 +10,15 @@ import type { Attributes } from '../../catalog/attributes/attributes.ts';
 import { CatalogIndex } from '../../catalog/index/catalog-index.ts';
 import type { KeptBackup } from '../../catalog/index/tables/backup.ts';
 import { settingsIn } from '../../catalog/index/tables/settings.ts';
-import { type Digest, type Guid, guidOf, newUuid7, parseBackupId, parseDigest } from '../../catalog/words.ts';
+import {
+  type Digest,
+  type Guid,
+  guidOf,
+  newUuid7,
+  type OwnGuids,
+  parseBackupId,
+  parseDigest,
+} from '../../catalog/words.ts';
 
 const DATASETS = Number(process.argv[2] ?? 20_000);
 /** Snapshots of each dataset. */
@@ -46,6 +54,7 @@ function backup(dataset: number, from: number | null, to: number, stored = 1_000
     set: null,
     host: `host${String(dataset % 500).padStart(4, '0')}.example.org`,
     dataset: nameOf(dataset),
+    own: `${guid(0, 0)}/${guid(dataset, 0)}` as OwnGuids,
     name: `zkeep-${to}`,
     created: 1_600_000_000 + to * 3600,
     attributes,

@@ -3,7 +3,14 @@ import { cpus } from 'node:os';
 import type { RetentionEdge } from '../../catalog/chain/retention/edge.ts';
 import { digestOf, planRetention } from '../../catalog/chain/retention/plan.ts';
 import type { Policy } from '../../catalog/chain/retention/policy.ts';
-import { type Guid, guidOf, type LineageId, newUuid7, parseBackupId } from '../../catalog/words.ts';
+import {
+  type Guid,
+  guidOf,
+  type LineageId,
+  newUuid7,
+  type OwnGuids,
+  parseBackupId,
+} from '../../catalog/words.ts';
 
 const BACKUPS = 100_000;
 const RUNS = 7;
@@ -41,6 +48,7 @@ function history(datasets: number, renewed: number): RetentionEdge[] {
       committed: new Date((created + 60) * 1000).toISOString(),
       host: `host${dataset % 500}.example.org`,
       dataset: `tank/projects/volume-${dataset}`,
+      own: `${guid(0, 0)}/${guid(dataset, 0)}` as OwnGuids,
       name: `zkeep-${at}`,
       created,
       lineage: newUuid7(1_700_000_000_000 + dataset, new Uint8Array(10)) as LineageId,

@@ -1,6 +1,8 @@
 /** Whose snapshots are counted together: those of one dataset, also after it was renamed or has come to another host. */
+import type { OwnGuids } from '../../words.ts';
 import { compareText } from '../order.ts';
 import type { Numbered } from './numbered.ts';
+import { movesOf, type Stay } from './stays.ts';
 
 /** The snapshots of one dataset on one host. */
 export interface Place {
@@ -28,12 +30,20 @@ export function placesOf({ edges }: Numbered): Place[] {
 }
 
 /**
- * The place in which each goes on: an increment there hangs on the newest snapshot here, here there is
- * nothing newer, and there nothing older. Where it goes on in several places (two hosts that were both
- * restored from it) it goes on in none: each of these is a dataset of its own.
+ * The place in which each goes on: where the same dataset is by its own GUIDs, or else where an increment
+ * hangs on the newest snapshot here; and here there is nothing newer, there nothing older. Where increments
+ * go on in several places (two hosts that were both restored from it) it goes on in none: each of these is a
+ * dataset of its own.
  */
 export function successorsOf(graph: Numbered, places: readonly Place[]): Map<Place, Place> {
   const ends = new Map(places.map((place) => [place, newestOf(graph, place)]));
+  return withoutCircles(new Map([...byLinks(graph, places, ends), ...byOwnGuids(graph, places, ends)]));
+}
+
+/** The newest backup of each place. */
+type Ends = ReadonlyMap<Place, number>;
+
+function byLinks(graph: Numbered, places: readonly Place[], ends: Ends): Map<Place, Place> {
   const endsAt = new Map<number, Place[]>();
   for (const [place, end] of ends) {
     const ending = endsAt.get(graph.to[end] ?? -1);
@@ -52,11 +62,63 @@ export function successorsOf(graph: Numbered, places: readonly Place[]): Map<Pla
   const successors = new Map<Place, Place>();
   for (const [here, found] of next) {
     const [there] = found;
-    const { created: end } = graph.edge(ends.get(here) ?? -1);
-    const isAfter = (number: number) => graph.edge(number).created >= end;
-    if (found.size === 1 && there?.backups.every(isAfter)) successors.set(here, there);
+    if (found.size === 1 && there && isAfter(graph, there, ends.get(here))) successors.set(here, there);
   }
-  return withoutCircles(successors);
+  return successors;
+}
+
+function byOwnGuids(graph: Numbered, places: readonly Place[], ends: Ends): Map<Place, Place> {
+  const successors = new Map<Place, Place>();
+  for (const [own, stays] of staysIn(graph, places)) {
+    for (const [here, there] of movesOf(stays)) {
+      const end = ends.get(here);
+      const isLast = end !== undefined && graph.edge(end).own === own;
+      if (isLast && isAfter(graph, there, end)) successors.set(here, there);
+    }
+  }
+  return successors;
+}
+
+/** Of datasets that were in several places, which they were in. */
+function staysIn(graph: Numbered, places: readonly Place[]): Map<OwnGuids, Stay<Place>[]> {
+  const found = new Map<OwnGuids, Stay<Place>[]>();
+  for (const place of places) {
+    for (const [own, stay] of staysAt(graph, place)) {
+      const others = found.get(own);
+      if (others) others.push(stay);
+      else found.set(own, [stay]);
+    }
+  }
+  for (const [own, stays] of found) if (stays.length === 1) found.delete(own);
+  return found;
+}
+
+function staysAt(graph: Numbered, place: Place): Map<OwnGuids, Stay<Place>> {
+  const stays = new Map<OwnGuids, Widening<Stay<Place>>>();
+  for (const number of place.backups) {
+    const { own, created, backup } = graph.edge(number);
+    if (own === null) continue;
+    const stay = stays.get(own);
+    if (!stay) {
+      stays.set(own, { place, oldest: created, newest: created, first: backup, last: backup });
+      continue;
+    }
+    if (created < stay.oldest) stay.oldest = created;
+    if (created > stay.newest) stay.newest = created;
+    if (backup < stay.first) stay.first = backup;
+    if (backup > stay.last) stay.last = backup;
+  }
+  return stays;
+}
+
+/** While it is made. */
+type Widening<Made> = { -readonly [Key in keyof Made]: Made[Key] };
+
+/** Whether there is nothing older in a place than a backup of another one. */
+function isAfter(graph: Numbered, { backups }: Place, end: number | undefined): boolean {
+  if (end === undefined) return false;
+  const { created } = graph.edge(end);
+  return backups.every((number) => graph.edge(number).created >= created);
 }
 
 /** Places that are counted together, each list in the order of the places. */

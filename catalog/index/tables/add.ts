@@ -34,7 +34,9 @@ export function addBackup(db: IndexDatabase, backup: KeptBackup): boolean {
 
 function refuseOther(known: BackupRow, backup: KeptBackup): void {
   const { lineage: _lineage, drift: _drift, ...same } = summaryOf(known);
-  if (isDeepStrictEqual({ ...same, base_name: known.base_name }, { ...backup })) return;
+  // A zkeep that did not know of it took the manifest in without it.
+  const own = known.own ?? backup.own;
+  if (isDeepStrictEqual({ ...same, base_name: known.base_name, own }, { ...backup })) return;
   throw new ZkeepError(
     'damaged',
     'index.conflict',
@@ -59,8 +61,8 @@ function datasetOf(db: IndexDatabase, { dataset, host }: KeptBackup): number {
 function insert(db: IndexDatabase, backup: KeptBackup, dataset: number, lineage: number): void {
   db.run(
     `INSERT INTO backup (backup, base, base_name, snapshot, raw, large_blocks, bytes, stored, committed, set_id,
-       dataset, name, created, attributes, segments, encrypted, lineage)
-     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+       dataset, own, name, created, attributes, segments, encrypted, lineage)
+     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     backup.backup,
     backup.from,
     backup.base_name,
@@ -72,6 +74,7 @@ function insert(db: IndexDatabase, backup: KeptBackup, dataset: number, lineage:
     backup.committed,
     backup.set,
     dataset,
+    backup.own,
     backup.name,
     backup.created,
     backup.attributes,

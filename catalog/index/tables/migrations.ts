@@ -179,6 +179,10 @@ const STEPS: readonly string[] = [
   CREATE INDEX backup_by_light ON backup (light);
   CREATE INDEX backup_by_deep ON backup (deep);
   `,
+  `
+  ALTER TABLE backup ADD COLUMN own TEXT;
+  CREATE INDEX backup_by_own ON backup (own, dataset, created, backup) WHERE own IS NOT NULL;
+  `,
 ];
 
 /** The version of the tables that this zkeep makes. */

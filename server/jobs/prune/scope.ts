@@ -21,14 +21,14 @@ export function isIn({ dataset, host, lineage }: Scope, backup: Required<Scope>)
 }
 
 /**
- * Lineages in parts: those that share a dataset are in one, because their snapshots are counted
- * together. Only parts in which something is asked about.
+ * Lineages in parts: those that share a dataset are in one, also where that went by several names, because
+ * their snapshots may be counted together. Only parts in which something is asked about.
  */
 export function partsOf(index: CatalogIndex, scope: Scope): LineageId[][] {
   const parts: LineageId[][] = [];
   let part: LineageId[] = [];
   let count = 0;
-  for (const group of groupsOf(allLineages(index))) {
+  for (const group of groupsOf(allLineages(index), index.movedDatasets())) {
     if (!group.some((lineage) => touches(lineage, scope))) continue;
     part.push(...group.map(({ lineage }) => lineage));
     count += group.reduce((sum, { backups }) => sum + backups, 0);
@@ -48,23 +48,37 @@ function* allLineages(index: CatalogIndex): Generator<Lineage> {
   } while (after !== null);
 }
 
-function groupsOf(lineages: Iterable<Lineage>): Iterable<Lineage[]> {
+function groupsOf(
+  lineages: Iterable<Lineage>,
+  moved: readonly (readonly Named[])[],
+): Iterable<readonly Lineage[]> {
   const groups = new Map<string, Lineage[]>();
-  for (const lineage of lineages) {
-    const places = lineage.datasets.map(({ host, dataset }) => `${dataset}\0${host}`);
-    // The largest takes in the others, so that none moves often.
-    const found = new Set(places.map((place) => groups.get(place)).filter((group) => group !== undefined));
-    const [largest = [], ...others] = [...found].sort((a, b) => b.length - a.length);
-    largest.push(lineage);
-    for (const other of others) {
-      for (const one of other) {
-        largest.push(one);
-        for (const { host, dataset } of one.datasets) groups.set(`${dataset}\0${host}`, largest);
-      }
-    }
-    for (const place of places) groups.set(place, largest);
-  }
+  for (const lineage of lineages) joined(groups, lineage.datasets).push(lineage);
+  for (const places of moved) joined(groups, places);
   return new Set(groups.values());
+}
+
+/** A dataset name on a host. */
+type Named = Lineage['datasets'][number];
+
+/** The group of these datasets, one of what was several. */
+function joined(groups: Map<string, Lineage[]>, places: readonly Named[]): Lineage[] {
+  const keys = places.map(keyOf);
+  // The largest takes in the others, so that none moves often.
+  const found = new Set(keys.map((key) => groups.get(key)).filter((group) => group !== undefined));
+  const [largest = [], ...others] = [...found].sort((a, b) => b.length - a.length);
+  for (const other of others) {
+    for (const one of other) {
+      largest.push(one);
+      for (const place of one.datasets) groups.set(keyOf(place), largest);
+    }
+  }
+  for (const key of keys) groups.set(key, largest);
+  return largest;
+}
+
+function keyOf({ host, dataset }: Named): string {
+  return `${dataset}\0${host}`;
 }
 
 function touches({ lineage, datasets }: Lineage, scope: Scope): boolean {

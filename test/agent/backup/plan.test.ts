@@ -27,7 +27,15 @@ function point(dataset: string, name: string, guid: number, more: Partial<PointF
 }
 
 function source(dataset: string, points: PointFacts[] = [], more: Partial<SourceFacts> = {}): SourceFacts {
-  return { dataset, type: 'filesystem', encrypted: false, resumeToken: undefined, points, ...more };
+  return {
+    dataset,
+    type: 'filesystem',
+    guid: null,
+    encrypted: false,
+    resumeToken: undefined,
+    points,
+    ...more,
+  };
 }
 
 function known(guid: number, flags = { raw: false, large_blocks: true }): KnownSnapshot {

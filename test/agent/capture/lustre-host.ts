@@ -24,8 +24,8 @@ export function standInForLustreHost(standIns: StandIns, version = 'zfs-2.2.9'):
   zfs(`get -Hp -o all all ${SNAPSHOT}`, PROPERTIES.snapshot);
   const point = `${SNAPSHOT}\t${SNAPSHOT_GUID}\t48\t1795161055\t0\n`;
   zfs(
-    `list -Hp -t filesystem,volume -o name,type,encryption,receive_resume_token ${DATASET}`,
-    `${DATASET}\tfilesystem\toff\t-\n`,
+    `list -Hp -t filesystem,volume -o name,type,encryption,receive_resume_token,guid ${DATASET}`,
+    `${DATASET}\tfilesystem\toff\t-\t7\n`,
   );
   zfs(`list -Hp -t snapshot,bookmark -o ${POINT} -d 1 ${DATASET}`, point);
   zfs(`list -Hp -t snapshot -o ${POINT} ${SNAPSHOT}`, point);

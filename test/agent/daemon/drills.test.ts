@@ -26,9 +26,9 @@ const place = (hex: string) => `scratch/zkeep-drill-20261120T215000Z-${hex}`;
 
 beforeEach(() => {
   host.forgetCalls();
-  const datasets = 'name,type,encryption,receive_resume_token';
+  const datasets = 'name,type,encryption,receive_resume_token,guid';
   host.answer('zfs', [...LIST, 'filesystem,volume', '-o', datasets, 'scratch'], {
-    out: 'scratch\tfilesystem\toff\t-\n',
+    out: 'scratch\tfilesystem\toff\t-\t7\n',
   });
   host.answer('zfs', [...LIST, 'snapshot,bookmark', '-o', POINTS, '-d', '1', 'scratch'], {});
 });
@@ -48,7 +48,7 @@ async function run() {
 }
 
 test('a drill whose scratch place is gone has failed', async () => {
-  const datasets = 'name,type,encryption,receive_resume_token';
+  const datasets = 'name,type,encryption,receive_resume_token,guid';
   const gone = { exit: 1, err: "cannot open 'scratch': dataset does not exist\n" };
   host.answer('zfs', [...LIST, 'filesystem,volume', '-o', datasets, 'scratch'], gone);
   const { outcome, words } = await run();

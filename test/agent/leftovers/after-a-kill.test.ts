@@ -10,7 +10,7 @@ import { StandIns } from '../stand-ins.ts';
 /** What that host is not asked by `zkeep backup`: about all of it at once, and about holds. */
 const MORE = (host: string) => `
 case "$*" in
-'list -Hp -t filesystem,volume -o name,type,encryption,receive_resume_token') cat '${host}/datasets' ;;
+'list -Hp -t filesystem,volume -o name,type,encryption,receive_resume_token,guid') cat '${host}/datasets' ;;
 'list -Hp -t snapshot,bookmark -o name,guid,createtxg,creation,userrefs') cat '${host}/points' ;;
 'holds -H '*)
   shift 2

@@ -36,7 +36,7 @@ const bookmark = (name: string, number: number): PointFacts => ({
 
 function source(dataset: string, points: readonly PointFacts[]): SourceFacts {
   const mine = points.map((point) => ({ ...point, dataset }));
-  return { dataset, type: 'filesystem', encrypted: false, resumeToken: undefined, points: mine };
+  return { dataset, type: 'filesystem', guid: null, encrypted: false, resumeToken: undefined, points: mine };
 }
 
 /** What ZFS says: whatever is held, zkeep holds, and keeps as many bytes as its transaction's number. */

@@ -17,7 +17,7 @@ const TOKEN = readFileSync(
   'utf8',
 ).trim();
 const OWN = 'zkeep-20261120T120000Z';
-const DATASETS = 'list -Hp -t filesystem,volume -o name,type,encryption,receive_resume_token';
+const DATASETS = 'list -Hp -t filesystem,volume -o name,type,encryption,receive_resume_token,guid';
 const POINTS = 'list -Hp -t snapshot,bookmark -o name,guid,createtxg,creation,userrefs';
 const DRILLS = 'get -Hp -t filesystem -s local -o name,value zkeep:drill';
 const DRILL = 'scratch/zkeep-drill-20261120T215000Z-0123abcd';
@@ -29,7 +29,7 @@ before(async () => {
 beforeEach(() => {
   standIns.forgetCalls();
   standIns.answer('zfs', DATASETS.split(' '), {
-    out: `tank\tfilesystem\toff\t-\ntank/a b\tfilesystem\toff\t${TOKEN}\ntank/c\tvolume\toff\t1-nonsense\n`,
+    out: `tank\tfilesystem\toff\t-\t7\ntank/a b\tfilesystem\toff\t${TOKEN}\t8\ntank/c\tvolume\toff\t1-nonsense\t9\n`,
   });
   standIns.answer('zfs', POINTS.split(' '), {
     out: `tank/a b@${OWN}\t5\t5\t50\t1\ntank/a b@daily\t4\t4\t40\t0\ntank/c#daily\t3\t3\t30\t-\n`,
@@ -76,7 +76,7 @@ describe('what ZFS is asked', () => {
     standIns.answer('zfs', DRILLS.split(' '), { out: `${DRILL}\t${mark}\nscratch/other\tx\n` });
     standIns.answer('zfs', ['list', '-Hp', '-o', 'name,used', DRILL], { out: `${DRILL}\t4096\n` });
     standIns.answer('zfs', DATASETS.split(' '), {
-      out: `${DRILL}\tfilesystem\toff\t-\n${DRILL}/data\tfilesystem\toff\t${TOKEN}\n`,
+      out: `${DRILL}\tfilesystem\toff\t-\t7\n${DRILL}/data\tfilesystem\toff\t${TOKEN}\t8\n`,
     });
     standIns.answer('zfs', POINTS.split(' '), { out: `${DRILL}/data@${OWN}\t5\t5\t50\t1\n` });
     const { drills, sources, partials } = await gather.askHere(signal, none);

@@ -23,7 +23,7 @@ get) case "$*" in
   *) printf '%s\\ttype\\tfilesystem\\t-\\t-\\n' "$last";;
   esac;;
 list) case "$*" in
-  *filesystem,volume*) names "$@" | while read -r d; do printf '%s\\tfilesystem\\toff\\t-\\n' "$d"; done;;
+  *filesystem,volume*) names "$@" | while read -r d; do printf '%s\\tfilesystem\\toff\\t-\\t7\\n' "$d"; done;;
   *) names "$@" | while read -r d; do
        case "$d" in *@*) pattern="^$d	";; *) pattern="^$d[@#]";; esac
        grep "$pattern" "$here/points"

@@ -27,13 +27,13 @@ list)
   for name; do :; done
   case "$name $*" in
   ${DATASET}@*) printf "$name$point" ;;
-  'new '*receive_resume_token*) printf 'new\\tfilesystem\\toff\\t-\\n' ;;
+  'new '*receive_resume_token*) printf 'new\\tfilesystem\\toff\\t-\\t7\\n' ;;
   *available*) printf 'new\\t%s\\toff\\t-\\n' "$(cat "$here/room")" ;;
   'new '*) ;;
   'new/mgt '*)
     [ -e "$here/received" ] || { echo "${NONE}" >&2; exit 1; }
     case "$*" in
-    *filesystem,volume*) printf 'new/mgt\\tfilesystem\\toff\\t-\\n' ;;
+    *filesystem,volume*) printf 'new/mgt\\tfilesystem\\toff\\t-\\t8\\n' ;;
     *) printf "new/mgt@s1$point" ;;
     esac ;;
   esac ;;
@@ -159,7 +159,7 @@ describe('zkeep migrate', () => {
     const partial = ZFS.replace(
       '[ -e "$here/received" ] || { echo',
       `[ -e "$here/received" ] || case "$*" in
-      *filesystem,volume*) printf 'new/mgt\\tfilesystem\\toff\\t${token}\\n'; exit 0 ;;
+      *filesystem,volume*) printf 'new/mgt\\tfilesystem\\toff\\t${token}\\t8\\n'; exit 0 ;;
       *) exit 0 ;;
       esac || { echo`,
     );

@@ -26,7 +26,15 @@ function point(name: string, number: number, more: Partial<PointFacts> = {}): Po
 }
 
 function source(points: readonly PointFacts[], more: Partial<SourceFacts> = {}): SourceFacts {
-  return { dataset: 'old/a', type: 'filesystem', encrypted: false, resumeToken: undefined, points, ...more };
+  return {
+    dataset: 'old/a',
+    type: 'filesystem',
+    guid: null,
+    encrypted: false,
+    resumeToken: undefined,
+    points,
+    ...more,
+  };
 }
 
 function place(more: Partial<MigrationPlace> = {}): MigrationPlace {

@@ -9,7 +9,7 @@ import { AgentHouse } from './agent-house.ts';
 const OWN = 'zkeep-20261120T120000Z';
 const ZFS = `
 case "$*" in
-*receive_resume_token*) printf 'tank\\tfilesystem\\toff\\t-\\ntank/a\\tfilesystem\\toff\\t1-nonsense\\n' ;;
+*receive_resume_token*) printf 'tank\\tfilesystem\\toff\\t-\\t7\\ntank/a\\tfilesystem\\toff\\t1-nonsense\\t8\\n' ;;
 *userrefs*) printf 'tank/a@${OWN}\\t5\\t5\\t1795165200\\t1\\n' ;;
 'holds '*) printf 'tank/a@${OWN}\\tzkeep\\tFri Nov 20 12:00 2026\\n' ;;
 *name,used*) printf 'tank/a@${OWN}\\t4096\\n' ;;

@@ -61,7 +61,7 @@ case "$*" in
   version) printf 'zfs-2.3.9-1\\nzfs-kmod-2.3.9-1\\n' ;;
   get) cat "$here/usage" >&2; exit 2 ;;
   'list -Hp -t filesystem,volume -o name,available'*) there || absent; printf '%s\\t999999999\\toff\\t-\\n' "$name" ;;
-  'list -Hp -t filesystem,volume'*) there || absent; printf '%s\\tfilesystem\\toff\\t-\\n' "$name" ;;
+  'list -Hp -t filesystem,volume'*) there || absent; printf '%s\\tfilesystem\\toff\\t-\\t7\\n' "$name" ;;
   'list -Hp -t snapshot,bookmark'*) there || absent; [ "$name" = new ] || cat "$here/snapshots" ;;
   'receive '*) cat >"$here/received"; touch "$here/there" ;;
   'set '*) [ ! -e "$here/refuses" ] || case "$*" in *"$(cat "$here/refuses")"*) echo 'cannot set: no' >&2; exit 1 ;; esac ;;

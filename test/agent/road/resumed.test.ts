@@ -40,7 +40,7 @@ case "$*" in
   version) printf 'zfs-2.3.9-1\\nzfs-kmod-2.3.9-1\\n' ;;
   get) printf '\\tcompression YES YES <value>\\n' >&2; exit 2 ;;
   'list -Hp -t filesystem,volume -o name,available'*) there || absent; printf '%s\\t999999999\\toff\\t-\\n' "$name" ;;
-  'list -Hp -t filesystem,volume'*) there || absent; printf '%s\\tfilesystem\\toff\\t%s\\n' "$name" "$(token)" ;;
+  'list -Hp -t filesystem,volume'*) there || absent; printf '%s\\tfilesystem\\toff\\t%s\\t7\\n' "$name" "$(token)" ;;
   'list -Hp -t snapshot,bookmark'*) there || absent; [ "$name" = new ] || [ ! -e "$here/whole" ] || cat "$here/snapshots" ;;
   'receive -A '*) rm "$here/token" ;;
   'receive '*)

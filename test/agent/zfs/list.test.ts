@@ -52,18 +52,30 @@ describe('the listing of snapshots and bookmarks', () => {
 });
 
 describe('the listing of datasets', () => {
-  it('tells type, encryption and what an interrupted receive left', () => {
+  it('tells type, GUID, encryption and what an interrupted receive left', () => {
     const printed =
-      'tank\tfilesystem\toff\t-\ntank/enc\tfilesystem\taes-256-gcm\t-\ntank/v\tvolume\toff\t1-b6-b8-78\n';
+      'tank\tfilesystem\toff\t-\t18446744073709551615\ntank/enc\tfilesystem\taes-256-gcm\t-\t10\ntank/v\tvolume\toff\t1-b6-b8-78\t-\n';
     assert.deepEqual(parseDatasets(printed), [
-      { dataset: 'tank', type: 'filesystem', encrypted: false, resumeToken: undefined },
-      { dataset: 'tank/enc', type: 'filesystem', encrypted: true, resumeToken: undefined },
-      { dataset: 'tank/v', type: 'volume', encrypted: false, resumeToken: '1-b6-b8-78' },
+      {
+        dataset: 'tank',
+        type: 'filesystem',
+        guid: 'ffffffffffffffff',
+        encrypted: false,
+        resumeToken: undefined,
+      },
+      {
+        dataset: 'tank/enc',
+        type: 'filesystem',
+        guid: '000000000000000a',
+        encrypted: true,
+        resumeToken: undefined,
+      },
+      { dataset: 'tank/v', type: 'volume', guid: null, encrypted: false, resumeToken: '1-b6-b8-78' },
     ]);
   });
 
   it('refuses a type that it does not know', () => {
-    assert.throws(() => parseDatasets('tank\tsomething\toff\t-\n'), strange);
+    assert.throws(() => parseDatasets('tank\tsomething\toff\t-\t7\n'), strange);
   });
 });
 

@@ -23,7 +23,15 @@ export function point(
 }
 
 export function source(dataset: string, points: PointFacts[], more: Partial<SourceFacts> = {}): SourceFacts {
-  return { dataset, type: 'filesystem', encrypted: false, resumeToken: undefined, points, ...more };
+  return {
+    dataset,
+    type: 'filesystem',
+    guid: null,
+    encrypted: false,
+    resumeToken: undefined,
+    points,
+    ...more,
+  };
 }
 
 /** An open backup of tank/a, snapshot 7, full, by process 1 of host `here`, unless said otherwise. */

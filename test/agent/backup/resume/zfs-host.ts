@@ -14,6 +14,10 @@ const SEND = fileURLToPath(new URL('zfs-send.ts', import.meta.url));
 const ZFS = `#!/bin/sh
 here=$(dirname "$0"); printf 'zfs %s\\n' "$*" >>"$here/calls"
 for last; do :; done
+stops() { [ -s "$here/stops-at" ] && printf '%s\\n' "$1" | grep -qf "$here/stops-at"; }
+if stops "$*"; then
+  : >"$here/waiting"; n=0; while stops "$*" && [ $n -lt 3000 ]; do n=$((n+1)); sleep 0.02; done
+fi
 case "$1" in snapshot|hold|release|bookmark|destroy) exec 9>"$here/lock"; flock 9;; esac
 case "$1" in
 version) cat "$here/version";;
@@ -89,6 +93,8 @@ esac
 export type SendFault =
   /** It stops after so many bytes, until that is mended. */
   | 'waits-at'
+  /** Any command whose words after `zfs` fit this basic regular expression waits, until that is mended. */
+  | 'stops-at'
   /** It is killed after so many bytes. */
   | 'dies-at'
   /** With `-t` it only says these words. */
@@ -112,7 +118,7 @@ export class ZfsHost extends MadeHost<SendFault> {
     for (const file of ['points', 'foreign', 'cloned']) this.write(file, '');
     this.write('txg', '1000\n');
     const names = Object.keys(datasets);
-    this.write('datasets', names.map((name) => `${name}\tfilesystem\toff\t-\n`).join(''));
+    this.write('datasets', names.map((name) => `${name}\tfilesystem\toff\t-\t${datasets[name]}\n`).join(''));
     this.write('ids', names.map((name) => `${name}\t${datasets[name]}\n`).join(''));
   }
 

@@ -134,6 +134,7 @@ describe('what a killed run left', () => {
     const source = {
       dataset: 'p/mdt',
       type: 'filesystem' as const,
+      guid: null,
       encrypted: false,
       resumeToken: undefined,
     };

@@ -125,8 +125,8 @@ describe('the place', () => {
       ...depth,
       'new/a',
     ];
-    standIns.answer('zfs', list('filesystem,volume', 'name,type,encryption,receive_resume_token'), {
-      out: 'new/a\tfilesystem\toff\t-\n',
+    standIns.answer('zfs', list('filesystem,volume', 'name,type,encryption,receive_resume_token,guid'), {
+      out: 'new/a\tfilesystem\toff\t-\t7\n',
     });
     standIns.answer('zfs', list('snapshot,bookmark', 'name,guid,createtxg,creation,userrefs', '-d', '1'), {
       out: 'new/a@s1\t1\t10\t100\t0\nnew/a@s2\t2\t20\t200\t0\n',

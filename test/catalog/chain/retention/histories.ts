@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import type { RetentionEdge } from '../../../../catalog/chain/retention/edge.ts';
 import type { RetentionQuestion } from '../../../../catalog/chain/retention/plan.ts';
 import type { Keep, Policy } from '../../../../catalog/chain/retention/policy.ts';
+import type { OwnGuids } from '../../../../catalog/words.ts';
 import { backupId, guid, LARGE, PLAIN, parseLineage, RAW } from '../graphs.ts';
 
 export const HOUR = 3_600_000;
@@ -19,6 +20,8 @@ export interface Draft {
   readonly at: number;
   readonly dataset?: string;
   readonly host?: string;
+  /** Which pool and which dataset in it; `null`: not known. */
+  readonly own?: string | null;
   readonly stored?: number;
   readonly flags?: RetentionEdge['flags'];
   /** How long after the snapshot it was committed, milliseconds. */
@@ -27,6 +30,7 @@ export interface Draft {
 
 export function backup(draft: Draft): RetentionEdge {
   const { number, from, to, at, dataset = 'tank/fs', host = 'alpha', stored = 100, later = 1000 } = draft;
+  const { own = null } = draft;
   return {
     backup: backupId(number),
     from: from === null ? null : guid(from),
@@ -37,6 +41,7 @@ export function backup(draft: Draft): RetentionEdge {
     committed: new Date(START + at + later).toISOString(),
     host,
     dataset,
+    own: own as OwnGuids | null,
     name: `s${to}`,
     created: Math.floor((START + at) / 1000),
     lineage: parseLineage(backupId(0)),
