@@ -5,6 +5,7 @@ import { systemClock } from '../../catalog/clock.ts';
 import { parseDuration } from '../../catalog/durations.ts';
 import { EXIT_CODES, ZkeepError } from '../../catalog/errors.ts';
 import type { VerifyOptions, VerifyReport } from '../../catalog/repository/verify.ts';
+import { counted, printable, sizeInWords } from '../output/words.ts';
 import type { Proving } from '../service/proving.ts';
 import { type CommonOptions, readIdentities, stateFolder } from '../settings.ts';
 import type { Reported } from '../verify/reporter.ts';
@@ -56,7 +57,7 @@ async function verify(
     onProgress: ({ bytes }) => progress.tell({ bytes }),
     signal,
   };
-  const { report, reported } = await withView(surroundings, async (view) => {
+  const { report, reported, names } = await withView(surroundings, async (view) => {
     progress.begin('verify');
     const verified =
       options.report === true
@@ -67,11 +68,15 @@ async function verify(
         : { report: await view.verify(verifying), reported: null };
     const { backups, problems } = verified.report;
     if (dataset !== undefined && backups + problems.length === 0) await mustBeKept(view, { dataset });
-    return verified;
+    return { ...verified, names: await namesOf(view, problems) };
   });
   return {
     document: { ...report, reported },
-    text: await inWords(report, reported),
+    text: [
+      ...problemsInWords(report, names),
+      summaryInWords(report, reported),
+      ...whatToDo(report, options),
+    ].join('\n'),
     exit: report.problems.length === 0 ? 0 : EXIT_CODES.damaged,
   };
 }
@@ -116,15 +121,44 @@ async function verifyAndReport(
   }
 }
 
+/** Backups with problems whose snapshots are looked up. */
+const MOST_NAMED = 100;
+
 /** How long the service is waited for once the command is to end, milliseconds. */
 const LAST_REPORT = 10_000;
 
-async function inWords(
+/** The snapshots of damaged backups, of the first ones, by their ids. */
+async function namesOf(
+  view: CatalogView,
+  problems: VerifyReport['problems'],
+): Promise<ReadonlyMap<string, string>> {
+  const names = new Map<string, string>();
+  const backups = new Set(problems.flatMap(({ backup }) => backup ?? []));
+  for (const backup of [...backups].slice(0, MOST_NAMED)) {
+    try {
+      const { dataset, name, host } = await view.backup(backup);
+      names.set(backup, `${dataset}@${name} on ${host}`);
+    } catch (thrown) {
+      // A manifest that cannot be read, or is gone, names nothing: that is the very problem.
+      if (!(thrown instanceof ZkeepError) || !['missing', 'damaged'].includes(thrown.kind)) throw thrown;
+    }
+  }
+  return names;
+}
+
+function problemsInWords({ problems }: VerifyReport, names: ReadonlyMap<string, string>): string[] {
+  return problems.map(({ backup, key, message }) => {
+    if (backup === null) return printable(`${key ?? 'repository'}: ${message}`);
+    const name = names.get(backup);
+    const what = name === undefined ? `backup ${backup}` : `${name}, backup ${backup}`;
+    return printable(`${what}${key === null ? '' : `, ${key}`}: ${message}`);
+  });
+}
+
+function summaryInWords(
   { backups, segments, checksums, bytes, frames, problems }: VerifyReport,
   reported: Reported | null,
-): Promise<string> {
-  const { counted, sizeInWords } = await import('../output/words.ts');
-  const lines = problems.map(({ backup, message }) => `${backup ?? 'repository'}: ${message}`);
+): string {
   const looked = [
     counted(backups, 'backup'),
     counted(segments, 'segment'),
@@ -136,7 +170,18 @@ async function inWords(
   const told = reported
     ? [`reported: ${counted(reported.proofs, 'proof')}, ${reported.damage} damaged (zkeep damage)`]
     : [];
-  return [...lines, `${looked.join(', ')}: ${end}`, ...told].join('\n');
+  return [`${looked.join(', ')}: ${end}`, ...told].join('\n');
+}
+
+/** Damage that nobody reports stays in the way of plans and of the next backup. */
+function whatToDo(
+  { problems }: VerifyReport,
+  { report, repository }: Pick<VerifyCommandOptions, 'report' | 'repository'>,
+): string[] {
+  if (report === true || repository !== undefined || !problems.some(({ damage }) => damage)) return [];
+  return [
+    'what to do: the same with --report, by an operator, so that no plan reads it and the next backup goes around it',
+  ];
 }
 
 function onlyWithReport(): ZkeepError {

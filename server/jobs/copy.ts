@@ -41,7 +41,7 @@ async function copy(
   if (last && !asked && isSoonAfter(last, clock.now())) return null;
   tell('copying the index to a file');
   const file = join(folder, 'index-copy.db');
-  const onPiece = (stored: number) => tell(`${mebibytes(stored)} stored`);
+  const onPiece = (stored: number) => tell(`${sizeInWords(stored)} stored`);
   const { size, stored } = await makeCopy(index, store, {
     repository: marker.id,
     file,
@@ -51,7 +51,7 @@ async function copy(
     after: newest?.id,
   });
   await dropOldCopies(store, { keep: settings.keep, now: clock.now(), signal });
-  return `stored a copy of the index: ${mebibytes(size)}, ${mebibytes(stored)} in the bucket`;
+  return `stored a copy of the index: ${sizeInWords(size)}, ${sizeInWords(stored)} in the bucket`;
 }
 
 /** The newest copy that can be read: one that cannot is as none. */
@@ -84,6 +84,6 @@ function isOfNow({ content }: IndexCopy, index: CatalogIndex): boolean {
   return content === index.contentMark();
 }
 
-function mebibytes(bytes: number): string {
-  return `${(bytes / MEBIBYTE).toFixed(1)} MiB`;
+function sizeInWords(bytes: number): string {
+  return bytes < MEBIBYTE ? `${Math.ceil(bytes / 1024)} KiB` : `${(bytes / MEBIBYTE).toFixed(1)} MiB`;
 }

@@ -19,10 +19,16 @@ const INTERRUPTED = 130;
 const EXAMPLE = `zkeep agent start                        in the foreground: systemd does the rest
 zkeep agent --config /srv/agent.toml     the same, with another configuration`;
 
+const GROUP_EXAMPLE = `zkeep agent check          what the configuration means on this host
+zkeep agent run nightly    one run now, as the agent would do it
+zkeep agent                runs until SIGTERM
+zkeep agent doctor         what is not well on this host`;
+
 export function addAgent(program: Command, exit: (code: number) => void): void {
   const agent = program
     .command('agent')
-    .description('run backups by themselves, as /etc/zkeep/agent.toml says');
+    .description('run backups by themselves, as /etc/zkeep/agent.toml says')
+    .addHelpText('after', `\nExample:\n${GROUP_EXAMPLE.replace(/^/gm, '  ')}`);
   const start = agent
     .command('start', { isDefault: true })
     .description(

@@ -61,6 +61,7 @@ async function check({ options, signal }: Surroundings<AgentOptions>): Promise<O
       ...problems.map((words) => `! ${words}`),
       ...rows.map(inWords),
     ].join('\n'),
+    exit: problems.length + rows.flatMap((row) => row.problems).length > 0 ? 1 : 0,
   };
 }
 

@@ -10,7 +10,8 @@ zkeep lustre targets --json`;
 export function addLustre(program: Command, exit: (code: number) => void): void {
   const lustre = program
     .command('lustre')
-    .description('Lustre targets: of this host, and as they are stored');
+    .description('Lustre targets: of this host, and as they are stored')
+    .addHelpText('after', '\nExample:\n  zkeep lustre targets\n  zkeep lustre inspect mdtpool/mdt0');
   const targets = lustre
     .command('targets')
     .description('list MGT, MDT and OST datasets: their state, and what is wrong with them');

@@ -26,6 +26,18 @@ describe('every command', () => {
   }
 });
 
+describe('every command that has others below it', () => {
+  const groups = (above: Command): Command[] =>
+    above.commands.flatMap((one) => (one.commands.length > 0 ? [one, ...groups(one)] : []));
+  for (const group of groups(makeProgram(() => undefined))) {
+    it(`has help with an example: ${group.name()}`, () => {
+      const told: string[] = [];
+      group.configureOutput({ writeOut: (text) => void told.push(text) }).outputHelp();
+      assert.match(told.join(''), new RegExp(`Example:\\n {2}zkeep ${group.name()} `));
+    });
+  }
+});
+
 describe('the snapshot that is wanted', () => {
   const refused = (thrown: unknown) => thrown instanceof ZkeepError && thrown.kind === 'usage';
 

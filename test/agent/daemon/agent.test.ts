@@ -194,7 +194,7 @@ describe('zkeep agent', () => {
       `${job('all', '[job.hooks]\nbefore = ["/nowhere/quiesce", "-x"]')}[[job]]\nname = "gone"\ndatasets = ["tank/gone"]\nschedule = "every day"\n`,
     );
     const { code, stdout } = await house.zkeep(['agent', 'check', '--json'], { env: env() });
-    assert.equal(code, 0, stdout.toString());
+    assert.equal(code, 1, stdout.toString());
     const { jobs } = JSON.parse(stdout.toString());
     assert.deepEqual(jobs[0].datasets, ['tank/a', 'tank/b']);
     assert.equal(jobs[0].next.length, 3);
@@ -205,6 +205,10 @@ describe('zkeep agent', () => {
     ]);
     const words = (await house.zkeep(['agent', 'check'], { env: env() })).stdout.toString();
     assert.match(words, /all {2}\* \* \* \* \* \*\n {2}next: [\s\S]* {4}tank\/a/);
+    write(job('all'));
+    assert.equal((await house.zkeep(['agent', 'check'], { env: env() })).code, 0);
+    write('');
+    assert.equal((await house.zkeep(['agent', 'check'], { env: env() })).code, 1, 'nothing is backed up');
     assert.ok(!existsSync(join(house.folder, 'state')), 'it writes nothing');
   });
 });

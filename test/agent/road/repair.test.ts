@@ -95,6 +95,13 @@ describe('a bit that flipped in an increment', () => {
     assert.ok(second);
     flip(fileOf(second));
     assert.match((await verify()).last?.words ?? '', new RegExp(`damaged: .*tank/a@.*${second}`));
+    const told = await house.zkeep(['verify', 'tank/a', '--deep']);
+    assert.equal(told.code, 5);
+    const named = `^tank/a@zkeep-\\S+ on \\S+, backup ${second}, segments/${second}/00000000\\.zst: .*\\n`;
+    assert.match(
+      told.stdout.toString(),
+      new RegExp(`${named}3 backups.*: 1 problem\\nwhat to do: .*--report`),
+    );
     const rows = await damage(5);
     assert.deepEqual(lostIn(rows), [
       { backup: second, lost: [guidText(102), guidText(103)], repaired: false },
