@@ -63,13 +63,21 @@ function nextOf(words: string, zone: string, text: string): (after: number) => n
 }
 
 function cron(expression: string, zone: string, text: string): (after: number) => number | undefined {
-  if (!/^[^ ]+( +[^ ]+){4,5}$/.test(expression)) throw malformed(text, 'it has neither five nor six fields');
+  if (/^(every|each)\b/i.test(expression)) {
+    throw malformed(text, 'it is neither "every 15 minutes", "every 6 hours", "every day" nor "every week"');
+  }
+  if (!/^[^ ]+( +[^ ]+){4,5}$/.test(expression)) {
+    throw malformed(
+      text,
+      'a cron expression has five fields, or six with seconds; else write "every 15 minutes"',
+    );
+  }
   try {
     const made = new Cron(expression, { timezone: zone, paused: true });
     made.nextRun(new Date(0)); // an unknown zone is seen only when it is asked
     return (after) => made.nextRun(new Date(after))?.getTime();
   } catch (cause) {
-    throw malformed(text, messageOf(cause), cause);
+    throw malformed(text, messageOf(cause).replace(/^CronPattern: /, ''), cause);
   }
 }
 

@@ -56,8 +56,45 @@ export function checkToml<T extends TSchema>(schema: T, value: unknown, place: T
   const choices = errors.flatMap((error) =>
     error.keyword === 'const' ? [String(error.params.allowedValue)] : [],
   );
-  const reason = choices.length > 0 ? `must be one of ${choices.join(', ')}` : (first?.message ?? 'is wrong');
+  const reason = choices.length > 0 ? `must be one of ${choices.join(', ')}` : reasonOf(schema, first);
   throw wrongKey(place, keys.join('.'), reason);
+}
+
+/** What people call the types of JSON Schema. */
+const TYPES: Readonly<Record<string, string>> = {
+  array: 'a list: ["...", "..."]',
+  boolean: 'true or false',
+  integer: 'a whole number',
+  number: 'a number',
+  object: 'a table',
+  string: 'a text in quotes',
+};
+
+/** A pattern is for machines: where its schema has a description, that is said instead. */
+function reasonOf(
+  schema: TSchema,
+  error: ReturnType<ReturnType<typeof Compile>['Errors']>[number] | undefined,
+): string {
+  if (error?.keyword === 'type') {
+    const { type } = error.params;
+    return `must be ${[type]
+      .flat()
+      .map((one) => TYPES[one] ?? one)
+      .join(' or ')}`;
+  }
+  const described = error?.keyword === 'pattern' ? descriptionAt(schema, error.schemaPath) : undefined;
+  return described === undefined ? (error?.message ?? 'is wrong') : `must be ${described}`;
+}
+
+/** @param path of a schema within the other: `#/properties/keep/properties/within`. */
+function descriptionAt(schema: TSchema, path: string): string | undefined {
+  let found: unknown = schema;
+  for (const key of path.split('/').slice(1)) {
+    found = typeof found === 'object' && found !== null ? Reflect.get(found, key) : undefined;
+  }
+  const described =
+    typeof found === 'object' && found !== null ? Reflect.get(found, 'description') : undefined;
+  return typeof described === 'string' ? described : undefined;
 }
 
 /** The error about one key: `file: store.bucket is missing`. */

@@ -20,7 +20,10 @@ const DurationSchema = Type.String({ maxLength: 40 });
 
 /** What a table says of when it runs, and what it is called. */
 export const whenKeys = {
-  name: Type.String({ pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$' }),
+  name: Type.String({
+    pattern: '^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$',
+    description: 'up to 64 letters, digits and . _ -, a letter or digit first',
+  }),
   schedule: Type.String({ minLength: 1, maxLength: 200 }),
   zone: Type.Optional(Type.String({ maxLength: 100 })),
   spread: Type.Optional(DurationSchema),

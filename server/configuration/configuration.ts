@@ -25,7 +25,9 @@ const S3StoreSchema = Type.Object(
     type: Type.Literal('s3'),
     bucket: Text,
     prefix: Type.Optional(Type.String({ maxLength: 900 })),
-    endpoint: Type.Optional(Type.String({ pattern: '^https?://.+' })),
+    endpoint: Type.Optional(
+      Type.String({ pattern: '^https?://.+', description: 'an address such as https://s3.example.org' }),
+    ),
     region: Type.Optional(Text),
     path_style: Type.Optional(Type.Boolean()),
     storage_class: Type.Optional(Text),
@@ -59,7 +61,12 @@ const FileSchema = Type.Object(
   {
     listen: Type.Optional(Text),
     data: Type.Optional(Text),
-    public_url: Type.Optional(Type.String({ pattern: '^https?://[^/?#]+(/[^?#]*)?$' })),
+    public_url: Type.Optional(
+      Type.String({
+        pattern: '^https?://[^/?#]+(/[^?#]*)?$',
+        description: 'an address without ? and #, such as https://zkeep.example.org',
+      }),
+    ),
     log_level: Type.Optional(
       Type.Union(['error', 'warn', 'info', 'debug'].map((level) => Type.Literal(level))),
     ),

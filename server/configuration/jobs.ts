@@ -52,7 +52,11 @@ export const JobsSchema = {
     Type.Array(
       Type.Object(
         {
-          url: Type.String({ pattern: '^https?://.+', maxLength: 4096 }),
+          url: Type.String({
+            pattern: '^https?://.+',
+            maxLength: 4096,
+            description: 'an address such as https://alerts.example.org/zkeep',
+          }),
           /** Which facts: `failure`, `late`, `damage`, or kinds of the journal; default the three. */
           events: Type.Optional(
             Type.Array(Type.String({ pattern: '^[a-z.]+$', maxLength: 40 }), { maxItems: 40 }),

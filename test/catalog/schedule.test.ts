@@ -35,6 +35,16 @@ describe('a schedule', () => {
     });
   }
 
+  it('is refused with what it could be', () => {
+    assert.throws(() => parseSchedule('every 15 minuts'), {
+      message: /neither "every 15 minutes", .*"every day"/,
+    });
+    assert.throws(() => parseSchedule('hourly'), { message: /five fields, .*"every 15 minutes"/ });
+    assert.throws(() => parseSchedule('61 * * * *'), {
+      message: /no schedule: Invalid value for minute: 61$/,
+    });
+  });
+
   it('in a zone that does not exist is refused', () => {
     for (const text of ['30 2 * * *', 'every day'])
       assert.throws(() => parseSchedule(text, { zone: 'Mars/Base' }), { code: 'schedule.malformed' });

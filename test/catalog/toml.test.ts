@@ -8,6 +8,11 @@ const PLACE: TomlPlace = { file: 'agent.toml', reader: 'zkeep agent', page: 'AGE
 const Schema = Type.Object(
   {
     name: Type.String({ minLength: 1 }),
+    pace: Type.Optional(
+      Type.Object({ every: Type.String({ pattern: '^[0-9]+h$', description: 'hours such as 3h' }) }),
+    ),
+    code: Type.Optional(Type.String({ pattern: '^a+$' })),
+    tags: Type.Optional(Type.Array(Type.String())),
     level: Type.Optional(Type.Union([Type.Literal('low'), Type.Literal('high')])),
     job: Type.Optional(
       Type.Array(Type.Object({ every: Type.Integer({ minimum: 1 }) }, { additionalProperties: false })),
@@ -49,7 +54,10 @@ describe('a file', () => {
     ['such a key in a table', 'name = "a"\n[[job]]\nevery = 1\noften = 2', /: job\.0\.often is not a key/],
     ['a key that is missing', 'level = "low"', /: name is missing$/],
     ['a word that is no choice', 'name = "a"\nlevel = "middle"', /: level must be one of low, high$/],
-    ['a value of another kind', 'name = 3', /: name must be string$/],
+    ['a value of another kind', 'name = 3', /: name must be a text in quotes$/],
+    ['a text for a list', 'name = "a"\ntags = "b"', /: tags must be a list: /],
+    ['a text of another form', 'name = "a"\n[pace]\nevery = "3x"', /: pace\.every must be hours such as 3h$/],
+    ['one that nobody described', 'name = "a"\ncode = "b"', /: code must match pattern "\^a\+\$"$/],
     ['a number that is too small', 'name = "a"\n[[job]]\nevery = 0', /: job\.0\.every must be >= 1$/],
   ];
   for (const [words, text, message] of wrong) {

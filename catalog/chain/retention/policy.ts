@@ -6,11 +6,18 @@ import { matches } from '../../patterns.ts';
 import { LineageIdSchema } from '../../schema.ts';
 
 /** As `durationMeant` reads it: `36h`, `30d`. */
-export const DurationSchema = Type.String({ pattern: '^[0-9]+[wdhms]?([0-9]+[wdhms])*$', maxLength: 40 });
+export const DurationSchema = Type.String({
+  pattern: '^[0-9]+[wdhms]?([0-9]+[wdhms])*$',
+  maxLength: 40,
+  description: 'a duration such as 36h, 30d or 4w',
+});
 /** As `matches` reads it. */
 const PatternSchema = Type.String({ minLength: 1, maxLength: 255 });
 const CountSchema = Type.Integer({ minimum: 0, maximum: 100_000 });
-export const PolicyNameSchema = Type.String({ pattern: '^[a-z0-9][a-z0-9._-]{0,63}$' });
+export const PolicyNameSchema = Type.String({
+  pattern: '^[a-z0-9][a-z0-9._-]{0,63}$',
+  description: 'up to 64 small letters, digits and . _ -, a letter or digit first',
+});
 
 /**
  * A snapshot is kept when any of these rules keeps it; `hourly = 24` keeps the newest snapshot of

@@ -12,7 +12,7 @@ const COVERED = 'datasets = ["tank/**"]\n';
 const drill = (lines: string) =>
   `[[drill]]\nname = "try"\ndatasets = ["tank/**"]\nschedule = "every day"\n${lines}\n`;
 const WRONG: readonly [string, RegExp][] = [
-  ['service = 1', /service must be string/],
+  ['service = 1', /service must be a text in quotes/],
   ['service = "localhost"', /service is wrong: .*address/],
   ['patience = "long"', /patience is wrong/],
   ['concurrency = 0', /concurrency must be >= 1/],
@@ -42,7 +42,7 @@ const WRONG: readonly [string, RegExp][] = [
   [job('lustre = "lustrefs"\nrefresh = true'), /refresh does not go with "lustre"/],
   [job('lustre = "a b"'), /lustre is no file system's name|lustre is wrong/],
   [job('lustre = "fs"\njoin = true\nbarrier_timeout = "30s"'), /lustre is wrong: .*barrier/],
-  [job(`${COVERED}[job.hooks]\nbefore = "sync"`), /hooks\.before must be array/],
+  [job(`${COVERED}[job.hooks]\nbefore = "sync"`), /hooks\.before must be a list/],
   [job(`${COVERED}[job.hooks]\ntimeout = "25h"`), /hooks\.timeout is longer than 24 h/],
   [`${job(COVERED)}\n${job(COVERED)}`, /job 2\.name "one" is that of job 1, too/],
   [drill(''), /drill "try"\.to is missing/],

@@ -193,11 +193,12 @@ describe('problems', () => {
 
   it('make the whole late though every dataset is well: an agent that is away, a job that fails', () => {
     const datasets = [dataset('tank/a')];
-    for (const facts of [
+    const wrong: Partial<StatusFacts>[] = [
       { agents: [agent([], { away: true })] },
       { agents: [agent([{ failing: true }])] },
       { jobs: [prune] },
-    ]) {
+    ];
+    for (const facts of wrong) {
       const { state, datasets: told } = status({ datasets, ...facts });
       assert.deepEqual([state, told[0]?.state], ['late', 'well']);
     }
