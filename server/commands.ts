@@ -58,12 +58,18 @@ export async function enroll(options: EnrollOptions): Promise<void> {
   const { addEnrolment } = await import('./enrolment/enrolment.ts');
   const { name, scope, for: life } = options;
   const milliseconds = parseDuration(life);
-  const state = openState(loadConfiguration(asked(options)).data);
+  const configuration = loadConfiguration(asked(options));
+  const state = openState(configuration.data);
   try {
-    const code = addEnrolment(state, { name, scope, life: milliseconds }, systemClock);
+    const code = addEnrolment(state, { name, scope, life: milliseconds, by: whoRuns() }, systemClock);
     const expires = new Date(systemClock.now() + milliseconds).toISOString();
     if (options.json) print({ command: 'enroll', name, scope, code, expires });
-    else process.stdout.write(`${code}\n`);
+    else {
+      process.stdout.write(`${code}\n`);
+      // Beside the code, which a script may take from standard output.
+      const trade = `zkeep enroll --service ${configuration.publicUrl ?? 'URL'} --code CODE`;
+      process.stderr.write(`good once, until ${expires}; on the host of ${name}:\n  ${trade}\n`);
+    }
   } finally {
     state.close();
   }

@@ -4,7 +4,7 @@ import { messageOf } from '../../catalog/errors.ts';
 import { counted, spanInWords } from '../output/words.ts';
 import type { AgentConfiguration } from './configuration.ts';
 import type { AnyJob } from './drills/job.ts';
-import { type DueJob, decideDue, mended } from './due.ts';
+import { type DueJob, decideDue, mended, nextRun } from './due.ts';
 import type { AgentLog } from './log.ts';
 import {
   begun,
@@ -239,10 +239,9 @@ export class Daemon {
     this.#running.delete(name);
     const { outcome, words, stored } = end;
     const seconds = (clock.now() - (before.started ?? clock.now())) / 1000;
+    const next = outcome === 'interrupted' ? undefined : this.#nextOf(name, record);
     const then =
-      record.retry && outcome !== 'interrupted'
-        ? `; again in ${spanInWords((record.retry.at - clock.now()) / 1000)}`
-        : '';
+      next === undefined ? '' : `; again in ${spanInWords(Math.max(0, next - clock.now()) / 1000)}`;
     const facts = { job: name, outcome, stored, seconds };
     if (outcome === 'done') log.info(facts, `done: ${words}`);
     else if (outcome === 'interrupted') log.warn(facts, `interrupted: ${words}`);
@@ -250,6 +249,12 @@ export class Daemon {
     await this.#remember();
     this.#tools.changed(this.state);
     this.#bell.abort();
+  }
+
+  /** When it runs again, as scheduled or before; `undefined`: never by itself. */
+  #nextOf(name: string, record: JobRecord): number | undefined {
+    const job = this.#configuration.jobs.find((one) => one.name === name);
+    return job && nextRun(job.schedule, record, this.#tools.clock.now())?.at;
   }
 
   /** Writes down what ran when. A disk that is full must not end the daemon: it is tried again at the next change. */

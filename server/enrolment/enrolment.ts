@@ -13,6 +13,8 @@ export interface EnrolmentFacts {
   readonly name: string;
   readonly scope: Scope;
   readonly expires: number;
+  /** Who made it, for the journal. */
+  readonly by: string | null;
 }
 
 /** What it works with. */
@@ -42,6 +44,14 @@ interface Answered {
   readonly host: string;
   readonly at: number;
   readonly answer: Omit<EnrolAnswer, 'token'>;
+  readonly by: string | null;
+}
+
+/** A token that a code has become. */
+interface Traded {
+  readonly answer: EnrolAnswer;
+  /** Who made the code. */
+  readonly by: string | null;
 }
 
 /**
@@ -74,42 +84,44 @@ export class Enrolments {
     if (now < this.#refusedUntil) throw tooMany(this.#refusedUntil - now);
     const hash = hashOf(code);
     const again = this.#again(hash, host);
-    const answer = again ?? this.#use(hash, now);
-    if (!answer) throw this.#wrongCode(now);
+    const traded = again ?? this.#use(hash, now);
+    if (!traded) throw this.#wrongCode(now);
+    const { answer, by } = traded;
     const { name, scope } = answer;
-    this.#answered.set(hash.toString('hex'), { host, at: now, answer: { name, scope } });
+    this.#answered.set(hash.toString('hex'), { host, at: now, answer: { name, scope }, by });
     journal.note(name, { kind: 'enrolled', name, host });
     return answer;
   }
 
-  #use(hash: Buffer, now: number): EnrolAnswer | undefined {
+  #use(hash: Buffer, now: number): Traded | undefined {
     const { state, tokens } = this.#tools;
     return state
       .transaction(() => {
         const found = state
           .prepare<[Buffer, number], EnrolmentFacts>(
-            'DELETE FROM enrolment WHERE hash = ? AND expires > ? RETURNING name, scope, expires',
+            'DELETE FROM enrolment WHERE hash = ? AND expires > ? RETURNING name, scope, expires, made_by AS by',
           )
           .get(hash, now);
         if (!found) return undefined;
-        const { name, scope } = found;
-        return { token: tokens.add(name, scope), name, scope };
+        const { name, scope, by } = found;
+        return { answer: { token: tokens.add(name, scope, by), name, scope }, by };
       })
       .immediate();
   }
 
   /** @returns another token in place of the one that was answered, when that answer seems to be lost. */
-  #again(hash: Buffer, host: string): EnrolAnswer | undefined {
+  #again(hash: Buffer, host: string): Traded | undefined {
     const { state, tokens } = this.#tools;
     const before = this.#answered.get(hash.toString('hex'));
     if (!before || before.host !== host || tokens.wasPresented(before.answer.name)) return undefined;
+    const { by } = before;
     const { name, scope } = before.answer;
     return state
       .transaction(() => {
         // Somebody may have removed it meanwhile, because something seemed wrong to him.
         if (!tokens.list().some((token) => token.name === name)) return undefined;
         tokens.remove(name);
-        return { token: tokens.add(name, scope), name, scope };
+        return { answer: { token: tokens.add(name, scope, by), name, scope }, by };
       })
       .immediate();
   }
@@ -131,17 +143,26 @@ export class Enrolments {
   }
 }
 
+/** The code that is to be made. */
+export interface CodeAsked {
+  readonly name: string;
+  readonly scope: Scope;
+  /** Milliseconds until it ends. */
+  readonly life: number;
+  /** Whom the journal names for the token that it becomes; `null`: nobody. */
+  readonly by?: string | null;
+}
+
 /**
  * Makes a code and gives it, the only time that it can be seen. What is too old goes.
  *
- * @param life milliseconds until it ends.
  * @throws {ZkeepError} `usage` for a malformed name or a life that is too short or long, `refused` when
  *   a token or another code has the name.
  * @example addEnrolment(state, { name: 'mds1', scope: 'agent', life: 3_600_000 }, clock) // 'K7QW-…'
  */
 export function addEnrolment(
   state: State,
-  { name, scope, life }: { readonly name: string; readonly scope: Scope; readonly life: number },
+  { name, scope, life, by = null }: CodeAsked,
   clock: Clock,
 ): string {
   checkTokenName(name);
@@ -159,7 +180,9 @@ export function addEnrolment(
       if (state.prepare('SELECT 1 FROM enrolment LIMIT 1 OFFSET ?').get(MOST_CODES - 1)) throw tooManyCodes();
       // A new code of the same name takes the place of the one that nobody used.
       state.prepare('DELETE FROM enrolment WHERE name = ?').run(name);
-      state.prepare('INSERT INTO enrolment VALUES (?, ?, ?, ?)').run(hashOf(code), name, scope, now + life);
+      state
+        .prepare('INSERT INTO enrolment (hash, name, scope, expires, made_by) VALUES (?, ?, ?, ?, ?)')
+        .run(hashOf(code), name, scope, now + life, by);
     })
     .immediate();
   return code;

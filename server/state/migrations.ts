@@ -183,6 +183,9 @@ const STEPS: readonly string[] = [
    ) STRICT, WITHOUT ROWID;
    CREATE INDEX notice_waiting ON notice (place, entry) WHERE document IS NOT NULL;
    CREATE INDEX notice_over ON notice (place, at) WHERE document IS NULL;`,
+
+  `-- Who made a code: the journal names him for the token that it becomes. NULL: nobody wrote that down then.
+   ALTER TABLE enrolment ADD COLUMN made_by TEXT;`,
 ];
 
 /**

@@ -43,15 +43,17 @@ export class Tokens {
   /**
    * Makes a token and gives it, the only time that it can be seen.
    *
+   * @param by whom the journal names for this one.
    * @throws {ZkeepError} `usage` for a malformed name, `refused` when the name is taken.
    * @example tokens.add('mds1', 'agent') // 'zkeep_…'
    */
-  add(name: string, scope: Scope): string {
+  add(name: string, scope: Scope, by: string | null = this.#by): string {
     checkTokenName(name);
     const token = `zkeep_${randomBytes(32).toString('base64url')}`;
     const created = new Date(this.#clock.now()).toISOString();
     const sql = 'INSERT OR IGNORE INTO token VALUES (?, ?, ?, ?)';
-    if (!this.#change({ kind: 'token.added', name, scope }, sql, name, scope, hashOf(token), created)) {
+    const fact = { kind: 'token.added' as const, name, scope };
+    if (!this.#change({ fact, by }, sql, name, scope, hashOf(token), created)) {
       throw new ZkeepError('refused', 'token.exists', `there is a token ${name} already`, {
         advice: `zkeep-server token remove ${name} ends the old one`,
         facts: { name },
@@ -72,7 +74,8 @@ export class Tokens {
    * @throws {ZkeepError} `missing` when there is none of this name.
    */
   remove(name: string): void {
-    if (this.#change({ kind: 'token.removed', name }, 'DELETE FROM token WHERE name = ?', name)) return;
+    const said = { fact: { kind: 'token.removed' as const, name }, by: this.#by };
+    if (this.#change(said, 'DELETE FROM token WHERE name = ?', name)) return;
     throw new ZkeepError(
       'missing',
       'token.missing',
@@ -93,14 +96,18 @@ export class Tokens {
   }
 
   /** Changes a token, and has the service that runs, or the next one, write that into the journal. */
-  #change(fact: Fact, sql: string, ...values: (string | Buffer)[]): boolean {
+  #change(
+    { fact, by }: { fact: Fact; by: string | null },
+    sql: string,
+    ...values: (string | Buffer)[]
+  ): boolean {
     return this.#state
       .transaction(() => {
         if (this.#state.prepare(sql).run(...values).changes === 0) return false;
         const now = this.#clock.now();
         const outbox = new Outbox(this.#state);
         const id = laterUuid7(outbox.last(), now);
-        outbox.add([{ id, at: new Date(now).toISOString(), by: this.#by, fact }]);
+        outbox.add([{ id, at: new Date(now).toISOString(), by, fact }]);
         return true;
       })
       .immediate();

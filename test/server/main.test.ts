@@ -101,6 +101,12 @@ describe('the command zkeep-server', () => {
     assert.deepEqual([name, scope], ['mds1', 'agent']);
     assert.match(code, /^[0-9A-HJKMNP-TV-Z]{4}(-[0-9A-HJKMNP-TV-Z]{4}){3}$/);
     assert.ok(Date.parse(expires) > Date.now() + 3_600_000);
+    const told = await run('--data', data, 'enroll', '--name', 'mds3');
+    assert.match(told.stdout, /^[0-9A-Z-]{19}\n$/);
+    assert.match(
+      told.stderr,
+      /good once, until .*; on the host of mds3:\n {2}zkeep enroll --service \S+ --code CODE\n/,
+    );
     assert.equal((await run('--data', data, 'enroll', '--name', 'mds2', '--for', 'long')).code, 2);
     await run('--data', data, 'token', 'add', '--scope', 'agent', '--name', 'taken');
     assert.equal((await run('--data', data, 'enroll', '--name', 'taken')).code, 4);

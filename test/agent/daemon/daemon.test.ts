@@ -173,6 +173,15 @@ describe('the daemon', () => {
     await rig.stop();
   });
 
+  it('says when it runs again: as scheduled, where that comes before the try', async () => {
+    const rig = await new Rig(job('one', '*/20 * * * * *')).start();
+    rig.how = () => ({ ...DONE, outcome: 'failed', words: 'away' });
+    await rig.clock.pass(MINUTE);
+    const told = rig.told.filter((line) => line.includes('failed: away'));
+    assert.ok(told.length > 0 && told.every((line) => line.endsWith('; again in 20 s')), told.join('\n'));
+    await rig.stop();
+  });
+
   it('tries again only of the datasets that could not be stored', async () => {
     const rig = await new Rig(job('one')).start();
     rig.how = ({ only }) => (only ? DONE : { ...DONE, outcome: 'partly', failed: ['tank/b'] });

@@ -23,7 +23,7 @@ describe('a one-time code', () => {
   function add(name = 'mds1', life = HOUR, scope: Scope = 'agent'): string {
     const state = openState(service.folder);
     try {
-      return addEnrolment(state, { name, scope, life }, service.clock);
+      return addEnrolment(state, { name, scope, life, by: 'root (zkeep-server)' }, service.clock);
     } finally {
       state.close();
     }
@@ -44,6 +44,20 @@ describe('a one-time code', () => {
     assert.deepEqual(
       events.map(({ fact }) => fact),
       [{ kind: 'enrolled', name: 'mds1', host: 'host1' }],
+    );
+  });
+
+  it('becomes a token in the name of who made it, also when its answer was lost', async () => {
+    const code = add();
+    await enrol(code);
+    await enrol(code);
+    await service.restart();
+    const asking = { token: service.token('reader') };
+    const { events } = await service.ask(EventsAnswerSchema, 'GET', '/v1/events?kinds=token.added', asking);
+    const made = events.filter(({ fact }) => fact.kind === 'token.added' && fact.name === 'mds1');
+    assert.deepEqual(
+      made.map(({ by }) => by),
+      ['root (zkeep-server)', 'root (zkeep-server)'],
     );
   });
 

@@ -189,7 +189,7 @@ describe('problems', () => {
     words: 'no',
   };
   const idle = { running: false, elsewhere: null, since: null, progress: null, next: null };
-  const prune = { job: 'prune', ...idle, last: failed };
+  const prune = { job: 'prune' as const, ...idle, last: failed };
 
   it('make the whole late though every dataset is well: an agent that is away, a job that fails', () => {
     const datasets = [dataset('tank/a')];
