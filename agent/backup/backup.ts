@@ -21,6 +21,7 @@ import {
   type Asked as TogetherAsked,
 } from './resume/earlier.ts';
 import { runBackup } from './run.ts';
+import type { RunNotes } from './runs/notes.ts';
 import type { Around } from './snapshots.ts';
 import { knownOf, lookAtSources, type Sources } from './sources.ts';
 import { atWorkIn } from './tidy/at-work.ts';
@@ -49,6 +50,8 @@ export interface WholeTools {
   readonly client: ServiceClient;
   readonly progress: Progress;
   readonly signal: AbortSignal;
+  /** Where runs note what they are at. */
+  readonly notes: RunNotes;
   /** Bounds how fast all that the run sends goes into the store. */
   readonly throttle?: Throttle | undefined;
   /** What is done right before and after the snapshots are taken. */
@@ -60,6 +63,8 @@ export interface BackupPlanned {
   readonly kind: 'planned';
   readonly plan: BackupPlan;
   readonly interrupted: Found['interrupted'];
+  /** What runs that were killed owe: it is stored after those. */
+  readonly owed: Found['owed'];
   /** Commands before and after those that take the snapshots. */
   readonly around: PreparedSet['lustre']['around'] | undefined;
 }
@@ -110,7 +115,8 @@ type Before = EarlierResults & { readonly found: Found };
 /** Finishes what earlier runs left, unless it is only to be shown. */
 async function earlier(asked: TogetherAsked, dryRun: boolean, tools: WholeTools): Promise<Before> {
   const found = await findEarlier(asked, tools);
-  if (dryRun || found.interrupted.length === 0) return { found, results: [], givenUp: [] };
+  const isNothing = found.interrupted.length === 0 && found.owed.length === 0 && !found.isNoted;
+  if (dryRun || isNothing) return { found, results: [], givenUp: [] };
   return { found, ...(await finishEarlier(asked, found, tools)) };
 }
 
@@ -148,8 +154,8 @@ async function backUpNew(
   const plan = planBackup({ ...asked, known, request: { snapshot, full, now, refresh, keep }, tidy });
   for (const dataset of plan.leftOut) progress.note(`${dataset} has no snapshot @${snapshot}: left out`);
   if (lustre) for (const words of lustre.about(asked.sources, known)) progress.note(words);
-  const { repository, interrupted } = before.found;
-  if (dryRun) return { kind: 'planned', plan, interrupted, around: lustre?.around };
+  const { repository, interrupted, owed } = before.found;
+  if (dryRun) return { kind: 'planned', plan, interrupted, owed, around: lustre?.around };
   const tools = { ...given, repository, host: looked.host, moment: lustre?.moment };
   return done(before, await runBackup(plan, tools), plan.leftOut);
 }

@@ -13,6 +13,7 @@ import { SUSPENDED } from '../zfs/stall.ts';
 import { sendingOf } from './commands.ts';
 import type { DatasetPlan } from './plan.ts';
 import { failedResult, type StoredResult } from './results.ts';
+import type { RunNotes } from './runs/notes.ts';
 import { type Around, type Moment, type Taken, undoSnapshot } from './snapshots.ts';
 import { type HostFacts, sourceOf } from './sources.ts';
 import { isRefresh } from './tidy/names.ts';
@@ -52,6 +53,8 @@ export interface BackupTools {
   readonly moment?: Moment | undefined;
   /** What is done right before and after the snapshots are taken. */
   readonly around?: Around | undefined;
+  /** Where it is noted what the run is at. */
+  readonly notes: RunNotes;
   /** Bounds how fast all streams of the run go into the store. */
   readonly throttle?: Throttle | undefined;
 }
@@ -61,6 +64,8 @@ export interface Piece {
   /** `undefined` when it is not there. */
   readonly snapshot: Pick<Taken, 'guid'> | undefined;
   readonly set: SetId | null;
+  /** Of its set something is stored: where only the world is at fault, a later run stores this, too. */
+  readonly isAwaited: boolean;
   /** Asks for the attributes, or waits for what was asked ahead. */
   readonly attributes: () => Promise<Attributes>;
 }
@@ -230,26 +235,31 @@ export function storedResult(
  */
 export async function failed(
   item: DatasetPlan,
-  { set, snapshot }: Pick<Piece, 'set' | 'snapshot'>,
+  { set, snapshot, isAwaited }: Pick<Piece, 'set' | 'snapshot' | 'isAwaited'>,
   thrown: unknown,
   seconds: number,
   { signal, progress }: Pick<BackupTools, 'signal' | 'progress'>,
 ): Promise<DatasetResult> {
-  const stays = thrown instanceof Interrupted || isLeftAlone(thrown);
+  const isUntimely = signal.aborted || (thrown instanceof ZkeepError && UNTIMELY.has(thrown.kind));
+  const isGoneOnWith = thrown instanceof Interrupted || isLeftAlone(thrown);
+  const stays = isGoneOnWith || (isAwaited && isUntimely);
   // On a suspended pool nothing can be undone; it would only be waited for.
   const suspended = thrown instanceof ZkeepError && thrown.code === SUSPENDED;
-  if (item.kind !== 'already' && !stays && !suspended && !isOthers(item, thrown)) {
+  if (item.kind !== 'already' && !stays && !suspended && !isOthers(item.guid ?? snapshot?.guid, thrown)) {
     await undoSnapshot(item, progress, snapshot?.guid);
   }
-  const failure: unknown = signal.aborted && !stays ? signal.reason : thrown;
+  const failure: unknown = signal.aborted && !isGoneOnWith ? signal.reason : thrown;
   return { ...failedResult({ ...labelsOf(item), seconds }, failure), ...reasonOf(item, set), resumed: null };
 }
 
 /** Another run stores this very snapshot: it stands on the same hold as ours. */
-function isOthers({ guid }: DatasetPlan, thrown: unknown): boolean {
+function isOthers(guid: Guid | undefined, thrown: unknown): boolean {
   if (!(thrown instanceof ZkeepError) || thrown.code !== 'backup.busy') return false;
-  return guid !== null && thrown.facts['to'] === guid;
+  return guid !== undefined && thrown.facts['to'] === guid;
 }
+
+/** Failures for which neither the dataset nor its stream can do anything. */
+const UNTIMELY: ReadonlySet<ZkeepError['kind']> = new Set(['unavailable', 'full']);
 
 async function storedBackup(
   item: DatasetPlan,

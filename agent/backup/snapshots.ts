@@ -39,6 +39,8 @@ interface TakingTools {
   readonly around?: Around | undefined;
   /** Without one, what one pool took in one transaction was taken at one moment. */
   readonly moment?: Moment | undefined;
+  /** Told what was taken as soon as that is known, before anything else is done; waited for. */
+  readonly onTaken?: ((together: TakenTogether) => Promise<void>) | undefined;
 }
 
 /**
@@ -49,7 +51,7 @@ interface TakingTools {
  */
 export async function takeSnapshots(
   plan: BackupPlan,
-  { progress, signal, moment, around }: TakingTools,
+  { progress, signal, moment, around, onTaken }: TakingTools,
 ): Promise<TakenTogether> {
   const wanted = plan.datasets.filter(({ kind }) => kind !== 'already');
   const done = new Set<string>();
@@ -71,11 +73,10 @@ export async function takeSnapshots(
     if (around && plan.take.length > 0) await around(wanted.map(fullName), takeAll);
     else await takeAll();
     found = await listSnapshots(wanted.map(fullName), signal);
+    const together = togetherOf(found, set);
+    await onTaken?.(together);
     await hold(found.map(fullName), signal);
-    const taken = new Map(found.map((facts) => [facts.dataset, facts]));
-    const together = set;
-    if (together === undefined) return { taken, sets: setsOf(taken) };
-    return { taken, sets: new Map([...taken.keys()].map((dataset) => [dataset, together])) };
+    return together;
   } catch (thrown) {
     const guids = new Map(found.map(({ dataset, guid }) => [dataset, guid]));
     for (const item of wanted) {
@@ -84,6 +85,12 @@ export async function takeSnapshots(
     }
     throw thrown;
   }
+}
+
+function togetherOf(found: readonly PointFacts[], set: SetId | undefined): TakenTogether {
+  const taken = new Map(found.map((facts) => [facts.dataset, facts]));
+  if (set === undefined) return { taken, sets: setsOf(taken) };
+  return { taken, sets: new Map([...taken.keys()].map((dataset) => [dataset, set])) };
 }
 
 /** The name was free a moment ago: another run took it, and is at these datasets. */

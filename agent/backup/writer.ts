@@ -1,4 +1,5 @@
 /** Who writes: this process, and whether another one on this host still lives. */
+import { readFileSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { systemClock } from '../../catalog/clock.ts';
 import { ZkeepError } from '../../catalog/errors.ts';
@@ -78,5 +79,51 @@ export function isAlive(id: number): boolean {
   } catch (thrown) {
     // EPERM: it lives, and belongs to somebody else.
     return !(thrown instanceof Error && 'code' in thrown && thrown.code === 'ESRCH');
+  }
+}
+
+/** A process, so that none after it is taken for it. */
+export interface ProcessMark {
+  readonly process: number;
+  /** Of the host: another one, and no process of then lives. Empty where nothing tells. */
+  readonly boot: string;
+  /** When it began, in the system's own count; empty where nothing tells. */
+  readonly began: string;
+}
+
+/** This process. */
+export function thisProcess(): ProcessMark {
+  return { process: process.pid, boot: bootNow(), began: lookAt(process.pid).began };
+}
+
+/**
+ * Whether a process of this host lives still, and is the one that was marked. One that ended and whose
+ * parent has not noticed does not.
+ *
+ * @example livesOn(thisProcess()) // true
+ */
+export function livesOn({ process: id, boot, began }: ProcessMark): boolean {
+  if (boot !== bootNow() || !isAlive(id)) return false;
+  const now = lookAt(id);
+  return now.began === began && now.state !== 'Z';
+}
+
+/** Which boot of the host this is; empty where nothing tells. */
+export function bootNow(): string {
+  try {
+    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
+  } catch {
+    return '';
+  }
+}
+
+/** State and beginning of a process, from proc(5); the name before them may hold anything. */
+function lookAt(id: number): { state: string; began: string } {
+  try {
+    const stat = readFileSync(`/proc/${id}/stat`, 'utf8');
+    const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+    return { state: fields[0] ?? '', began: fields[19] ?? '' };
+  } catch {
+    return { state: '', began: '' };
   }
 }

@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { ZkeepError } from '../../catalog/errors.ts';
 import type { BackupAsked } from '../backup/backup.ts';
 import type { ServiceClient } from '../service/client.ts';
-import type { CommonOptions } from '../settings.ts';
+import { type CommonOptions, stateFolder } from '../settings.ts';
 import { common, limited, type Outcome, patient, perform, type Surroundings, throttleOf } from './command.ts';
 import { withClient } from './connect.ts';
 
@@ -72,11 +72,10 @@ async function backup(
     const asked = await askedBy(datasets, options);
     const { backUpWhole } = await import('../backup/backup.ts');
     const throttle = await throttleOf(options);
-    const told = await backUpWhole(asked, { ...doing, throttle });
+    const { RunNotes } = await import('../backup/runs/notes.ts');
+    const told = await backUpWhole(asked, { ...doing, throttle, notes: new RunNotes(stateFolder()) });
     const { planOutcome, resultOutcome } = await import('./outcomes/backup.ts');
-    return told.kind === 'planned'
-      ? planOutcome(told.plan, told.interrupted, told.around)
-      : resultOutcome(told, signal);
+    return told.kind === 'planned' ? planOutcome(told, told.around) : resultOutcome(told, signal);
   });
 }
 

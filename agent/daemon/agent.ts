@@ -5,6 +5,7 @@ import { systemClock } from '../../catalog/clock.ts';
 import { messageOf, ZkeepError } from '../../catalog/errors.ts';
 import { type Lock, lockFile } from '../../catalog/lock.ts';
 import { Patience } from '../../catalog/patience.ts';
+import { RunNotes } from '../backup/runs/notes.ts';
 import { Throttle } from '../backup/upload/throttle.ts';
 import { Progress } from '../output/progress.ts';
 import { Waits } from '../output/waits.ts';
@@ -150,7 +151,8 @@ async function performRun(
     // Also of one that was run by hand, and killed, while the daemon ran.
     await debts.settle((owing, thrown) => tellDebt(log, owing, thrown));
     client = new ServiceClient({ ...accessOf(configuration, options), patience });
-    return await runJob(job, only, { client, progress, signal, throttle, debts });
+    const notes = new RunNotes(configuration.state ?? stateFolder());
+    return await runJob(job, only, { client, progress, signal, throttle, debts, notes });
   } catch (thrown) {
     // The token is read anew by every run: it may have been put there by now.
     return failedRun(thrown);

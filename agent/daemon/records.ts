@@ -5,8 +5,8 @@ import { type Static, Type } from 'typebox';
 import type { Clock } from '../../catalog/clock.ts';
 import { ZkeepError } from '../../catalog/errors.ts';
 import { checker, Nullable, OneOf } from '../../catalog/schema.ts';
-import { retryAt } from './due.ts';
 import { writeDurably } from '../durable.ts';
+import { retryAt } from './due.ts';
 
 const MomentSchema = Type.Integer({ minimum: 0 });
 const NamesSchema = Type.Array(Type.String({ maxLength: 255 }));

@@ -1,6 +1,5 @@
 /** The mark by which the place of a drill is known, by whoever finds it: when it was made, by which process, and whether it is to stay. */
-import { readFileSync } from 'node:fs';
-import { isAlive } from '../backup/writer.ts';
+import { bootNow, isAlive } from '../backup/writer.ts';
 import { run } from '../zfs/run.ts';
 
 /** The user property that marks it. */
@@ -84,12 +83,4 @@ export function isAtDrill(
 /** Nobody is at it, and nobody asked for it to stay. */
 export function isForsaken(place: MarkedPlace, ...looking: [boot?: string, lives?: (id: number) => boolean]) {
   return place.says !== null && !place.says.kept && !isAtDrill(place, ...looking);
-}
-
-function bootNow(): string {
-  try {
-    return readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
-  } catch {
-    return '';
-  }
 }

@@ -38,8 +38,10 @@ export interface HereFacts {
   readonly holds: ReadonlyMap<string, readonly string[]>;
   /** Bytes that only a snapshot keeps, of the same. */
   readonly used: ReadonlyMap<string, number>;
-  /** Temporary snapshots (`pool/dataset@name`) that a process of this host is at. */
+  /** Snapshots (`pool/dataset@name`) that a process of this host is at. */
   readonly atWork: ReadonlySet<string>;
+  /** GUIDs of those that runs took which are over and did not come to them: the next backup stores them. */
+  readonly owed: ReadonlySet<Guid>;
 }
 
 /** What the service says. */

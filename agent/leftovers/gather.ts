@@ -4,10 +4,13 @@ import { ZkeepError } from '../../catalog/errors.ts';
 import type { BackupSummary, OpenBackupRow } from '../../catalog/protocol/protocol.ts';
 import { decodeToken } from '../../catalog/stream/resuming/token.ts';
 import type { Guid } from '../../catalog/words.ts';
+import { atWorkBy } from '../backup/runs/find.ts';
+import { RunNotes } from '../backup/runs/notes.ts';
 import { atWorkIn } from '../backup/tidy/at-work.ts';
 import { isAlive } from '../backup/writer.ts';
 import { drillPlacesIn, isAtDrill, isOfDrill } from '../drill/mark.ts';
 import type { ServiceClient } from '../service/client.ts';
+import { stateFolder } from '../settings.ts';
 import { bytesIn, holdsOn, usedBy } from '../zfs/holds.ts';
 import { listHost, poolGuids, type SourceFacts } from '../zfs/list.ts';
 import { snapshotOf } from '../zfs/snapshot.ts';
@@ -26,10 +29,15 @@ const MOST_PARTIALS = 100;
  * Asks ZFS: four questions about the whole host, and two for every 500 snapshots that
  * are zkeep's own or are held, at most 25 in all.
  *
+ * @param notes of what runs are at.
  * @param onMore told how many snapshots were left out, beyond the first thousands.
  * @throws {ZkeepError} when ZFS cannot be asked.
  */
-export async function askHere(signal: AbortSignal, onMore: (count: number) => void): Promise<HereFacts> {
+export async function askHere(
+  signal: AbortSignal,
+  onMore: (count: number) => void,
+  notes: Pick<RunNotes, 'read'> = new RunNotes(stateFolder()),
+): Promise<HereFacts> {
   const [all, pools, drills] = await Promise.all([
     listHost(signal),
     poolGuids([], signal),
@@ -46,7 +54,11 @@ export async function askHere(signal: AbortSignal, onMore: (count: number) => vo
   const asked = names.slice(0, MOST_SNAPSHOTS);
   const [holds, used] = await Promise.all([holdsOn(asked, signal), usedBy(asked, signal)]);
   const partials = sources.flatMap(partialOf);
-  return { sources, pools, holds, used, partials, drills, atWork: atWorkIn(sources) };
+  const runs = await notes.read();
+  const atWork = new Set([...atWorkIn(sources), ...atWorkBy(runs)]);
+  const over = runs.filter(({ lives }) => !lives).flatMap(({ members }) => members);
+  const owed = new Set(over.flatMap(({ guid }) => guid ?? []));
+  return { sources, pools, holds, used, partials, drills, atWork, owed };
 }
 
 async function drillsHere(signal: AbortSignal): Promise<DrillHere[]> {

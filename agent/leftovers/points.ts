@@ -86,7 +86,9 @@ function knownOf(here: HereFacts, { open, known, living }: KeptFacts, { host, no
 }
 
 function leftAt(source: SourceFacts, known: Known): Leftover[] {
-  const candidates = source.points.filter(isCandidate).filter(({ guid }) => !known.open.has(guid));
+  const candidates = source.points
+    .filter(isCandidate)
+    .filter((point) => !known.open.has(point.guid) && !isAtWork(point, known));
   if (candidates.length === 0) return [];
   const base = nextBase(source, known);
   return candidates.flatMap((point) => {
@@ -100,6 +102,11 @@ function leftAt(source: SourceFacts, known: Known): Leftover[] {
     const held = isHeld(point, known.here.holds) && !isNeeded;
     return [...passing, ...(held ? [hold(point, known)] : [])];
   });
+}
+
+/** A run took it, or is about to store it. */
+function isAtWork({ kind, dataset, name }: PointFacts, { here }: Known): boolean {
+  return kind === 'snapshot' && here.atWork.has(snapshotOf(dataset, name));
 }
 
 /** What the next backup of the dataset would go on from. */
@@ -121,8 +128,7 @@ function temporary(
   source: SourceFacts,
   { here, known, guids, running }: Known,
 ): Leftover[] {
-  const full = snapshotOf(point.dataset, point.name);
-  if (running.has(point.name) || here.atWork.has(full)) return [];
+  if (running.has(point.name)) return [];
   const facts = { known, open: new Set<Guid>(), holds: here.holds, atWork: here.atWork };
   const left = planTemporary(
     { ...source, points: source.points.filter((one) => one.guid === point.guid) },
@@ -158,7 +164,7 @@ function snapshot(point: PointFacts, { points }: SourceFacts, { here, running }:
     {
       kind: 'snapshot',
       ...factsOf(point, here),
-      what: `${wordsFor(point, target)}${others.length > 0 ? `; also held by ${others.join(', ')}` : ''}`,
+      what: `${here.owed.has(guid) ? owedWords(point) : wordsFor(point, target)}${others.length > 0 ? `; also held by ${others.join(', ')}` : ''}`,
       continues: continuing(point, target),
       clear: [...(held ? [releaseCommand(full)] : []), destroyCommand(full)],
     },
@@ -170,6 +176,10 @@ function wordsFor({ name }: PointFacts, target: string | undefined): string {
   return isMigrated(name)
     ? 'a snapshot of a migration, from which nothing on this host goes on'
     : 'a snapshot that was taken for a backup, and is not stored';
+}
+
+function owedWords({ dataset }: PointFacts): string {
+  return `a snapshot that a run took which was killed; the next zkeep backup of ${dataset} stores it`;
 }
 
 function continuing({ dataset, name }: PointFacts, target: string | undefined): string[] | null {

@@ -169,7 +169,7 @@ class Finishing {
     await hold([snapshotOf(item.dataset, item.snapshot)], signal);
     const attributes = async () =>
       await new Capture({ signal }).of(item.dataset, snapshotOf(item.dataset, item.snapshot));
-    const piece = { snapshot: { guid: row.to }, set: offer.request.set, attributes };
+    const piece = { snapshot: { guid: row.to }, set: offer.request.set, isAwaited: false, attributes };
     return await backUp(item, piece, this.#tools, this.#wayOf(decision, offer));
   }
 
@@ -259,7 +259,7 @@ function snapshotIn({ row, source }: Match): string | null {
 }
 
 /** A service that was away for long will not be waited for once more for every further one. */
-function isAway(failure: unknown): boolean {
+export function isAway(failure: unknown): boolean {
   return hasCode(failure, 'service.unreachable');
 }
 

@@ -1,11 +1,10 @@
-/** The rest of a set of which a run stored some members before it was interrupted in the middle of another. */
-import type { KnownSnapshot } from '../../../catalog/protocol/protocol.ts';
+/** The rest of a set of which some members are stored, or were interrupted in the middle. */
 import type { Guid, SetId } from '../../../catalog/words.ts';
 import type { PointFacts, SourceFacts } from '../../zfs/list.ts';
 import { poolOf } from '../../zfs/names.ts';
 import { isOwn, isRefresh } from '../tidy/names.ts';
 
-/** A member of a set that was interrupted and is a backup now. */
+/** A member of a set of which something is stored. */
 export interface Finished {
   readonly dataset: string;
   /** The snapshot's name, the part after `@`. */
@@ -15,7 +14,9 @@ export interface Finished {
 
 /** Snapshots of one moment that were never begun to be stored. */
 export interface MissingMembers {
-  readonly set: SetId;
+  /** `null`: they were taken at several moments, or one alone. */
+  readonly set: SetId | null;
+  /** The part after `@`. */
   readonly snapshot: string;
   readonly sources: readonly SourceFacts[];
 }
@@ -29,19 +30,19 @@ export interface MissingMembers {
 export function missingMembers(facts: {
   readonly finished: readonly Finished[];
   readonly sources: readonly SourceFacts[];
-  readonly known: readonly KnownSnapshot[];
+  /** Snapshots that the repository has. */
+  readonly stored: ReadonlySet<Guid>;
   /** Snapshots of all backups that are open. */
   readonly open: ReadonlySet<Guid>;
   readonly isOneMoment: boolean;
 }): MissingMembers[] {
-  const stored = new Set(facts.known.map(({ guid }) => guid));
   const once = new Map(facts.finished.map((finished) => [finished.set, finished]));
   return [...once.values()].flatMap(({ dataset, snapshot, set }) => {
     if (!isOwn(snapshot) && !isRefresh(snapshot)) return [];
     const first = pointOf(facts.sources, dataset, snapshot);
     const sources = facts.sources.filter((source) => {
       const point = pointIn(source, snapshot);
-      if (!point || stored.has(point.guid) || facts.open.has(point.guid)) return false;
+      if (!point || facts.stored.has(point.guid) || facts.open.has(point.guid)) return false;
       return facts.isOneMoment || (first !== undefined && isTogether(first, point));
     });
     return sources.length === 0 ? [] : [{ set, snapshot, sources }];
@@ -49,7 +50,7 @@ export function missingMembers(facts: {
 }
 
 /** By ZFS's own word: same pool, same transaction. */
-function isTogether(one: PointFacts, other: PointFacts): boolean {
+export function isTogether(one: PointFacts, other: PointFacts): boolean {
   return poolOf(one.dataset) === poolOf(other.dataset) && one.createtxg === other.createtxg;
 }
 

@@ -1,12 +1,13 @@
 /** What `zkeep backup` tells: for scripts and for people. */
 import type { BackupSummary } from '../../../catalog/protocol/protocol.ts';
+import type { BackupPlanned } from '../../backup/backup.ts';
 import { commandsOf } from '../../backup/commands.ts';
 import type { DatasetResult } from '../../backup/dataset.ts';
-import type { BackupPlan, DatasetPlan } from '../../backup/plan.ts';
+import type { DatasetPlan } from '../../backup/plan.ts';
 import { exitOf, failuresOf, resultDocument, storedInWords } from '../../backup/results.ts';
 import { type AbandonPlan, abandonCommandsOf } from '../../backup/resume/abandon.ts';
 import { resumeCommandsOf } from '../../backup/resume/decide.ts';
-import type { EarlierResults, Found } from '../../backup/resume/earlier.ts';
+import type { EarlierResults } from '../../backup/resume/earlier.ts';
 import { tidyCommandsOf } from '../../backup/tidy/plan.ts';
 import { sizeInWords } from '../../output/words.ts';
 import { showCommand } from '../../zfs/failure.ts';
@@ -15,8 +16,7 @@ import { exitCodeOf, failureDocument, type Outcome } from '../command.ts';
 
 /** What would be done: first what was interrupted, then the snapshots, then one dataset after the other. */
 export function planOutcome(
-  plan: BackupPlan,
-  interrupted: Found['interrupted'],
+  { plan, interrupted, owed }: Pick<BackupPlanned, 'plan' | 'interrupted' | 'owed'>,
   around: { before: string[][]; after: string[][] } = { before: [], after: [] },
 ): Outcome {
   const rows = plan.datasets.map((item) => ({
@@ -42,9 +42,16 @@ export function planOutcome(
     bytes: match.row.bytes,
     commands: resumeCommandsOf(decision),
   }));
+  const waiting = owed.flatMap(({ set, snapshot, sources }) =>
+    sources.map(({ dataset }) => ({ dataset, snapshot, set })),
+  );
   const first = [...around.before, ...plan.take.map(({ command }) => [...command]), ...around.after];
   const lines = [
     ...earlier.flatMap((row) => [`# ${interruptedInWords(row)}`, ...row.commands.map(showCommand)]),
+    ...waiting.map(
+      ({ dataset, snapshot, set }) =>
+        `# ${snapshotOf(dataset, snapshot)} was taken by a run that was killed, and is stored first${set === null ? '' : `, in its set ${set}`}`,
+    ),
     ...temporary.flatMap(({ dataset, commands }) => [
       `# ${dataset}: an earlier refresh left a temporary snapshot`,
       ...commands.map(showCommand),
@@ -57,7 +64,14 @@ export function planOutcome(
     ]),
   ];
   return {
-    document: { interrupted: earlier, temporary, plan: rows, commands: first, left_out: plan.leftOut },
+    document: {
+      interrupted: earlier,
+      owed: waiting,
+      temporary,
+      plan: rows,
+      commands: first,
+      left_out: plan.leftOut,
+    },
     text: lines.join('\n'),
   };
 }

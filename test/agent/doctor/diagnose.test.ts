@@ -27,6 +27,7 @@ function facts(points: PointFacts[] = [], more: Partial<DoctorFacts> = {}): Doct
       holds: new Map(held.map(({ name }) => [`tank/a@${name}`, ['zkeep']])),
       used: new Map(),
       atWork: new Set(),
+      owed: new Set(),
     },
     kept: { open: [], known: [], backups: new Map(), living: new Set() },
     versions: { here: '0.4.0', service: '0.4.0' },

@@ -52,6 +52,7 @@ function here(sources: readonly SourceFacts[], partials: readonly PartialReceive
     holds: new Map(held.map((point) => [full(point), ['zkeep']])),
     used: new Map(points.map((point) => [full(point), Number(point.createtxg)])),
     atWork: new Set(),
+    owed: new Set(),
   };
 }
 

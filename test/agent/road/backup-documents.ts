@@ -90,6 +90,9 @@ const PlanSchema = Type.Object(
         exact,
       ),
     ),
+    owed: Type.Array(
+      Type.Object({ dataset: Type.String(), snapshot: Type.String(), set: Nullable(SetIdSchema) }, exact),
+    ),
     temporary: Type.Array(
       Type.Object(
         { dataset: Type.String(), snapshots: Type.Array(Type.String()), commands: CommandsSchema },
@@ -125,7 +128,7 @@ export const BACKUP_DOCUMENTS: readonly TSchema[] = [
 
 /** Any of them: the tests look into the part that they are about. */
 export type BackupDocument = Static<typeof ResultsSchema> &
-  Pick<Static<typeof PlanSchema>, 'interrupted' | 'temporary' | 'plan' | 'commands'> & {
+  Pick<Static<typeof PlanSchema>, 'interrupted' | 'owed' | 'temporary' | 'plan' | 'commands'> & {
     readonly abandoned: readonly Static<typeof AbandonedSchema>[];
     readonly abandon: readonly Static<typeof AbandonedSchema>[];
     readonly error: Static<typeof ErrorSchema>;

@@ -56,7 +56,13 @@ describe('the rest of a set that was interrupted', () => {
     taken('tank/c', 9, 6n),
     taken('one/d', 10, 5n),
   ];
-  const facts = { finished, sources, known: [], open: new Set([guidOf(7n)]), isOneMoment: false };
+  const facts = {
+    finished,
+    sources,
+    stored: new Set([guidOf(0n)]),
+    open: new Set([guidOf(7n)]),
+    isOneMoment: false,
+  };
   const names = (more: Partial<typeof facts> = {}) =>
     missingMembers({ ...facts, ...more }).flatMap((set) => set.sources.map(({ dataset }) => dataset));
 
@@ -71,8 +77,7 @@ describe('the rest of a set that was interrupted', () => {
 
   it('is not what is stored or open already, nor what others named', () => {
     assert.deepEqual(names({ open: new Set([guidOf(7n), guidOf(8n)]) }), []);
-    const known = [{ guid: guidOf(8n), restorable: true, flags: null }];
-    assert.deepEqual(missingMembers({ ...facts, known }), []);
+    assert.deepEqual(names({ stored: new Set([guidOf(8n)]) }), []);
     assert.deepEqual(names({ finished: [{ dataset: 'tank/a', snapshot: 'daily', set: SET }] }), []);
   });
 });
