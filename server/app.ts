@@ -123,6 +123,8 @@ async function buildOn(
     index,
     journal,
     status: () => lookAt({ index, agents, jobs, notices, clock }),
+    agents,
+    clock,
     schedule: configuration.jobs.watch.schedule,
   });
   const sweep = sweepJob({ ...keeping, grace: sweeping.grace }, sweeping.schedule);

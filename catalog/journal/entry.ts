@@ -144,6 +144,9 @@ export const FactSchema = Type.Union([
     objective: SecondsSchema,
   }),
   kind('late.over', { host: NameSchema, dataset: NameSchema }),
+  /** An agent is silent for a quarter of an hour, or is heard of again; `seen`: when it was heard of last. */
+  kind('agent.away', { agent: NameSchema, host: NameSchema, seen: TimeSchema }),
+  kind('agent.away.over', { agent: NameSchema, host: NameSchema, seen: TimeSchema }),
   kind('token.added', { name: NameSchema, scope: NameSchema }),
   kind('token.removed', { name: NameSchema }),
   kind('enrolled', { name: NameSchema, host: NameSchema }),

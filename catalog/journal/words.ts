@@ -35,6 +35,8 @@ const SAYERS: Sayers = {
   late: ({ host, dataset, newest }) =>
     `${dataset} on ${host} is late: ${newest === null ? 'nothing of it can be restored' : `its newest is of ${new Date(newest * 1000).toISOString()}`}`,
   'late.over': ({ host, dataset }) => `${dataset} on ${host} is not late any more`,
+  'agent.away': ({ agent, host, seen }) => `agent ${agent} on ${host} is away: last heard of ${seen}`,
+  'agent.away.over': ({ agent, host }) => `agent ${agent} on ${host} is not away any more`,
   'token.added': ({ name, scope }) => `token ${name} (${scope}) is made`,
   'token.removed': ({ name }) => `token ${name} is ended`,
   enrolled: ({ name, host }) => `${host} has got its token ${name}`,

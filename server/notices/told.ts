@@ -4,7 +4,7 @@ import { FACT_KINDS, type Fact, type FactKind } from '../../catalog/journal/entr
 /** What can be asked for besides kinds of the journal: the facts that somebody should act on. */
 const GROUPS: Readonly<Record<string, { readonly kinds: readonly FactKind[]; fits(fact: Fact): boolean }>> = {
   failure: { kinds: ['run.failed', 'job.ended', 'drilled'], fits: isFailure },
-  late: { kinds: ['late', 'late.over'], fits: () => true },
+  late: { kinds: ['late', 'late.over', 'agent.away', 'agent.away.over'], fits: () => true },
   damage: { kinds: ['damaged'], fits: () => true },
 };
 

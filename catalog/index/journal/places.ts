@@ -36,6 +36,8 @@ function findPlaces(db: IndexDatabase, fact: Fact): Place[] {
     case 'late.over':
       return [placeOf(fact)];
     case 'run.recovered':
+    case 'agent.away':
+    case 'agent.away.over':
     case 'enrolled':
       return [{ host: fact.host, dataset: null }];
     default:

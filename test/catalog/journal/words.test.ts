@@ -16,6 +16,7 @@ import {
 } from '../index/journal/entries.ts';
 
 const of = { host: 'alpha', dataset: 'tank/fs' };
+const heard = { agent: 'mds1', host: 'alpha', seen: '2026-11-20T12:00:00.000Z' };
 const SAID: readonly (readonly [Fact, RegExp])[] = [
   [{ kind: 'policy.set', policy: policy('mdt') }, /^policy mdt is set: tank\/\*\*: keeps last 7 \(UTC\)$/],
   [{ kind: 'policy.removed', name: 'mdt' }, /^policy mdt is removed$/],
@@ -46,6 +47,11 @@ const SAID: readonly (readonly [Fact, RegExp])[] = [
   [{ kind: 'late', ...of, newest: 0, objective: 60 }, /^tank\/fs on alpha is late: its newest is of 1970-/],
   [{ kind: 'late', ...of, newest: null, objective: 60 }, /is late: nothing of it can be restored$/],
   [{ kind: 'late.over', ...of }, /^tank\/fs on alpha is not late any more$/],
+  [
+    { kind: 'agent.away', ...heard },
+    /^agent mds1 on alpha is away: last heard of 2026-11-20T12:00:00\.000Z$/,
+  ],
+  [{ kind: 'agent.away.over', ...heard }, /^agent mds1 on alpha is not away any more$/],
   [{ kind: 'token.added', name: 'mds1', scope: 'agent' }, /^token mds1 \(agent\) is made$/],
   [{ kind: 'token.removed', name: 'mds1' }, /^token mds1 is ended$/],
   [{ kind: 'enrolled', name: 'mds1', host: 'alpha' }, /^alpha has got its token mds1$/],

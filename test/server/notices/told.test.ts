@@ -19,12 +19,28 @@ describe('what is told', () => {
 
   it('is of lateness its beginning and its end', () => {
     assert.equal(isTold(['late'], { kind: 'late.over', host: 'mds1', dataset: 'tank' }), true);
+    assert.equal(
+      isTold(['late'], {
+        kind: 'agent.away.over',
+        agent: 'mds1',
+        host: 'mds1',
+        seen: '2026-11-20T12:00:00.000Z',
+      }),
+      true,
+    );
     assert.equal(isTold(['late.over'], { kind: 'late.over', host: 'mds1', dataset: 'tank' }), true);
     assert.equal(isTold(['failure', 'damage'], { kind: 'late.over', host: 'mds1', dataset: 'tank' }), false);
   });
 
   it('is found in the journal by its kinds', () => {
-    assert.deepEqual(kindsOf(['damage', 'late', 'pin.set']), ['pin.set', 'damaged', 'late', 'late.over']);
+    assert.deepEqual(kindsOf(['damage', 'late', 'pin.set']), [
+      'pin.set',
+      'damaged',
+      'late',
+      'late.over',
+      'agent.away',
+      'agent.away.over',
+    ]);
   });
 });
 
