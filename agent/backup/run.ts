@@ -42,7 +42,7 @@ async function noted(
   const wanted = plan.datasets.filter(({ kind }) => kind !== 'already');
   if (wanted.length === 0) return await storeAll(plan, tools, begun);
   const names = wanted.map(({ dataset, snapshot }) => snapshotOf(dataset, snapshot));
-  const note = await tools.notes.begin(names, (thrown) =>
+  const note = await tools.notes.begin(tools.repository.id, names, (thrown) =>
     tools.progress.note(
       `what this run takes cannot be noted (${messageOf(thrown)}): killed, it leaves a part`,
     ),

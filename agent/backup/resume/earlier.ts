@@ -80,7 +80,7 @@ export async function findEarlier(asked: Asked, { client, notes, signal }: Earli
     decision: decideUnseen(match, { host: looked.host, stored }),
   }));
   const { sources } = looked;
-  const runs = await notes.read();
+  const runs = await notes.read(repository.id);
   const { owed } = await findOwed({ sources, rows, runs, isOneMoment }, client, signal);
   const isNoted = areConcerned(sources, runs);
   return { repository, looked, interrupted, stored, open: guidsOf(rows), owed, isNoted };
@@ -131,9 +131,9 @@ async function finishOwed(
   { results, givenUp }: EarlierResults,
   tools: FinishTools & EarlierTools,
 ): Promise<DatasetResult[]> {
-  const { client, notes, progress, signal } = tools;
+  const { client, notes, progress, repository, signal } = tools;
   const { sources } = await lookAtSources(asked.datasets, { recursive: asked.recursive, signal });
-  const runs = await notes.read();
+  const runs = await notes.read(repository.id);
   const rows = await client.openBackups({}, signal);
   const found = await findOwed({ sources, rows, runs, isOneMoment: asked.isOneMoment }, client, signal);
   const missing = [...(await missingOf(results, asked, sources, rows, tools)), ...found.owed];

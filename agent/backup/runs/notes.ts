@@ -30,6 +30,8 @@ const MemberSchema = Type.Object({
 
 const NoteSchema = Type.Object({
   run: Type.Literal(1),
+  /** Where it stores: what is owed to another repository is no affair of this one. */
+  repository: Type.String({ maxLength: 100 }),
   /** When it was written, milliseconds since 1970. */
   noted: Type.Integer(),
   /** Whose it is; `null`: the run is over, and has left something to the next. */
@@ -53,6 +55,8 @@ export interface NotedMember {
 /** The note of a run. */
 export interface NotedRun {
   readonly file: string;
+  /** The id of the repository into which it stores. */
+  readonly repository: string;
   /** Its process is at it. */
   readonly lives: boolean;
   readonly members: readonly NotedMember[];
@@ -73,20 +77,29 @@ export class RunNotes {
   /**
    * Notes that a run begins.
    *
+   * @param repository its id.
    * @param snapshots `pool/dataset@name`, those that it takes and those that are there.
    * @param onTrouble told once when it cannot be written: the run goes on all the same.
-   * @example const note = await notes.begin(['tank/a@zkeep-20261120T090000Z'], onTrouble)
+   * @example const note = await notes.begin(repository.id, ['tank/a@zkeep-20261120T090000Z'], onTrouble)
    */
-  async begin(snapshots: readonly string[], onTrouble: (thrown: unknown) => void): Promise<RunNote> {
+  async begin(
+    repository: string,
+    snapshots: readonly string[],
+    onTrouble: (thrown: unknown) => void,
+  ): Promise<RunNote> {
     const file = join(this.#folder, `${randomUUID()}.json`);
     ours.add(file);
-    const note = new RunNote(file, onTrouble);
+    const note = new RunNote(file, repository, onTrouble);
     await note.taken(snapshots.map((snapshot) => ({ snapshot, guid: null, set: null })));
     return note;
   }
 
-  /** All of them; what cannot be read is none, and what is too old goes. */
-  async read(): Promise<NotedRun[]> {
+  /**
+   * All of them; what cannot be read is none, and what is too old goes.
+   *
+   * @param repository of the runs that are over only those into this one.
+   */
+  async read(repository?: string): Promise<NotedRun[]> {
     const names = await readdir(this.#folder).catch(() => []);
     await this.#clear(names);
     const found: NotedRun[] = [];
@@ -95,16 +108,19 @@ export class RunNotes {
       const note = await readNote(file);
       if (!note) continue;
       const lives = isAtIt(file, note);
-      if (!lives && systemClock.now() - note.noted > LONGEST) await rm(file, { force: true });
-      else found.push({ file, lives, members: note.members });
+      if (!lives && systemClock.now() - note.noted > LONGEST) {
+        await rm(file, { force: true }).catch(() => undefined);
+      } else if (lives || (repository ?? note.repository) === note.repository) {
+        found.push({ file, repository: note.repository, lives, members: note.members });
+      }
     }
     return found;
   }
 
   /** Writes what is still owed by a run that is over in place of what was. */
-  async leave({ file }: Pick<NotedRun, 'file'>, members: readonly NotedMember[]): Promise<void> {
+  async leave({ file, repository }: NotedRun, members: readonly NotedMember[]): Promise<void> {
     if (members.length === 0) await rm(file, { force: true });
-    else await writeNote(file, null, members);
+    else await writeNote(file, { repository, by: null, members });
   }
 
   /** What a process that was killed while it wrote left. */
@@ -112,7 +128,7 @@ export class RunNotes {
     for (const name of names) {
       const writer = /\.(\d{1,10})\.partial$/.exec(name)?.[1];
       if (writer !== undefined && !isAlive(Number(writer)))
-        await rm(join(this.#folder, name), { force: true });
+        await rm(join(this.#folder, name), { force: true }).catch(() => undefined);
     }
   }
 }
@@ -120,11 +136,13 @@ export class RunNotes {
 /** The note of a run of this process. */
 export class RunNote {
   readonly #file: string;
+  readonly #repository: string;
   readonly #onTrouble: (thrown: unknown) => void;
   #broken = false;
 
-  constructor(file: string, onTrouble: (thrown: unknown) => void) {
+  constructor(file: string, repository: string, onTrouble: (thrown: unknown) => void) {
     this.#file = file;
+    this.#repository = repository;
     this.#onTrouble = onTrouble;
   }
 
@@ -132,7 +150,7 @@ export class RunNote {
   async taken(members: readonly NotedMember[]): Promise<void> {
     if (this.#broken) return;
     try {
-      await writeNote(this.#file, thisProcess(), members);
+      await writeNote(this.#file, { repository: this.#repository, by: thisProcess(), members });
     } catch (thrown) {
       this.#broken = true;
       this.#onTrouble(thrown);
@@ -143,7 +161,7 @@ export class RunNote {
   async end(left: readonly NotedMember[]): Promise<void> {
     try {
       if (left.length === 0 || this.#broken) await rm(this.#file, { force: true });
-      else await writeNote(this.#file, null, left);
+      else await writeNote(this.#file, { repository: this.#repository, by: null, members: left });
     } catch (thrown) {
       this.#onTrouble(thrown);
     } finally {
@@ -152,8 +170,11 @@ export class RunNote {
   }
 }
 
-async function writeNote(file: string, by: Note['by'], members: readonly NotedMember[]): Promise<void> {
-  const note: Note = { run: 1, noted: systemClock.now(), by, members: members.map((one) => ({ ...one })) };
+async function writeNote(
+  file: string,
+  { repository, by, members }: Pick<Note, 'repository' | 'by'> & { members: readonly NotedMember[] },
+): Promise<void> {
+  const note: Note = { run: 1, repository, noted: systemClock.now(), by, members: [...members] };
   await writeDurably(file, `${JSON.stringify(note)}\n`);
 }
 

@@ -133,6 +133,33 @@ describe('zkeep agent', () => {
     await house.isClean();
   });
 
+  it('that was killed between two datasets completes their set, and so does a run by hand', async () => {
+    write(job('all'));
+    for (const by of ['hand', 'itself']) {
+      host.fault('stops-at', '^send -L .*tank/b@');
+      const agent = start();
+      await host.untilWaiting();
+      await end(agent, 'SIGKILL');
+      host.mend('stops-at');
+      await house.untilOpen(0);
+      if (by === 'itself') {
+        const again = start();
+        await isTold(/"all".*done/);
+        assert.equal((await end(again)).code, 0);
+      }
+      // Also what its end has interrupted.
+      assert.equal((await house.zkeep(['agent', 'run', 'all'], { env: env() })).code, 0);
+    }
+    const setsOf = async (dataset: string) => {
+      const { snapshots } = await house.document(['list', dataset], 0);
+      return snapshots.map(({ set }) => set);
+    };
+    const [first, second] = [await setsOf('tank/a'), await setsOf('tank/b')];
+    assert.ok(first.length >= 4 && first.every((set) => set !== null));
+    assert.deepEqual(first.toSorted(), second.toSorted());
+    await house.isClean();
+  });
+
   it('takes no snapshot when the hook before it fails, runs the one after it, and says so', async () => {
     const out = join(house.folder, 'hooks');
     const hooks = `before = ["/bin/false"]\nafter = ["/bin/sh", "-c", "echo $ZKEEP_OUTCOME >>'${out}'"]`;

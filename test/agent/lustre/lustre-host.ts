@@ -14,6 +14,10 @@ const ZFS_SEND = fileURLToPath(new URL('../backup/resume/zfs-send.ts', import.me
 
 const ZFS = `#!/bin/sh
 here=$(dirname "$0"); printf 'zfs %s\\n' "$*" >>"$here/calls"
+stops() { [ -s "$here/stops-at" ] && printf '%s\\n' "$1" | grep -qf "$here/stops-at"; }
+if stops "$*"; then
+  touch "$here/waiting"; n=0; while stops "$*" && [ $n -lt 3000 ]; do sleep 0.02; n=$((n+1)); done
+fi
 names() { for w; do case "$w" in */*) echo "$w";; esac; done; }
 for last; do :; done
 case "$1" in
@@ -92,6 +96,8 @@ export type Fault =
   | 'snapshot-fails'
   | 'snapshot-waits'
   | 'expires'
+  /** Any command whose words after `zfs` fit this basic regular expression waits, until that is mended. */
+  | 'stops-at'
   /** `zfs send` stops after so many bytes, until that is mended. */
   | 'waits-at';
 

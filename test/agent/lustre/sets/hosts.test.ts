@@ -159,6 +159,21 @@ describe('a set of two hosts', () => {
     await nothingIsLeft();
   });
 
+  it('is completed by a host whose run was killed before it stored anything of it', async () => {
+    mds2.fault('stops-at', '^send -L');
+    const [opener, joiner] = [open(), join()];
+    await mds2.untilWaiting();
+    const first = await opener.ended;
+    joiner.child.kill('SIGKILL');
+    await joiner.ended;
+    mds2.mend('stops-at');
+    assert.equal(first.code, 0, first.stderr);
+    const [next, other] = await Promise.all([open().ended, join().ended]);
+    assert.deepEqual([next.code, other.code], [0, 0], next.stderr + other.stderr);
+    const [old, fresh] = documentOf(other).backups;
+    assert.deepEqual([old.set, fresh.set], [documentOf(first).set, documentOf(next).set]);
+  });
+
   it('is free for the next run at once when the one that opened it was killed', async () => {
     const dead = open();
     const left = await untilGathering(undefined);

@@ -167,6 +167,38 @@ describe('zkeep backup --lustre', () => {
     assert.ok(stored.snapshots.some((one) => one.set === resumed));
   });
 
+  it('whose run was killed between two targets is whole before the next one is taken', async () => {
+    fresh();
+    host.fault('stops-at', `^send -L .*${MDT0.dataset}@`);
+    const { child, ended } = house.begin(['backup', '--lustre', 'lustrefs', '--quiet'], host.env);
+    await host.untilWaiting();
+    child.kill('SIGKILL');
+    await ended;
+    host.mend('stops-at');
+    await house.untilOpen(0);
+    const { owed } = documentOf(await backUp('--dry-run'));
+    assert.deepEqual(
+      owed.map(({ dataset }: { dataset: string }) => dataset),
+      [MDT0.dataset, MDT1.dataset],
+    );
+    const ran = await backUp();
+    assert.equal(ran.code, 0, ran.stderr);
+    const { backups, set } = documentOf(ran);
+    assert.deepEqual(
+      backups.map((one: { dataset: string; set: string }) => [one.dataset, one.set === set]),
+      [
+        [MDT0.dataset, false],
+        [MDT1.dataset, false],
+        [MGT.dataset, true],
+        [MDT0.dataset, true],
+        [MDT1.dataset, true],
+      ],
+    );
+    const { snapshots } = await house.document(['list', MGT.dataset], 0);
+    assert.ok(snapshots.some((one) => one.set === backups[0].set && one.set === backups[1].set));
+    assert.doesNotMatch(ran.stderr, /is not stored/);
+  });
+
   it('says when it cannot thaw, and how long the barrier stays; the set is whole all the same', async () => {
     fresh();
     host.fault('thaw-fails');
