@@ -118,7 +118,9 @@ function whatToDo({ state, dataset, host, newest, lost, damaged, drill, covered 
   const hasFailedDrill = drill !== null && !drill.passed;
   const backUp = `on ${host}: zkeep backup ${dataset}${covered ? ', or look at its agent' : ''}`;
   return [
-    ...(isDamaged ? [`zkeep damage ${dataset}`] : []),
+    ...(isDamaged
+      ? [damaged > 0 ? `zkeep damage ${dataset}` : `zkeep verify ${dataset} names what is missing`]
+      : []),
     ...(hasFailedDrill
       ? [
           `zkeep drill --list ${dataset} says what was wrong; zkeep verify ${dataset} --deep --report looks for damage`,

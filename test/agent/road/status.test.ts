@@ -1,6 +1,9 @@
 /** `zkeep status` and `zkeep events` as those see them who go by exit codes. */
 import assert from 'node:assert/strict';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
+import { manifestKey } from '../../../catalog/repository/names.ts';
 import { recordedStream } from '../../fixtures/recorded-streams.ts';
 import { AgentHouse } from './agent-house.ts';
 
@@ -114,4 +117,28 @@ describe('the state of all datasets', () => {
       ['damaged'],
     );
   });
+});
+
+it('where a manifest was taken out of the bucket, what hung on it is broken, and verify names the gap', async () => {
+  const house = await AgentHouse.open();
+  try {
+    const importing = ['import', '--dataset', 'tank/fs'];
+    for (const name of ['full', 'incr-i-a-b', 'incr-i-b-c'])
+      await house.document(importing, 0, { stdin: recordedStream(name) });
+    const { snapshots } = await house.document(['list', 'tank/fs'], 0);
+    const { backup, to } = snapshots[1] ?? assert.fail();
+    await house.stop();
+    rmSync(join(house.repository, manifestKey(to, backup)));
+    await house.start();
+    const { code, stdout } = await house.zkeep(['status', 'tank/fs']);
+    assert.equal(code, 2);
+    assert.match(
+      stdout.toString(),
+      /is broken: 1 of its snapshots cannot be restored\n.*zkeep verify tank\/fs names/,
+    );
+    const verified = await house.zkeep(['verify', 'tank/fs']);
+    assert.match(verified.stdout.toString(), /^tank\/fs@c on .*: its base, snapshot .* is in no backup/);
+  } finally {
+    await house.end();
+  }
 });
