@@ -1,6 +1,8 @@
 /** `zkeep agent doctor`: what is not well on this host, and what mends it. */
 import { hostname } from 'node:os';
 import type { Command } from 'commander';
+import { ZkeepError } from '../../../catalog/errors.ts';
+import type { HereFacts } from '../../leftovers/facts.ts';
 import { common, type Outcome, perform, type Surroundings } from '../command.ts';
 import { withClient } from '../connect.ts';
 import { type AgentOptions, configured } from './agent.ts';
@@ -50,6 +52,9 @@ async function look(names: readonly string[], surroundings: Surroundings<DoctorO
   const impatient = { ...surroundings, options: { ...options, patience: NO_PATIENCE } };
   const facts = await askAll(asked, async (work) => await withClient(impatient, work), signal);
   const all = diagnose(facts);
+  // What is gone may have left something; where it has not, the name is as likely mistyped.
+  const missing = all.length > 0 ? undefined : asked.scope.find((name) => isNotThere(name, facts.here));
+  if (missing !== undefined) throw notThere(missing);
   const findings = options.fix && options.dryRun ? all.filter(({ safe }) => safe) : all;
   const mended = options.fix && !options.dryRun ? await mend(findings, signal) : new Map();
   const left = findings.filter((finding) => {
@@ -61,4 +66,15 @@ async function look(names: readonly string[], surroundings: Surroundings<DoctorO
     text: doctorInWords(findings, mended),
     exit: left.length === 0 ? 0 : NOT_WELL,
   };
+}
+
+function isNotThere(name: string, here: HereFacts | null): boolean {
+  return !!here && !here.sources.some(({ dataset }) => dataset === name || dataset.startsWith(`${name}/`));
+}
+
+function notThere(dataset: string): ZkeepError {
+  return new ZkeepError('missing', 'doctor.no-dataset', `there is no dataset ${dataset} on this host`, {
+    advice: 'zfs list shows those that are there',
+    facts: { dataset },
+  });
 }

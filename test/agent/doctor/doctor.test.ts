@@ -29,6 +29,12 @@ describe('zkeep agent doctor', () => {
     host.makeStream('tank/a', 101, 'full', 0.1);
     await backUp(['tank/a']);
     assert.deepEqual(codes(await doctor([], 0)), []);
+    assert.deepEqual(codes(await doctor(['tank'], 0)), []);
+  });
+
+  it('does not call well what is not there', async () => {
+    const { stdout, code } = await house.zkeep(['agent', 'doctor', 'tank/aa', '--json'], { env: host.env });
+    assert.deepEqual([code, JSON.parse(stdout.toString()).error.code], [3, 'doctor.no-dataset']);
   });
 
   it('shows what is safe to mend, mends it, and leaves the rest to a person', async () => {
