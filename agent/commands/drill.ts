@@ -213,7 +213,13 @@ async function list(dataset: string | undefined, surroundings: Surroundings<Dril
     ...[{ title: 'when' }, { title: 'result' }, { title: 'snapshot' }, { title: 'tried on' }],
     ...[{ title: 'size', right: true }, { title: 'restore', right: true }, { title: 'problem' }],
   ];
-  return { document: { drills }, text: rows.length > 0 ? table(titles, rows) : 'there was no drill yet' };
+  return {
+    document: { drills },
+    text:
+      rows.length > 0
+        ? table(titles, rows)
+        : `there was no drill${dataset === undefined ? '' : ` of ${dataset}`} yet`,
+  };
 }
 
 function failedDrill(what: string, problems: readonly string[], target: string): ZkeepError {

@@ -69,7 +69,7 @@ async function backupMeant(
 }
 
 async function inWords(backup: BackupSummary, manifest: Manifest, damage: DamageRow | null): Promise<string> {
-  const { momentInWords, printable, sizeInWords } = await import('../output/words.ts');
+  const { counted, momentInWords, printable, sizeInWords } = await import('../output/words.ts');
   const { begin, records } = manifest.stream;
   const rows: [string, string][] = [
     ['backup', backup.backup],
@@ -92,7 +92,7 @@ async function inWords(backup: BackupSummary, manifest: Manifest, damage: Damage
     ],
     [
       'stored',
-      `${sizeInWords(backup.stored)} in ${backup.segments} segments${backup.encrypted ? ', encrypted' : ''}`,
+      `${sizeInWords(backup.stored)} in ${counted(backup.segments, 'segment')}${backup.encrypted ? ', encrypted' : ''}`,
     ],
     ['committed', backup.committed],
     ['set', backup.set ?? 'none'],

@@ -55,9 +55,14 @@ function tooDear(index: CatalogIndex, known: readonly KnownSnapshot[], of: Of): 
   return reasons;
 }
 
-/** As the last drill of the lineage measured it, else the last of any. */
+/** So many drills are looked at, the newest first: one that did not pass has measured nothing. */
+const DRILLS = 50;
+
+/** As the last drill of the lineage that passed measured it, else the last of any. */
 function rateOf(index: CatalogIndex, lineage: LineageId): RestoreRate {
-  const drill = index.lastDrill(lineage) ?? index.drills({ limit: 1 }).drills[0];
-  if (!drill?.passed || drill.restore_seconds <= 0) return null;
-  return { bytesPerSecond: drill.bytes / drill.restore_seconds };
+  const measured = ({ drills }: ReturnType<CatalogIndex['drills']>) =>
+    drills.find(({ passed, restore_seconds: seconds }) => passed && seconds > 0);
+  const drill =
+    measured(index.drills({ lineage, limit: DRILLS })) ?? measured(index.drills({ limit: DRILLS }));
+  return drill ? { bytesPerSecond: drill.bytes / drill.restore_seconds } : null;
 }

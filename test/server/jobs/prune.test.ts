@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
 import type { Keep } from '../../../catalog/chain/retention/policy.ts';
 import { CatalogIndex } from '../../../catalog/index/catalog-index.ts';
+import type { Fact } from '../../../catalog/journal/entry.ts';
 import { type JobState, JobsAnswerSchema } from '../../../catalog/protocol/events.ts';
 import { type PrunePlan, PrunePlanSchema, RemovedAnswerSchema } from '../../../catalog/protocol/keeping.ts';
 import { SnapshotsAnswerSchema } from '../../../catalog/protocol/pages.ts';
@@ -329,6 +330,51 @@ describe('prune', () => {
     assert.deepEqual(await ask({ host: 'mds1.example', dataset: DATASET }), [null, words]);
     assert.deepEqual(await ask({ host: 'mds1.example', dataset: 'other' }), [null, null]);
     assert.deepEqual(await ask(), [null, null]);
+  });
+
+  it('says where a chain ends because its restore is expected to take too long, as drills measured it', async () => {
+    const said = { name: 'usual', datasets: ['pool/**'], hosts: [], lineages: [], keep: {}, zone: 'UTC' };
+    const record = async (fact: Fact) => await service.running.journal.record('op', fact);
+    await record({ kind: 'policy.set', policy: { ...said, chain: { restore: '1h' } } });
+    const ask = async () => {
+      const body = { guids: [guidOf(5n), guidOf(6n)], of: { host: 'mds1.example', dataset: DATASET } };
+      return (await service.ask(KnownAnswerSchema, 'POST', '/v1/known', { body })).known;
+    };
+    const drill = async (seconds: number, passed = true) => {
+      const { snapshots } = await service.ask(SnapshotsAnswerSchema, 'GET', '/v1/snapshots');
+      const { lineage } = snapshots.find(({ guid }) => guid === guidOf(6n)) ?? assert.fail();
+      const of = {
+        host: 'h',
+        target: 't',
+        lineage,
+        dataset: DATASET,
+        name: 's6',
+        created: 1,
+      };
+      const counts = { steps: 1, bytes: 1000, stored: 1000, compare_seconds: 1, objects: 1, properties: 1 };
+      const problems = passed ? [] : ['no'];
+      const measured = { ...of, ...counts, guid: guidOf(6n), restore_seconds: seconds, passed, problems };
+      await record({ kind: 'drilled', drill: measured });
+    };
+    assert.deepEqual(
+      (await ask()).map(({ renew }) => renew),
+      [null, null],
+      'nothing was measured',
+    );
+    await drill(1_000_000);
+    // What did not pass says nothing of how long a restore takes.
+    await drill(1, false);
+    const [full, last] = await ask();
+    assert.equal(full?.renew, null, 'another full one would take as long');
+    assert.match(
+      last?.renew ?? '',
+      /^its restore is expected to take \d+ minutes, and 1h is the most \(policy usual\)$/,
+    );
+    await drill(0.001);
+    assert.deepEqual(
+      (await ask()).map(({ renew }) => renew),
+      [null, null],
+    );
   });
 });
 
