@@ -11,10 +11,10 @@ type Brand<Base, Name extends string> = Base & { readonly [brand]: Name };
 /** A snapshot's ZFS GUID: 16 lower-case hex digits. `zfs receive` preserves it. */
 export type Guid = Brand<string, 'Guid'>;
 /**
- * A dataset, whatever it is called: the GUIDs of its pool and of itself, `<pool>/<dataset>`. A rename changes
- * neither; a dataset that was received has one of its own.
+ * A dataset of a host, whatever it is called: the GUIDs of its pool and of itself, and the host. A rename
+ * changes none of them.
  */
-export type OwnGuids = Brand<string, 'OwnGuids'>;
+export type SourceId = Brand<string, 'SourceId'>;
 /** One stored stream: a UUIDv7, so that ids sort by the time they were made. */
 export type BackupId = Brand<string, 'BackupId'>;
 /** Backups taken at one moment: a UUIDv7. */

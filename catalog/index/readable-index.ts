@@ -37,7 +37,7 @@ import { type EdgesScope, edgesOf, type KeptEdge } from './answers/edges.ts';
 import { listBackups, listSnapshots } from './answers/entries.ts';
 import { listHistory } from './answers/history.ts';
 import { findLineage, listDatasets, listLineages } from './answers/lists.ts';
-import { movedDatasets, type Where } from './answers/moves.ts';
+import { renamedDatasets, type Where } from './answers/names.ts';
 import { planIn } from './answers/plan.ts';
 import { settingsAt } from './answers/settings.ts';
 import { type DatasetState, datasetStates, type StateScope } from './answers/state.ts';
@@ -138,9 +138,9 @@ export abstract class ReadableIndex {
     return edgesOf(this.db, scope);
   }
 
-  /** Names and hosts of each dataset that was backed up under several, as its own GUIDs tell. */
-  movedDatasets(): Where[][] {
-    return movedDatasets(this.db);
+  /** The names of each dataset that had several, as its own GUIDs tell. */
+  renamedDatasets(): Where[][] {
+    return renamedDatasets(this.db);
   }
 
   /** How many backups there are. */

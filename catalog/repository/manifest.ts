@@ -16,7 +16,7 @@ import {
 } from '../schema.ts';
 import { chainFlagsOf } from '../stream/features.ts';
 import { EntryPointSchema, ReaderStateSchema, StreamSummarySchema } from '../stream/state.ts';
-import type { OwnGuids } from '../words.ts';
+import type { SourceId } from '../words.ts';
 
 /** One stored piece of the raw stream. */
 export const SegmentSchema = Type.Object({
@@ -50,13 +50,15 @@ export const SourceSchema = Type.Object({
 export type Source = Static<typeof SourceSchema>;
 
 /**
- * What tells a dataset from all others under any name; `null`: the source does not tell it.
+ * What tells a dataset of a host from all others there, under any name; `null`: the source does not say it.
+ * Other hosts may have one of the same GUIDs: a copy of a disk bears those of the pool on it.
  *
- * @example ownGuids({ host, dataset, zfs, pool_guid: '00000000000000aa', dataset_guid: '00000000000000bb' })
- * // '00000000000000aa/00000000000000bb'
+ * @example
+ * sourceId({ host: 'mds1', dataset, zfs, pool_guid: '00000000000000aa', dataset_guid: '00000000000000bb' })
+ * // '00000000000000aa/00000000000000bb/mds1'
  */
-export function ownGuids({ pool_guid: pool, dataset_guid: dataset = null }: Source): OwnGuids | null {
-  return pool === null || dataset === null ? null : (`${pool}/${dataset}` as OwnGuids);
+export function sourceId({ host, pool_guid: pool, dataset_guid: dataset = null }: Source): SourceId | null {
+  return pool === null || dataset === null ? null : (`${pool}/${dataset}/${host}` as SourceId);
 }
 
 /** A snapshot as a backup names it. */

@@ -15,9 +15,9 @@ import {
   type Guid,
   guidOf,
   newUuid7,
-  type OwnGuids,
   parseBackupId,
   parseDigest,
+  type SourceId,
 } from '../../catalog/words.ts';
 
 const DATASETS = Number(process.argv[2] ?? 20_000);
@@ -54,7 +54,7 @@ function backup(dataset: number, from: number | null, to: number, stored = 1_000
     set: null,
     host: `host${String(dataset % 500).padStart(4, '0')}.example.org`,
     dataset: nameOf(dataset),
-    own: `${guid(0, 0)}/${guid(dataset, 0)}` as OwnGuids,
+    source: `${guid(0, 0)}/${guid(dataset, 0)}/host` as SourceId,
     name: `zkeep-${to}`,
     created: 1_600_000_000 + to * 3600,
     attributes,

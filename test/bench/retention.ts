@@ -8,8 +8,8 @@ import {
   guidOf,
   type LineageId,
   newUuid7,
-  type OwnGuids,
   parseBackupId,
+  type SourceId,
 } from '../../catalog/words.ts';
 
 const BACKUPS = 100_000;
@@ -48,7 +48,7 @@ function history(datasets: number, renewed: number): RetentionEdge[] {
       committed: new Date((created + 60) * 1000).toISOString(),
       host: `host${dataset % 500}.example.org`,
       dataset: `tank/projects/volume-${dataset}`,
-      own: `${guid(0, 0)}/${guid(dataset, 0)}` as OwnGuids,
+      source: `${guid(0, 0)}/${guid(dataset, 0)}/host` as SourceId,
       name: `zkeep-${at}`,
       created,
       lineage: newUuid7(1_700_000_000_000 + dataset, new Uint8Array(10)) as LineageId,

@@ -1,5 +1,5 @@
 /** A backup as the retention planner sees it. */
-import type { LineageId, OwnGuids } from '../../words.ts';
+import type { LineageId, SourceId } from '../../words.ts';
 import type { BackupEdge } from '../graph.ts';
 
 /** A backup with the labels that its own manifest gives to its snapshot. */
@@ -7,8 +7,8 @@ export interface RetentionEdge extends BackupEdge {
   readonly host: string;
   /** `pool/dataset` at the time of the backup. */
   readonly dataset: string;
-  /** What tells the dataset from all others under any name; `null`: not known. */
-  readonly own: OwnGuids | null;
+  /** What tells the dataset from all others of its host, under any name; `null`: not known. */
+  readonly source: SourceId | null;
   /** Name of the snapshot, the part after `@`. */
   readonly name: string;
   /** Creation of the snapshot, seconds since 1970. */

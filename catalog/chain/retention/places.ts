@@ -1,8 +1,8 @@
 /** Whose snapshots are counted together: those of one dataset, also after it was renamed or has come to another host. */
-import type { OwnGuids } from '../../words.ts';
+import type { SourceId } from '../../words.ts';
 import { compareText } from '../order.ts';
 import type { Numbered } from './numbered.ts';
-import { movesOf, type Stay } from './stays.ts';
+import { placeNow, type Stay } from './stays.ts';
 
 /** The snapshots of one dataset on one host. */
 export interface Place {
@@ -30,14 +30,14 @@ export function placesOf({ edges }: Numbered): Place[] {
 }
 
 /**
- * The place in which each goes on: where the same dataset is by its own GUIDs, or else where an increment
- * hangs on the newest snapshot here; and here there is nothing newer, there nothing older. Where increments
- * go on in several places (two hosts that were both restored from it) it goes on in none: each of these is a
- * dataset of its own.
+ * The place in which each goes on: under the name that the dataset has now, by its own GUIDs; or else where
+ * an increment hangs on the newest snapshot here, here there is nothing newer, and there nothing older. Where
+ * increments go on in several places (two hosts that were both restored from it) it goes on in none: each of
+ * these is a dataset of its own.
  */
 export function successorsOf(graph: Numbered, places: readonly Place[]): Map<Place, Place> {
   const ends = new Map(places.map((place) => [place, newestOf(graph, place)]));
-  return withoutCircles(new Map([...byLinks(graph, places, ends), ...byOwnGuids(graph, places, ends)]));
+  return withoutCircles(new Map([...byLinks(graph, places, ends), ...byNames(graph, places, ends)]));
 }
 
 /** The newest backup of each place. */
@@ -62,63 +62,60 @@ function byLinks(graph: Numbered, places: readonly Place[], ends: Ends): Map<Pla
   const successors = new Map<Place, Place>();
   for (const [here, found] of next) {
     const [there] = found;
-    if (found.size === 1 && there && isAfter(graph, there, ends.get(here))) successors.set(here, there);
+    const { created: end } = graph.edge(ends.get(here) ?? -1);
+    const isAfter = (number: number) => graph.edge(number).created >= end;
+    if (found.size === 1 && there?.backups.every(isAfter)) successors.set(here, there);
   }
   return successors;
 }
 
-function byOwnGuids(graph: Numbered, places: readonly Place[], ends: Ends): Map<Place, Place> {
+/** Of datasets that had several names: the newest one, unless there is something older there that is not known to be of it. */
+function byNames(graph: Numbered, places: readonly Place[], ends: Ends): Map<Place, Place> {
   const successors = new Map<Place, Place>();
-  for (const [own, stays] of staysIn(graph, places)) {
-    for (const [here, there] of movesOf(stays)) {
-      const end = ends.get(here);
-      const isLast = end !== undefined && graph.edge(end).own === own;
-      if (isLast && isAfter(graph, there, end)) successors.set(here, there);
+  for (const [source, stays] of staysIn(graph, places)) {
+    const there = placeNow(stays);
+    if (!there) continue;
+    for (const { place: here } of stays) {
+      const end = graph.edge(ends.get(here) ?? -1);
+      if (here === there || end.source !== source) continue;
+      const isOfIt = (number: number) => {
+        const edge = graph.edge(number);
+        return edge.source === source || edge.created >= end.created;
+      };
+      if (there.backups.every(isOfIt)) successors.set(here, there);
     }
   }
   return successors;
 }
 
-/** Of datasets that were in several places, which they were in. */
-function staysIn(graph: Numbered, places: readonly Place[]): Map<OwnGuids, Stay<Place>[]> {
-  const found = new Map<OwnGuids, Stay<Place>[]>();
+/** Of datasets that were in several places, their backups there. */
+function staysIn(graph: Numbered, places: readonly Place[]): Map<SourceId, Stay<Place>[]> {
+  const found = new Map<SourceId, Stay<Place>[]>();
   for (const place of places) {
-    for (const [own, stay] of staysAt(graph, place)) {
-      const others = found.get(own);
+    for (const [source, stay] of staysAt(graph, place)) {
+      const others = found.get(source);
       if (others) others.push(stay);
-      else found.set(own, [stay]);
+      else found.set(source, [stay]);
     }
   }
-  for (const [own, stays] of found) if (stays.length === 1) found.delete(own);
+  for (const [source, stays] of found) if (stays.length === 1) found.delete(source);
   return found;
 }
 
-function staysAt(graph: Numbered, place: Place): Map<OwnGuids, Stay<Place>> {
-  const stays = new Map<OwnGuids, Widening<Stay<Place>>>();
+function staysAt(graph: Numbered, place: Place): Map<SourceId, Stay<Place>> {
+  const stays = new Map<SourceId, { place: Place; newest: number; last: string }>();
   for (const number of place.backups) {
-    const { own, created, backup } = graph.edge(number);
-    if (own === null) continue;
-    const stay = stays.get(own);
+    const { source, created, backup } = graph.edge(number);
+    if (source === null) continue;
+    const stay = stays.get(source);
     if (!stay) {
-      stays.set(own, { place, oldest: created, newest: created, first: backup, last: backup });
+      stays.set(source, { place, newest: created, last: backup });
       continue;
     }
-    if (created < stay.oldest) stay.oldest = created;
     if (created > stay.newest) stay.newest = created;
-    if (backup < stay.first) stay.first = backup;
     if (backup > stay.last) stay.last = backup;
   }
   return stays;
-}
-
-/** While it is made. */
-type Widening<Made> = { -readonly [Key in keyof Made]: Made[Key] };
-
-/** Whether there is nothing older in a place than a backup of another one. */
-function isAfter(graph: Numbered, { backups }: Place, end: number | undefined): boolean {
-  if (end === undefined) return false;
-  const { created } = graph.edge(end);
-  return backups.every((number) => graph.edge(number).created >= created);
 }
 
 /** Places that are counted together, each list in the order of the places. */

@@ -1,33 +1,23 @@
-/** Under which names a dataset was backed up, one after the other, as its own GUIDs tell. */
-import { compareText } from '../order.ts';
+/** Under which names a dataset was backed up on a host, as its GUIDs tell, and which of them it has now. */
 
-/** The backups of a dataset that were made in one place: under one name, on one host. */
+/** The backups of a dataset that were made under one name. */
 export interface Stay<Place> {
   readonly place: Place;
-  /** Creation of the oldest and the newest of their snapshots, seconds since 1970. */
-  readonly oldest: number;
+  /** Creation of the newest of their snapshots, seconds since 1970. */
   readonly newest: number;
-  /** The smallest and the greatest of their ids. */
-  readonly first: string;
+  /** The greatest of their ids. */
   readonly last: string;
 }
 
 /**
- * Where the dataset went on, place by place. A dataset is in one place at a time: where what was made and
- * stored in one place is not all before what was made and stored in the next, two datasets bear the same
- * GUIDs (their pool is a copy of another one, block by block), or a clock was wrong. Then nothing is told.
+ * Where a dataset is now: where its last backup was stored, if nothing newer came from elsewhere. `undefined`:
+ * something did, for a clock was wrong.
  *
- * @param stays of one dataset, one for each place.
- * @example movesOf([{ place: 'a', oldest: 1, newest: 2, first: '1', last: '2' }, { place: 'b', ... }]) // a => b
+ * @example placeNow([{ place: 'old', newest: 1, last: '0a' }, { place: 'new', newest: 2, last: '0b' }]) // 'new'
  */
-export function movesOf<Place>(stays: readonly Stay<Place>[]): Map<Place, Place> {
-  const inOrder = stays.toSorted((a, b) => a.oldest - b.oldest || compareText(a.first, b.first));
-  const moves = new Map<Place, Place>();
-  for (const [at, there] of inOrder.entries()) {
-    const here = inOrder[at - 1];
-    if (!here) continue;
-    if (here.newest > there.oldest || here.last >= there.first) return new Map();
-    moves.set(here.place, there.place);
-  }
-  return moves;
+export function placeNow<Place>(stays: readonly Stay<Place>[]): Place | undefined {
+  const [first, ...others] = stays;
+  if (!first) return undefined;
+  const now = others.reduce((last, stay) => (stay.last > last.last ? stay : last), first);
+  return stays.every(({ newest }) => newest <= now.newest) ? now.place : undefined;
 }

@@ -51,9 +51,11 @@ function placesOf(db: IndexDatabase, { dataset, host }: Selection): Place[] {
 function candidatesOf(db: IndexDatabase, { id }: DatasetRow, { at, name }: Selection): Candidate[] {
   const called = () =>
     new Conditions().add('b.dataset = ?', id).add('b.name = ?', name).addAll(NEWEST_HERE, []);
-  const [last] = read(db, called().add('b.created <= ?', at), 'b.created DESC', 1);
-  const decisive = last ? read(db, called().add('b.created = ?', last.created), 'b.created', NO_LIMIT) : [];
-  const oldest = read(db, called(), 'b.created', 1);
+  // Of one second there may be several: the chain's rules say which of them is meant.
+  const like = ([one]: Candidate[]) =>
+    one ? read(db, called().add('b.created = ?', one.created), 'b.created', NO_LIMIT) : [];
+  const decisive = like(read(db, called().add('b.created <= ?', at), 'b.created DESC', 1));
+  const oldest = like(read(db, called(), 'b.created', 1));
   if (name === undefined) return [...decisive, ...oldest];
   const namesakes = at === undefined ? read(db, called(), 'b.created DESC', MOST_OF_NAME) : [];
   const any = read(db, new Conditions().add('b.dataset = ?', id).addAll(NEWEST_HERE, []), 'b.created', 1);

@@ -33,7 +33,7 @@ const BY_DATASET = `dataset d CROSS JOIN backup b INDEXED BY backup_by_dataset O
   CROSS JOIN lineage l ON l.id = b.lineage`;
 
 function edgeOf(row: BackupRow & { readonly damaged: number }): KeptEdge {
-  const { backup, from, to, bytes, stored, committed, host, dataset, own, name, created, lineage } = row;
+  const { backup, from, to, bytes, stored, committed, host, dataset, source, name, created, lineage } = row;
   return {
     backup,
     from,
@@ -44,7 +44,7 @@ function edgeOf(row: BackupRow & { readonly damaged: number }): KeptEdge {
     committed,
     host,
     dataset,
-    own,
+    source,
     name,
     created,
     lineage,

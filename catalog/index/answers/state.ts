@@ -1,9 +1,9 @@
 /** How every dataset stands, by what the index knows: read in a few passes, for tens of thousands of them. */
 import type { Drill } from '../../journal/entry.ts';
-import type { Guid, LineageId, OwnGuids } from '../../words.ts';
+import type { Guid, LineageId, SourceId } from '../../words.ts';
 import type { IndexDatabase } from '../tables/database.ts';
 import { type DatasetRow, datasetRows } from './lists.ts';
-import { Moves, type Where } from './moves.ts';
+import { renamedTo, type Where } from './names.ts';
 
 /** Which datasets; absent: all. */
 export interface StateScope {
@@ -28,8 +28,8 @@ export interface DatasetState {
   /** Snapshots that no whole chain leads to. */
   readonly lost: number;
   /**
-   * Where it goes on: it was renamed, or came to another host, or its snapshots go on there, where it was
-   * restored; and nothing newer came from here.
+   * Where it goes on: under the name that it has now, or where its snapshots go on, on the host that its pool
+   * came to or where it was restored; and nothing newer came from here.
    */
   readonly continued: { readonly host: string; readonly dataset: string } | null;
   /** The last drill of one of its snapshots. */
@@ -57,12 +57,11 @@ export function* datasetStates(db: IndexDatabase, scope: StateScope): Generator<
     ...(scope.host === undefined ? {} : { host: scope.host }),
   };
   const drills = lastDrills(db);
-  const moves = new Moves(db);
   for (let after: readonly string[] | undefined; ; ) {
     const rows = datasetRows(db, filter, '>', after, AT_ONCE);
     const last = rows.at(-1);
     if (!last) return;
-    yield rows.map((row) => stateOf(db, row, drills.get(row.id), moves));
+    yield rows.map((row) => stateOf(db, row, drills.get(row.id)));
     after = [last.dataset, last.host];
   }
 }
@@ -71,7 +70,6 @@ function stateOf(
   db: IndexDatabase,
   { id, host, dataset }: DatasetRow,
   drill: DrillDocument | undefined,
-  moves: Moves,
 ): DatasetState {
   const count = db.get<CountRow>(COUNT, id) ?? NOTHING;
   const last = db.get<LastRow>(NEWEST, id);
@@ -86,7 +84,7 @@ function stateOf(
     deep: count.read === count.backups ? count.deep : null,
     damaged: count.damaged,
     lost: count.snapshots - count.restorable,
-    continued: (last && (moves.from(id, last.own) ?? db.get<Where>(CONTINUED, last.guid, id))) ?? null,
+    continued: (last && (renamedTo(db, id, last.source) ?? db.get<Where>(CONTINUED, last.guid, id))) ?? null,
     drill: drill ? { ...(JSON.parse(drill.document) as Drill), at: drill.at } : null,
   };
 }
@@ -126,10 +124,10 @@ const NOTHING: CountRow = {
 interface LastRow {
   readonly guid: Guid;
   readonly lineage: LineageId;
-  readonly own: OwnGuids | null;
+  readonly source: SourceId | null;
 }
 
-const NEWEST = `SELECT b.snapshot AS guid, l.lineage, b.own
+const NEWEST = `SELECT b.snapshot AS guid, l.lineage, b.source
   FROM backup b INDEXED BY backup_by_dataset CROSS JOIN lineage l ON l.id = b.lineage
   WHERE b.dataset = ? ORDER BY b.created DESC, b.backup DESC LIMIT 1`;
 

@@ -35,8 +35,8 @@ export function addBackup(db: IndexDatabase, backup: KeptBackup): boolean {
 function refuseOther(known: BackupRow, backup: KeptBackup): void {
   const { lineage: _lineage, drift: _drift, ...same } = summaryOf(known);
   // A zkeep that did not know of it took the manifest in without it.
-  const own = known.own ?? backup.own;
-  if (isDeepStrictEqual({ ...same, base_name: known.base_name, own }, { ...backup })) return;
+  const source = known.source ?? backup.source;
+  if (isDeepStrictEqual({ ...same, base_name: known.base_name, source }, { ...backup })) return;
   throw new ZkeepError(
     'damaged',
     'index.conflict',
@@ -61,7 +61,7 @@ function datasetOf(db: IndexDatabase, { dataset, host }: KeptBackup): number {
 function insert(db: IndexDatabase, backup: KeptBackup, dataset: number, lineage: number): void {
   db.run(
     `INSERT INTO backup (backup, base, base_name, snapshot, raw, large_blocks, bytes, stored, committed, set_id,
-       dataset, own, name, created, attributes, segments, encrypted, lineage)
+       dataset, source, name, created, attributes, segments, encrypted, lineage)
      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
     backup.backup,
     backup.from,
@@ -74,7 +74,7 @@ function insert(db: IndexDatabase, backup: KeptBackup, dataset: number, lineage:
     backup.committed,
     backup.set,
     dataset,
-    backup.own,
+    backup.source,
     backup.name,
     backup.created,
     backup.attributes,

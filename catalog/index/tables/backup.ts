@@ -2,16 +2,16 @@
 import type { BackupEdge } from '../../chain/graph.ts';
 import { ZkeepError } from '../../errors.ts';
 import type { BackupSummary } from '../../protocol/protocol.ts';
-import { flagsOf, type Manifest, ownGuids } from '../../repository/manifest.ts';
-import type { BackupId, Guid, OwnGuids } from '../../words.ts';
+import { flagsOf, type Manifest, sourceId } from '../../repository/manifest.ts';
+import type { BackupId, Guid, SourceId } from '../../words.ts';
 import type { IndexDatabase } from './database.ts';
 
 /** All that the index takes from a manifest. */
 export interface KeptBackup extends Omit<BackupSummary, 'lineage' | 'drift'> {
   /** Name of the base, a snapshot or a bookmark; `null`: full, or unknown. */
   readonly base_name: string | null;
-  /** What tells the dataset from all others under any name; `null`: not known. */
-  readonly own: OwnGuids | null;
+  /** What tells the dataset from all others of its host, under any name; `null`: not known. */
+  readonly source: SourceId | null;
 }
 
 /**
@@ -36,7 +36,7 @@ export function backupOf(manifest: Manifest): KeptBackup {
     set: manifest.set,
     host: manifest.source.host,
     dataset: manifest.source.dataset,
-    own: ownGuids(manifest.source),
+    source: sourceId(manifest.source),
     name: manifest.to.name ?? begin.toName.slice(begin.toName.indexOf('@') + 1),
     created: begin.created,
     attributes: manifest.attributes,
@@ -52,14 +52,14 @@ export function backupOf(manifest: Manifest): KeptBackup {
 export const BACKUP_COLUMNS = `
   b.backup, b.base AS "from", b.base_name, b.snapshot AS "to", b.raw, b.large_blocks, b.bytes, b.stored,
   b.committed, b.set_id AS "set", d.host, d.dataset, b.name, b.created, b.attributes, b.segments, b.encrypted,
-  l.lineage, b.own, b.drift`;
+  l.lineage, b.source, b.drift`;
 export const BACKUP_TABLES = `
   backup b CROSS JOIN dataset d ON d.id = b.dataset CROSS JOIN lineage l ON l.id = b.lineage`;
 
 /** A row of {@link BACKUP_COLUMNS}. SQLite has no booleans. */
 export interface BackupRow extends Omit<BackupSummary, 'flags' | 'encrypted'> {
   readonly base_name: string | null;
-  readonly own: OwnGuids | null;
+  readonly source: SourceId | null;
   readonly raw: number;
   readonly large_blocks: number;
   readonly encrypted: number;
@@ -67,7 +67,7 @@ export interface BackupRow extends Omit<BackupSummary, 'flags' | 'encrypted'> {
 
 /** The summary that a row holds. */
 export function summaryOf(row: BackupRow): BackupSummary {
-  const { base_name: _, own: __, raw, large_blocks, encrypted, ...rest } = row;
+  const { base_name: _, source: __, raw, large_blocks, encrypted, ...rest } = row;
   return { ...rest, flags: { raw: raw === 1, large_blocks: large_blocks === 1 }, encrypted: encrypted === 1 };
 }
 

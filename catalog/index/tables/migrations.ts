@@ -180,8 +180,8 @@ const STEPS: readonly string[] = [
   CREATE INDEX backup_by_deep ON backup (deep);
   `,
   `
-  ALTER TABLE backup ADD COLUMN own TEXT;
-  CREATE INDEX backup_by_own ON backup (own, dataset, created, backup) WHERE own IS NOT NULL;
+  ALTER TABLE backup ADD COLUMN source TEXT;
+  CREATE INDEX backup_by_source ON backup (source, dataset, created, backup) WHERE source IS NOT NULL;
   `,
 ];
 

@@ -21,14 +21,14 @@ export function isIn({ dataset, host, lineage }: Scope, backup: Required<Scope>)
 }
 
 /**
- * Lineages in parts: those that share a dataset are in one, also where that went by several names, because
+ * Lineages in parts: those that share a dataset are in one, also where it had several names, because
  * their snapshots may be counted together. Only parts in which something is asked about.
  */
 export function partsOf(index: CatalogIndex, scope: Scope): LineageId[][] {
   const parts: LineageId[][] = [];
   let part: LineageId[] = [];
   let count = 0;
-  for (const group of groupsOf(allLineages(index), index.movedDatasets())) {
+  for (const group of groupsOf(allLineages(index), index.renamedDatasets())) {
     if (!group.some((lineage) => touches(lineage, scope))) continue;
     part.push(...group.map(({ lineage }) => lineage));
     count += group.reduce((sum, { backups }) => sum + backups, 0);
@@ -50,11 +50,11 @@ function* allLineages(index: CatalogIndex): Generator<Lineage> {
 
 function groupsOf(
   lineages: Iterable<Lineage>,
-  moved: readonly (readonly Named[])[],
+  renamed: readonly (readonly Named[])[],
 ): Iterable<readonly Lineage[]> {
   const groups = new Map<string, Lineage[]>();
   for (const lineage of lineages) joined(groups, lineage.datasets).push(lineage);
-  for (const places of moved) joined(groups, places);
+  for (const places of renamed) joined(groups, places);
   return new Set(groups.values());
 }
 

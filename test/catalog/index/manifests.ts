@@ -42,6 +42,8 @@ export interface Draft {
   readonly large_blocks?: boolean;
   readonly host?: string;
   readonly dataset?: string;
+  /** Number of the dataset's own GUID; `null`: it is not told. */
+  readonly own?: number | null;
   readonly name?: string;
   /** Seconds since 1970; by default a minute after the snapshot of the number before. */
   readonly created?: number;
@@ -74,7 +76,7 @@ export function manifestOf(draft: Draft): Manifest {
     created: moment,
     committed: moment,
     set: draft.set === undefined ? null : (backupId(draft.set) as string as NonNullable<Manifest['set']>),
-    source: { host, dataset, pool_guid: null, zfs: null },
+    source: { host, dataset, ...guidsOf(draft), zfs: null },
     from: from === null ? null : { guid: guid(from), name: `s${from}` },
     to: { guid: guid(to), name },
     stream: { begin, bytes, records: { BEGIN: 1, END: 1 }, checksum: zeros },
@@ -95,6 +97,12 @@ export function manifestOf(draft: Draft): Manifest {
   });
 }
 
+/** An older zkeep told the pool at most. */
+function guidsOf({ own }: Draft): Pick<Manifest['source'], 'pool_guid' | 'dataset_guid'> {
+  if (own === undefined) return { pool_guid: null };
+  return { pool_guid: guid(900), ...(own === null ? {} : { dataset_guid: guid(own) }) };
+}
+
 /** Up to a dozen backups over few snapshots, datasets and hosts: circles, twins, several lineages, equal costs. */
 export const drafts = fc
   .array(
@@ -106,6 +114,7 @@ export const drafts = fc
       large_blocks: fc.constantFrom(false, false, true),
       host: fc.constantFrom('alpha', 'alpha', 'beta'),
       dataset: fc.constantFrom('tank/fs', 'tank/fs', 'tank/other'),
+      own: fc.constantFrom(null, 901, 901, 902),
       name: fc.constantFrom('a', 'b', 'c'),
       created: fc.integer({ min: 1, max: 5 }),
       committed: fc.integer({ min: 1, max: 20 }),

@@ -112,7 +112,7 @@ test('when the process is killed while it adds, the index is whole: each backup 
   same.addAll(
     had.map(({ lineage: _, ...backup }) => ({
       ...backup,
-      own: null,
+      source: null,
       base_name: backup.from && `s${Number(`0x${backup.from}`)}`,
     })),
   );

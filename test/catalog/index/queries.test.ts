@@ -23,6 +23,8 @@ const MAY_SCAN = [
   /^SCAN m USING INDEX mark_holding$/,
   /^SCAN backup USING COVERING INDEX backup_damaged$/,
   /^SCAN journal_object USING COVERING INDEX journal_object_partly$/,
+  // One row, and so many of the last ones.
+  /^SCAN (n|drill)$/,
   // The last ones.
   /^SCAN (entry|e) USING (COVERING )?INDEX sqlite_autoindex_entry_1$/,
   /^SCAN journal_object$/,
@@ -102,6 +104,10 @@ function useAll(index: CatalogIndex): void {
       attempt(() => index.plan({ wanted: { dataset: 'tank/fs', ...wanted }, have, rollback: true }));
     }
   }
+  index.add(manifestOf({ number: 24, from: null, to: 40, own: 901 }));
+  index.add(manifestOf({ number: 25, from: null, to: 41, own: 901, dataset: 'tank/renamed' }));
+  index.renamedDatasets();
+  index.states();
   useJournal(index);
   for (const scope of [{}, { dataset: 'tank/fs' }, { host: 'alpha' }, { lineage }]) [...index.edges(scope)];
   index.lastDrill(lineage);

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import type { RetentionEdge } from '../../../../catalog/chain/retention/edge.ts';
 import type { RetentionQuestion } from '../../../../catalog/chain/retention/plan.ts';
 import type { Keep, Policy } from '../../../../catalog/chain/retention/policy.ts';
-import type { OwnGuids } from '../../../../catalog/words.ts';
+import type { SourceId } from '../../../../catalog/words.ts';
 import { backupId, guid, LARGE, PLAIN, parseLineage, RAW } from '../graphs.ts';
 
 export const HOUR = 3_600_000;
@@ -20,8 +20,8 @@ export interface Draft {
   readonly at: number;
   readonly dataset?: string;
   readonly host?: string;
-  /** Which pool and which dataset in it; `null`: not known. */
-  readonly own?: string | null;
+  /** Which dataset of its host it is, under any name; `null`: not known. */
+  readonly source?: string | null;
   readonly stored?: number;
   readonly flags?: RetentionEdge['flags'];
   /** How long after the snapshot it was committed, milliseconds. */
@@ -30,7 +30,7 @@ export interface Draft {
 
 export function backup(draft: Draft): RetentionEdge {
   const { number, from, to, at, dataset = 'tank/fs', host = 'alpha', stored = 100, later = 1000 } = draft;
-  const { own = null } = draft;
+  const { source = null } = draft;
   return {
     backup: backupId(number),
     from: from === null ? null : guid(from),
@@ -41,7 +41,7 @@ export function backup(draft: Draft): RetentionEdge {
     committed: new Date(START + at + later).toISOString(),
     host,
     dataset,
-    own: own as OwnGuids | null,
+    source: source as SourceId | null,
     name: `s${to}`,
     created: Math.floor((START + at) / 1000),
     lineage: parseLineage(backupId(0)),
@@ -116,6 +116,8 @@ export const questions: fc.Arbitrary<RetentionQuestion> = fc
     ),
     // A snapshot has one moment and one name, wherever it is backed up from.
     moments: fc.array(fc.integer({ min: 0, max: 60 }), { minLength: SNAPSHOTS, maxLength: SNAPSHOTS }),
+    // Some datasets had several names, and some names several datasets.
+    sources: fc.array(fc.constantFrom(null, '1', '1', '2'), { minLength: 14, maxLength: 14 }),
     places: fc.array(fc.constantFrom('a x', 'a x', 'b x', 'b y', 'c y'), { minLength: 14, maxLength: 14 }),
     scale: fc.constantFrom(HOUR / 2, 7 * HOUR, 3 * DAY),
     policies,
@@ -132,6 +134,8 @@ export const questions: fc.Arbitrary<RetentionQuestion> = fc
     late: fc.integer({ min: 0, max: 400 }),
   })
   .map((chance) => {
+    const sourceAt = (dataset: string | null | undefined, host: string) =>
+      dataset ? `${dataset} of ${host}` : null;
     const { drafts, moments, places, scale } = chance;
     const sorted = moments.toSorted((a, b) => a - b);
     const edges = drafts.map(({ from, to, ...more }, number) => {
@@ -144,6 +148,7 @@ export const questions: fc.Arbitrary<RetentionQuestion> = fc
         at: (sorted[newer - 1] ?? 0) * scale,
         dataset,
         host,
+        source: sourceAt(chance.sources[number], host),
         ...more,
       });
     });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import type { RetentionEdge } from '../../../../catalog/chain/retention/edge.ts';
 import { Periods } from '../../../../catalog/chain/retention/periods.ts';
 import {
   digestOf,
@@ -11,7 +12,7 @@ import {
 } from '../../../../catalog/chain/retention/plan.ts';
 import { chainRenewal } from '../../../../catalog/chain/retention/renewal.ts';
 import { backupId, guid, PLAIN, RAW } from '../graphs.ts';
-import { backup, chain, DAY, HOUR, policy, question, START } from './histories.ts';
+import { backup, chain, DAY, type Draft, HOUR, policy, question, START } from './histories.ts';
 
 function plan(more: Partial<RetentionQuestion>): PlannedRow[] {
   return planRetention(question(more));
@@ -340,6 +341,80 @@ describe('a dataset that goes on under another name or host', () => {
     const two = [...goesOn('tank/new', 'beta', 10), ...goesOn('tank/new', 'gamma', 20)];
     const rows = plan({ edges: [...before, ...two], policies });
     assert.deepEqual(kept(rows).sort(), ['s10', 's11', 's2', 's20', 's21', 's3']);
+  });
+
+  describe('where nothing links the two, but its own GUIDs tell', () => {
+    const source = 'p/d/alpha';
+    /** A full backup and two increments. */
+    const stay = (dataset: string, number: number, more: Partial<Draft> = {}) =>
+      [0, 1, 2].map((at) =>
+        backup({
+          number: number + at,
+          from: at === 0 ? null : number + at - 1,
+          to: number + at,
+          at: (number + at) * DAY,
+          dataset,
+          source,
+          ...more,
+        }),
+      );
+    const keptOf = (...edges: RetentionEdge[][]) => kept(plan({ edges: edges.flat(), policies })).sort();
+
+    test('is counted together with all that it was', () => {
+      assert.deepEqual(keptOf(stay('tank/fs', 10), stay('tank/new', 20)), ['s21', 's22']);
+      const three = keptOf(stay('tank/fs', 10), stay('tank/new', 20), stay('tank/last', 30));
+      assert.deepEqual(three, ['s31', 's32']);
+    });
+
+    test('is, when it has its first name again', () => {
+      assert.deepEqual(keptOf(stay('tank/fs', 10), stay('tank/new', 20), stay('tank/fs', 30)), [
+        's31',
+        's32',
+      ]);
+    });
+
+    test('is, when what linked the two is gone, and of the old name only what is pinned is left', () => {
+      const pins = [{ guid: guid(10), until: null, legal: false }];
+      const left = stay('tank/fs', 10).slice(0, 1);
+      const rows = plan({ edges: [...left, ...stay('tank/new', 20)], policies, pins });
+      assert.deepEqual(kept(rows).sort(), ['s10', 's21', 's22']);
+      assert.deepEqual(rows.find(({ name }) => name === 's10')?.because, [
+        { reason: 'pinned', policy: null },
+      ]);
+    });
+
+    test('is not, when it is another dataset, or one of the two does not tell', () => {
+      for (const other of ['p/e/alpha', 'p/d/beta', null]) {
+        const apart = keptOf(stay('tank/fs', 10), stay('tank/new', 20, { source: other }));
+        assert.deepEqual(apart, ['s11', 's12', 's21', 's22'], `${other}`);
+      }
+    });
+
+    test('is not, when another dataset has the old name now', () => {
+      const since = stay('tank/fs', 15, { source: 'p/e/alpha' });
+      assert.deepEqual(keptOf(stay('tank/fs', 10), since, stay('tank/new', 20)), [
+        's16',
+        's17',
+        's21',
+        's22',
+      ]);
+    });
+
+    test('is not, as long as there is something of another one that had the new name before', () => {
+      const before = stay('tank/new', 5, { source: 'p/e/alpha' });
+      const edges = [...before, ...stay('tank/fs', 10), ...stay('tank/new', 20)];
+      const pins = [{ guid: guid(6), until: null, legal: false }];
+      assert.deepEqual(kept(plan({ edges, policies, pins })).sort(), ['s11', 's12', 's21', 's22', 's6']);
+      assert.deepEqual(kept(plan({ edges, policies })).sort(), ['s21', 's22'], 'once that is gone, it is');
+    });
+
+    test('is counted with its new name, not with that of a pool that was restored from it', () => {
+      const restored = stay('new/fs', 40, { source: 'q/d/alpha' }).map((edge) =>
+        edge.from === null ? { ...edge, from: guid(12) } : edge,
+      );
+      const both = keptOf(stay('tank/fs', 10), stay('tank/new', 20), restored);
+      assert.deepEqual(both, ['s21', 's22', 's41', 's42']);
+    });
   });
 });
 
