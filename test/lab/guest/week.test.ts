@@ -336,7 +336,7 @@ async function planTo(guid: Guid) {
 
 /** Of each dataset, GUIDs of what the policy keeps of all that was ever stored. */
 function wanted(): Map<Known, Set<string>> {
-  const rows = [...points.values()];
+  const rows = [...points.values()].filter(({ guid }) => stored.has(guid));
   return new Map(
     ALL.map((known) => [
       known,
