@@ -5,7 +5,12 @@ import { parseDuration } from '../catalog/durations.ts';
 import { EXIT_CODES } from '../catalog/errors.ts';
 import type { RefreshProblem } from '../catalog/index/refresh.ts';
 import type { Scope } from '../catalog/protocol/protocol.ts';
-import { type ConfigurationOptions, loadConfiguration } from './configuration/configuration.ts';
+import {
+  type Configuration,
+  type ConfigurationOptions,
+  isEverywhere,
+  loadConfiguration,
+} from './configuration/configuration.ts';
 import { openState } from './state/state.ts';
 import { Tokens } from './state/tokens.ts';
 
@@ -67,12 +72,19 @@ export async function enroll(options: EnrollOptions): Promise<void> {
     else {
       process.stdout.write(`${code}\n`);
       // Beside the code, which a script may take from standard output.
-      const trade = `zkeep enroll --service ${configuration.publicUrl ?? 'URL'} --code CODE`;
+      const trade = `zkeep enroll --service ${addressKnown(configuration)} --code CODE`;
       process.stderr.write(`good once, until ${expires}; on the host of ${name}:\n  ${trade}\n`);
     }
   } finally {
     state.close();
   }
+}
+
+/** How agents reach the service, as far as the configuration tells. */
+function addressKnown({ publicUrl, listen: { host, port } }: Configuration): string {
+  if (publicUrl !== undefined) return publicUrl;
+  const isKnown = port !== 0 && !isEverywhere(host);
+  return isKnown ? `http://${host.includes(':') ? `[${host}]` : host}:${port}` : 'URL';
 }
 
 /** Prints all tokens, without their secrets. */

@@ -33,6 +33,9 @@ export function addEnroll(program: Command, exit: (code: number) => void): void 
   common(command, EXAMPLE).action(async (options: EnrollOptions) => {
     exit(await perform('enroll', options, enroll));
   });
+  const service = command.options.find(({ long }) => long === '--service');
+  // Of this command alone, see serviceSaid.
+  if (service) service.description = 'address of the catalog service (ZKEEP_SERVICE); it must be named';
 }
 
 async function enroll(surroundings: Surroundings<EnrollOptions>): Promise<Outcome> {

@@ -222,6 +222,7 @@ function parseListen(text: string, file: string): { host: string; port: number }
   return { host, port };
 }
 
-function isEverywhere(host: string): boolean {
+/** Whether it is a wildcard address, to which nobody can connect. */
+export function isEverywhere(host: string): boolean {
   return host === '0.0.0.0' || host === '::';
 }

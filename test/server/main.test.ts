@@ -105,7 +105,7 @@ describe('the command zkeep-server', () => {
     assert.match(told.stdout, /^[0-9A-Z-]{19}\n$/);
     assert.match(
       told.stderr,
-      /good once, until .*; on the host of mds3:\n {2}zkeep enroll --service \S+ --code CODE\n/,
+      /good once, until .*; on the host of mds3:\n {2}zkeep enroll --service http:\/\/127\.0\.0\.1:8470 --code CODE\n/,
     );
     assert.equal((await run('--data', data, 'enroll', '--name', 'mds2', '--for', 'long')).code, 2);
     await run('--data', data, 'token', 'add', '--scope', 'agent', '--name', 'taken');

@@ -26,6 +26,14 @@ describe('every command', () => {
   }
 });
 
+it('enroll does not promise a service that nobody named', () => {
+  const enroll =
+    makeProgram(() => undefined).commands.find((one) => one.name() === 'enroll') ?? assert.fail();
+  const told: string[] = [];
+  enroll.configureOutput({ writeOut: (text) => void told.push(text) }).outputHelp();
+  assert.doesNotMatch(told.join(''), /8470/);
+});
+
 describe('every command that has others below it', () => {
   const groups = (above: Command): Command[] =>
     above.commands.flatMap((one) => (one.commands.length > 0 ? [one, ...groups(one)] : []));
