@@ -127,5 +127,11 @@ function whatToDo({ state, dataset, host, newest, lost, damaged, drill, covered 
         ]
       : []),
     ...(state === 'late' || (newest === null && !isDamaged) ? [backUp] : []),
+    ...(state === 'late' && newest !== null && covered === null ? [exceptIt(dataset)] : []),
   ];
+}
+
+/** A dataset that was destroyed, or that goes on elsewhere without a sign of it, is late for ever otherwise. */
+function exceptIt(dataset: string): string {
+  return `if no more is to come of it: except it from its policies (zkeep policy list), with '!${dataset}' last among their --datasets`;
 }
