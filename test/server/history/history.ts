@@ -82,7 +82,13 @@ export class History {
       send: async (part) => void parts.push(part),
     });
     const request: OpenRequest = {
-      source: { host: line.host, dataset: line.dataset, pool_guid: null, zfs: 'zfs-2.3.0' },
+      source: {
+        host: line.host,
+        dataset: line.dataset,
+        pool_guid: line.guids.pool,
+        dataset_guid: line.guids.dataset,
+        zfs: 'zfs-2.3.0',
+      },
       writer: { host: line.host, process: ++this.#process },
       set: null,
       from: from ? { guid: from.guid, name: from.name } : null,

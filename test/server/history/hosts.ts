@@ -18,6 +18,8 @@ export interface Line {
   readonly id: number;
   host: string;
   dataset: string;
+  /** Of the pool and of the dataset itself: a rename does not change them, a restore does. */
+  guids: { readonly pool: Guid; readonly dataset: Guid };
   /** The oldest first. */
   snapshots: Point[];
   bookmarks: Point[];
@@ -31,7 +33,14 @@ export class Hosts {
 
   constructor(count: number) {
     this.lines = Array.from({ length: count }, (_, id) => {
-      return { id, host: 'alpha', dataset: `tank/d${id}`, snapshots: [], bookmarks: [] };
+      return {
+        id,
+        host: 'alpha',
+        dataset: `tank/d${id}`,
+        guids: guidsOf('alpha', id),
+        snapshots: [],
+        bookmarks: [],
+      };
     });
   }
 
@@ -70,9 +79,16 @@ export class Hosts {
   /** The pool was destroyed, restored on another host up to a snapshot, and goes on there. */
   move(line: Line, restored: readonly Point[]): void {
     line.host = `host${++this.#names}`;
+    line.guids = guidsOf(line.host, line.id);
     line.snapshots = [...restored];
     line.bookmarks = [];
   }
+}
+
+/** A pool of its own for each host. */
+function guidsOf(host: string, id: number): Line['guids'] {
+  const guid = (text: string) => guidOf(hash('sha256', text, 'buffer').readBigUInt64BE());
+  return { pool: guid(host), dataset: guid(`${host} ${id}`) };
 }
 
 /** The stream from one point (or nothing) to another; bytes of its own for each pair. */
