@@ -7,6 +7,10 @@ import { VERSION } from './version.ts';
 /** Loaded when a command was understood, so that help and mistakes are answered at once. */
 const commands = () => import('./commands.ts');
 
+const EXAMPLE = `zkeep-server --config /etc/zkeep/server.toml     serves until SIGTERM
+zkeep-server enroll --name mds1                  a code for the agent of a new host
+zkeep-server token add --scope operator --name me`;
+
 await run(process.argv.slice(2));
 
 async function run(words: string[]): Promise<void> {
@@ -37,7 +41,7 @@ function makeProgram(): Command {
     .option('--data <folder>', 'folder of tokens, index and, unless configured, the repository')
     .option('--json', 'one JSON document on standard output')
     .exitOverride()
-    .addHelpText('after', `\nExit codes: ${exitCodes()}`);
+    .addHelpText('after', `\nExample:\n${EXAMPLE.replace(/^/gm, '  ')}\n\nExit codes: ${exitCodes()}`);
   addServe(program);
   addToken(program);
   addEnroll(program);
@@ -51,9 +55,13 @@ function addServe(program: Command): void {
     .description('serve until SIGTERM or SIGINT (what it does when no command is given)')
     .option('--port <number>', 'port to listen on, instead of the configured one; 0: any free one', portOf)
     .addHelpText('after', '\nExample:\n  zkeep-server --data /srv/zkeep --port 8470')
-    .action(async (_options, command: Command) =>
-      (await commands()).serve(command.optsWithGlobals<ServeOptions>()),
-    );
+    // What is no command comes here, as what the usual one is given.
+    .allowExcessArguments()
+    .action(async (_options, command: Command) => {
+      const [word] = command.args;
+      if (word !== undefined) throw unknownCommand(word);
+      await (await commands()).serve(command.optsWithGlobals<ServeOptions>());
+    });
 }
 
 function addToken(program: Command): void {
@@ -117,6 +125,12 @@ function addRebuild(program: Command): void {
     .action(async (_options, command: Command) =>
       (await commands()).rebuildIndex(command.optsWithGlobals<RebuildOptions>()),
     );
+}
+
+function unknownCommand(word: string): ZkeepError {
+  return new ZkeepError('usage', 'service.usage', `unknown command ${JSON.stringify(word.slice(0, 80))}`, {
+    advice: 'zkeep-server --help shows the commands',
+  });
 }
 
 function portOf(text: string): number {

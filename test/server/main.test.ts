@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -45,6 +45,36 @@ describe('the command zkeep-server', () => {
       assert.deepEqual([code, stdout], [2, ''], words.join(' '));
       assert.match(stderr, /error|unknown|invalid|argument/i);
     }
+  });
+
+  it('says of what is no command where the commands are', async () => {
+    const { code, stderr } = await run('--data', folder, 'enrol');
+    assert.deepEqual(
+      [code, stderr],
+      [2, 'zkeep-server: unknown command "enrol"\n  zkeep-server --help shows the commands\n'],
+    );
+    assert.match((await run('--help')).stdout, /Example:\n {2}zkeep-server --config /);
+  });
+
+  it('prints the documents that COMMANDS.md promises', async () => {
+    const page = readFileSync(new URL('../../server/COMMANDS.md', import.meta.url), 'utf8');
+    const rows = [...(page.split('## JSON')[1]?.matchAll(/^\| `([a-z ]+)` \| (`.*`) \|$/gm) ?? [])];
+    const promised = new Map(
+      rows.map(([, name = '', fields = '']) => [name, fields.replaceAll('`', '').split(', ')]),
+    );
+    const words: Record<string, string[]> = {
+      'token add': ['--scope', 'agent', '--name', 'mds1'],
+      'token list': [],
+      'token remove': ['mds1'],
+      enroll: ['--name', 'mds2'],
+      rebuild: [],
+    };
+    for (const [name, more] of Object.entries(words)) {
+      const { stdout } = await run('--data', join(folder, 'data'), ...name.split(' '), ...more, '--json');
+      const { zkeep, command, ...fields } = JSON.parse(stdout);
+      assert.deepEqual([zkeep, command, Object.keys(fields)], [1, name, promised.get(name)]);
+    }
+    assert.deepEqual([...promised.keys()].sort(), [...Object.keys(words), 'serve'].sort());
   });
 
   it('refuses a configuration that is wrong, in words and as JSON', async () => {

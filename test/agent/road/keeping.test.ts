@@ -77,7 +77,10 @@ describe('what is kept, by command', () => {
     const words = await told(['prune', DATASET, '--dry-run']);
     assert.match(words, /tank\/fs@c .* kept +the newest, last \(usual\)/);
     assert.match(words, /tank\/fs@a .* needed +needed by tank\/fs@c/);
-    assert.match(words, /2 backups, .*, stay only because others hang on them/);
+    assert.match(
+      words,
+      /2 backups, .*, stay only because others hang on them\nonly shown: nothing was changed$/m,
+    );
 
     // A new full backup of another lineage lets them go.
     await house.document(['import', '--dataset', DATASET], 0, { stdin: recordedStream('compressed-c-lz4') });
