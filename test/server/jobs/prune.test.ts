@@ -133,6 +133,23 @@ describe('prune', () => {
     assert.deepEqual([agent.status, agent.code], [403, 'token.scope']);
   });
 
+  it('counts a dataset once that has another name now, also when it is asked about by one of the two', async () => {
+    const own = 99n;
+    for (const to of [10n, 11n]) await service.backUp(openRequest({ to, dataset: 'pool/old', own }), 1);
+    await service.backUp(openRequest({ to: 12n, dataset: 'pool/new', own }), 1);
+    await policy({ last: 2 });
+    const named = async (dataset: string) => fates(await plan({ dataset }));
+    assert.deepEqual(await named('pool/old'), ['s11 kept', 's10 mark']);
+    assert.deepEqual(await named('pool/new'), ['s12 kept']);
+    await service.backUp(openRequest({ to: 13n, dataset: 'pool/new', own }), 1);
+    assert.deepEqual(await named('pool/old'), ['s11 mark', 's10 mark']);
+    await run('prune');
+    service.clock.pass(24 * HOUR);
+    assert.match((await run('prune')).last?.words ?? '', /removed 6, /);
+    assert.deepEqual(await named('pool/new'), ['s13 kept', 's12 kept']);
+    assert.deepEqual(await named('pool/old'), []);
+  });
+
   it('plans with other policies and at other moments without doing anything', async () => {
     const policies = [
       { name: 'try', datasets: ['**'], hosts: [], lineages: [], keep: { last: 2 }, zone: 'UTC' },
