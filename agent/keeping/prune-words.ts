@@ -30,11 +30,13 @@ const COLUMNS: Column[] = [
  * @param done what was done of it; `undefined`: it is only shown.
  */
 export function pruneInWords(plan: PrunePlan, done?: RemovedAnswer): string {
+  // Of a base that has no row of its own only the GUID is known here.
+  const names = new Map(plan.rows.map(({ to, name }) => [to, `@${name}`]));
   const rows = plan.rows.map((row) => [
     momentInWords(row.created),
     `${row.dataset}@${row.name}`,
     row.host,
-    row.from === null ? 'full' : row.from,
+    row.from === null ? 'full' : (names.get(row.from) ?? row.from),
     sizeInWords(row.stored),
     row.fate,
     whyOf(row),

@@ -76,7 +76,8 @@ describe('what is kept, by command', () => {
     // A chain of three, of which the last one is wanted: the others stay because it hangs on them.
     const words = await told(['prune', DATASET, '--dry-run']);
     assert.match(words, /tank\/fs@c .* kept +the newest, last \(usual\)/);
-    assert.match(words, /tank\/fs@a .* needed +needed by tank\/fs@c/);
+    assert.match(words, /tank\/fs@a .* full .* needed +needed by tank\/fs@c/);
+    assert.match(words, /tank\/fs@b .* @a .* needed +needed by tank\/fs@c/);
     assert.match(
       words,
       /2 backups, .*, stay only because others hang on them\nonly shown: nothing was changed$/m,
