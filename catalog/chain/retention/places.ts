@@ -103,13 +103,18 @@ function staysIn(graph: Numbered, places: readonly Place[]): Map<SourceId, Stay<
 }
 
 function staysAt(graph: Numbered, place: Place): Map<SourceId, Stay<Place>> {
-  const stays = new Map<SourceId, { place: Place; newest: number; last: string }>();
+  const stays = new Map<SourceId, GrowingStay>();
+  let of: SourceId | null = null;
+  let stay: GrowingStay | undefined;
   for (const number of place.backups) {
     const { source, created, backup } = graph.edge(number);
     if (source === null) continue;
-    const stay = stays.get(source);
+    // Most that follow each other are of one dataset, which is seen sooner than looked up.
+    if (source !== of) stay = stays.get(source);
+    of = source;
     if (!stay) {
-      stays.set(source, { place, newest: created, last: backup });
+      stay = { place, newest: created, last: backup };
+      stays.set(source, stay);
       continue;
     }
     if (created > stay.newest) stay.newest = created;
@@ -117,6 +122,9 @@ function staysAt(graph: Numbered, place: Place): Map<SourceId, Stay<Place>> {
   }
   return stays;
 }
+
+/** While its backups are gone through. */
+type GrowingStay = { -readonly [Key in keyof Stay<Place>]: Stay<Place>[Key] };
 
 /** Places that are counted together, each list in the order of the places. */
 export function joined(places: readonly Place[], successors: ReadonlyMap<Place, Place>): Place[][] {
