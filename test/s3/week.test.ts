@@ -177,6 +177,12 @@ async function happens(history: History, hour: number): Promise<void> {
     line.snapshots = [];
     line.bookmarks = [];
   }
+  // Nothing links what comes then to what was: the next backup is a full one, under another name.
+  if (isEach(41)) {
+    hosts.rename(line);
+    line.snapshots = [];
+    line.bookmarks = [];
+  }
   if (isEach(63)) await history.move(line, 0);
   if (isEach(47)) await service.restart();
   if (isEach(73)) await service.loseIndex();
