@@ -1,4 +1,5 @@
 /** How every dataset stands, and with that the whole: decided purely, from what the index, the agents and the jobs say. */
+import { type Expectation, expectedBy, type MeasuredRestore } from '../../catalog/chain/recovery.ts';
 import { isFor, type Policy } from '../../catalog/chain/retention/policy.ts';
 import { parseDuration } from '../../catalog/durations.ts';
 import type { DatasetState } from '../../catalog/index/answers/state.ts';
@@ -46,14 +47,14 @@ const AT_ONCE = 200;
 export function* statusInParts(facts: StatusFacts): Generator<void, StatusAnswer> {
   const { now, datasets, agents, scope } = facts;
   const coverage = coverageOf(agents);
-  const rates = ratesOf(datasets);
+  const expected = expectedOf(datasets);
   const objectives = objectivesOf(facts.policies);
   const all: DatasetStatus[] = [];
   for (let at = 0; at < datasets.length; at += AT_ONCE) {
     yield;
     for (const state of datasets.slice(at, at + AT_ONCE)) {
       if (state.continued !== null && scope.dataset === undefined) continue;
-      all.push(statusOfKept(state, objectives, coverage.get(keyOf(state)) ?? null, rates, now));
+      all.push(statusOfKept(state, objectives, coverage.get(keyOf(state)) ?? null, expected, now));
     }
   }
   yield;
@@ -103,17 +104,18 @@ interface Covering {
   readonly job: AgentJob;
 }
 
-interface Rates {
-  /** Stored bytes a second, by lineage; and of all drills on a host, by the host that the snapshot is from. */
-  readonly lineages: ReadonlyMap<string, number>;
-  readonly hosts: ReadonlyMap<string, number>;
+/** How long restores take, by their stored bytes. */
+interface Expected {
+  /** By lineage; and of all drills on a host, by the host that the snapshot is from. */
+  readonly lineages: ReadonlyMap<string, Expectation>;
+  readonly hosts: ReadonlyMap<string, Expectation>;
 }
 
 function statusOfKept(
   state: DatasetState,
   policies: readonly ReadyObjective[],
   covering: Covering | null,
-  rates: Rates,
+  expected: Expected,
   now: number,
 ): DatasetStatus {
   const { host, dataset, lineage, newest, drill, continued } = state;
@@ -128,7 +130,6 @@ function statusOfKept(
     ...(continued ? [`it goes on as ${continued.dataset} on ${continued.host}`] : []),
   ];
   const isBroken = newest === null || state.lost > 0 || (drill !== null && !drill.passed);
-  const rate = rates.lineages.get(lineage) ?? rates.hosts.get(host);
   return {
     host,
     dataset,
@@ -150,7 +151,9 @@ function statusOfKept(
       seconds: drill.restore_seconds,
       bytes: drill.stored,
     },
-    recovery: newest && rate ? newest.chain / rate : null,
+    recovery:
+      newest &&
+      (expected.lineages.get(lineage)?.(newest.chain) ?? expected.hosts.get(host)?.(newest.chain) ?? null),
     covered: covering && coveredBy(covering),
   };
 }
@@ -218,16 +221,24 @@ function coveredBy({ agent, job: { name, next, last } }: Covering): DatasetStatu
   return { agent, job: name, next, last };
 }
 
-/** What drills that passed have measured; where there were several, the slowest. */
-function ratesOf(datasets: readonly DatasetState[]): Rates {
-  const [lineages, hosts] = [new Map<string, number>(), new Map<string, number>()];
+/** As the last drills measured it that passed. */
+function expectedOf(datasets: readonly DatasetState[]): Expected {
+  const [lineages, hosts] = [new Map<string, MeasuredRestore[]>(), new Map<string, MeasuredRestore[]>()];
   for (const { drill, lineage, host } of datasets) {
-    if (!drill?.passed || drill.restore_seconds <= 0 || drill.stored === 0) continue;
-    const rate = drill.stored / drill.restore_seconds;
-    lineages.set(lineage, Math.min(rate, lineages.get(lineage) ?? Number.POSITIVE_INFINITY));
-    hosts.set(host, Math.min(rate, hosts.get(host) ?? Number.POSITIVE_INFINITY));
+    if (!drill?.passed) continue;
+    const measured = { bytes: drill.stored, seconds: drill.restore_seconds };
+    addTo(lineages, lineage, measured);
+    addTo(hosts, host, measured);
   }
-  return { lineages, hosts };
+  const expected = (measured: ReadonlyMap<string, readonly MeasuredRestore[]>) =>
+    new Map([...measured].map(([key, all]) => [key, expectedBy(all)]));
+  return { lineages: expected(lineages), hosts: expected(hosts) };
+}
+
+function addTo<T>(map: Map<string, T[]>, key: string, one: T): void {
+  const all = map.get(key);
+  if (all) all.push(one);
+  else map.set(key, [one]);
 }
 
 /** What is wrong beside the datasets. */

@@ -9,20 +9,16 @@ export interface ChainFacts {
   /** Stored bytes of the full backup, and of the increments on it. */
   readonly full: number;
   readonly increments: number;
-  /** Raw bytes of all. */
-  readonly bytes: number;
 }
-
-/** How fast restores were, as drills measured; `null`: none was. */
-export type RestoreRate = { readonly bytesPerSecond: number } | null;
 
 /**
  * Why the next backup is not to hang on a chain but to be a full one, in words; `null`: it may.
  * A chain that is one full backup is only ended by `steps`: another full one would be as dear.
  *
+ * @param expected seconds that its restore is expected to take, as drills measured; `null`: nobody knows.
  * @example chainRenewal({ steps: 100 }, chain, null) // 'it has 100 backups, and 100 are the most'
  */
-export function chainRenewal(limits: ChainLimits, chain: ChainFacts, rate: RestoreRate): string | null {
+export function chainRenewal(limits: ChainLimits, chain: ChainFacts, expected: number | null): string | null {
   const { steps, ratio, restore } = limits;
   if (steps !== undefined && chain.steps >= steps) {
     return `it has ${chain.steps} backups, and ${steps} are the most`;
@@ -33,10 +29,8 @@ export function chainRenewal(limits: ChainLimits, chain: ChainFacts, rate: Resto
     return `its increments take ${times} times what the full backup takes, and ${ratio} times is the most`;
   }
   const longest = restore === undefined ? undefined : durationMeant(restore);
-  if (longest === undefined || rate === null || rate.bytesPerSecond <= 0) return null;
-  const expected = (chain.bytes / rate.bytesPerSecond) * 1000;
-  if (expected <= longest) return null;
-  return `its restore is expected to take ${Math.ceil(expected / 60_000)} minutes, and ${restore} is the most`;
+  if (longest === undefined || expected === null || expected * 1000 <= longest) return null;
+  return `its restore is expected to take ${Math.ceil(expected / 60)} minutes, and ${restore} is the most`;
 }
 
 function tenths(number: number): string {

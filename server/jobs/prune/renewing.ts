@@ -1,6 +1,8 @@
 /** Which known snapshots no backup should hang on any more, and why. */
+
+import { expectedBy } from '../../../catalog/chain/recovery.ts';
 import { isFor } from '../../../catalog/chain/retention/policy.ts';
-import { type ChainFacts, chainRenewal, type RestoreRate } from '../../../catalog/chain/retention/renewal.ts';
+import { type ChainFacts, chainRenewal } from '../../../catalog/chain/retention/renewal.ts';
 import type { CatalogIndex } from '../../../catalog/index/catalog-index.ts';
 import type { KnownSnapshot } from '../../../catalog/protocol/protocol.ts';
 import type { Guid, LineageId } from '../../../catalog/words.ts';
@@ -45,10 +47,11 @@ function tooDear(index: CatalogIndex, known: readonly KnownSnapshot[], of: Of): 
     const { wanted, steps, bytes } = index.plan({ wanted: { guids: [guid] }, have: [], rollback: false });
     const [first, ...others] = steps;
     const increments = others.reduce((sum, { stored }) => sum + stored, 0);
-    const chain: ChainFacts = { steps: steps.length, full: first?.stored ?? 0, increments, bytes };
+    const chain: ChainFacts = { steps: steps.length, full: first?.stored ?? 0, increments };
+    const expected = expectedOf(index, wanted.lineage, bytes);
     for (const policy of policies) {
       if (!isFor(policy, of) && !policy.lineages.includes(wanted.lineage)) continue;
-      const why = chainRenewal(policy.chain ?? {}, chain, rateOf(index, wanted.lineage));
+      const why = chainRenewal(policy.chain ?? {}, chain, expected);
       if (why !== null) reasons.set(guid, `${why} (policy ${policy.name})`);
     }
   }
@@ -58,11 +61,12 @@ function tooDear(index: CatalogIndex, known: readonly KnownSnapshot[], of: Of): 
 /** So many drills are looked at, the newest first: one that did not pass has measured nothing. */
 const DRILLS = 50;
 
-/** As the last drill of the lineage that passed measured it, else the last of any. */
-function rateOf(index: CatalogIndex, lineage: LineageId): RestoreRate {
+/** As the last drill of the lineage that passed measured it, else the last ones of any; of raw bytes. */
+function expectedOf(index: CatalogIndex, lineage: LineageId, bytes: number): number | null {
   const measured = ({ drills }: ReturnType<CatalogIndex['drills']>) =>
-    drills.find(({ passed, restore_seconds: seconds }) => passed && seconds > 0);
-  const drill =
-    measured(index.drills({ lineage, limit: DRILLS })) ?? measured(index.drills({ limit: DRILLS }));
-  return drill ? { bytesPerSecond: drill.bytes / drill.restore_seconds } : null;
+    drills
+      .filter(({ passed }) => passed)
+      .map((drill) => ({ bytes: drill.bytes, seconds: drill.restore_seconds }));
+  const own = measured(index.drills({ lineage, limit: DRILLS })).slice(0, 1);
+  return expectedBy(own)(bytes) ?? expectedBy(measured(index.drills({ limit: DRILLS })))(bytes);
 }

@@ -152,6 +152,26 @@ describe('the state of a dataset', () => {
   });
 });
 
+describe('how long a restore is expected to take', () => {
+  it('is not judged by a drill of next to nothing, which took as long as any to begin', () => {
+    const own = (number: number) => ({
+      lineage: `01980000-0000-7000-8000-00000000000${number}` as LineageId,
+    });
+    const [bare, large, mail] = status({
+      datasets: [
+        dataset('tank/bare', { ...own(1), drill: drill({ stored: 3000, restore_seconds: 17 }) }),
+        dataset('tank/large', { ...own(2), drill: drill({ stored: 4_000_000, restore_seconds: 18 }) }),
+        dataset('tank/mail', {
+          ...own(3),
+          newest: { guid: '00000000000000aa' as Guid, name: 'n', created: NOW, steps: 2, chain: 4_100_000 },
+        }),
+      ],
+    }).datasets;
+    assert.ok((bare?.recovery ?? 0) < 17 && (large?.recovery ?? 0) < 18);
+    assert.equal(Math.round(mail?.recovery ?? 0), 18);
+  });
+});
+
 describe('problems', () => {
   it('are agents that are away, clocks that differ, jobs that fail', () => {
     const seen = new Date((NOW - HOUR) * 1000).toISOString();

@@ -419,22 +419,22 @@ describe('a dataset that goes on under another name or host', () => {
 });
 
 describe('a chain', () => {
-  const facts = { steps: 10, full: 100, increments: 150, bytes: 3_600_000 };
-  const rate = { bytesPerSecond: 1000 };
+  const facts = { steps: 10, full: 100, increments: 150 };
+  const hour = 3600;
 
   test('ends when it is too long or too dear', () => {
     assert.equal(chainRenewal({ steps: 10 }, facts, null), 'it has 10 backups, and 10 are the most');
     assert.equal(chainRenewal({ steps: 11 }, facts, null), null);
     assert.match(chainRenewal({ ratio: 1.4 }, facts, null) ?? '', /1\.5 times .* 1\.4 times is the most/);
     assert.equal(chainRenewal({ ratio: 1.5 }, facts, null), null);
-    assert.match(chainRenewal({ restore: '59m' }, facts, rate) ?? '', /60 minutes, and 59m is the most/);
-    assert.equal(chainRenewal({ restore: '1h' }, facts, rate), null);
+    assert.match(chainRenewal({ restore: '59m' }, facts, hour) ?? '', /60 minutes, and 59m is the most/);
+    assert.equal(chainRenewal({ restore: '1h' }, facts, hour), null);
     assert.equal(chainRenewal({ restore: '1m' }, facts, null), null, 'no restore was measured');
   });
 
   test('of one full backup does not end for its cost: the next full one would cost the same', () => {
-    const full = { steps: 1, full: 100, increments: 0, bytes: 3_600_000 };
-    assert.equal(chainRenewal({ ratio: 0.01, restore: '1m' }, full, rate), null);
-    assert.match(chainRenewal({ steps: 1 }, full, rate) ?? '', /1 are the most/);
+    const full = { steps: 1, full: 100, increments: 0 };
+    assert.equal(chainRenewal({ ratio: 0.01, restore: '1m' }, full, hour), null);
+    assert.match(chainRenewal({ steps: 1 }, full, hour) ?? '', /1 are the most/);
   });
 });
