@@ -110,12 +110,12 @@ export function digestOf(rows: Iterable<RetentionRow>): Digest {
   return hash('sha256', acts.sort().join('')) as Digest;
 }
 
-/** Most rounds of {@link decide}: each lets something go that the one before kept. */
+/** Most rounds of {@link decide}: each sees something stay or go that the one before did not. */
 const MOST_ROUNDS = 20;
 
 /**
  * Decides what is wanted and needed. When backups go, datasets may come to be counted together that
- * were not before: then it is decided again, with what is left, until nothing more goes. So a plan
+ * were not before: then it is decided again, with what is left, until that is what stays. So a plan
  * that was acted on leaves nothing to do.
  */
 function decide(
@@ -129,31 +129,32 @@ function decide(
     .toSorted((a, b) => compareText(a.name, b.name))
     .map((policy) => new ReadyPolicy(policy, zones));
   const isDamaged = question.damaged.size > 0;
-  let left = places;
+  let left = new Uint8Array(chains.graph.edges.length).fill(1);
   for (let round = 1; ; round++) {
+    const there = placesWith(places, left);
     const wanted = new Wanted();
-    for (const together of joined(left, successorsOf(chains.graph, left))) {
+    for (const together of joined(there, successorsOf(chains.graph, there))) {
       wantBy(policies, together, chains, now, wanted);
     }
     wantPinned(pins, chains, now, wanted);
     const needs = needsOf({ chains, firsts, wanted, isDamaged, inUse });
-    const rest = withoutReleased(left, needs);
-    if (rest === left || round === MOST_ROUNDS) return { wanted, needs };
-    left = rest;
+    // What an earlier round let go may be the best way to what this one wants.
+    const stays = left.map((_, number) => Number(isStaying(needs, number)));
+    if (Buffer.compare(stays, left) === 0 || round === MOST_ROUNDS) return { wanted, needs };
+    left = stays;
   }
 }
 
-/** The places without what goes; the same ones when nothing does. */
-function withoutReleased(places: readonly Place[], needs: Needs): readonly Place[] {
-  const stays = (number: number) => needs.isKept(number) || needs.isNeeded(number) || needs.inUse.has(number);
-  let went = 0;
-  const rest: Place[] = [];
-  for (const place of places) {
-    const backups = place.backups.filter(stays);
-    went += place.backups.length - backups.length;
-    if (backups.length > 0) rest.push({ ...place, backups });
-  }
-  return went === 0 ? places : rest;
+function isStaying(needs: Needs, number: number): boolean {
+  return needs.isKept(number) || needs.isNeeded(number) || needs.inUse.has(number);
+}
+
+/** The places with those of their backups that are left. */
+function placesWith(places: readonly Place[], left: Uint8Array): Place[] {
+  return places.flatMap((place) => {
+    const backups = place.backups.filter((number) => left[number] === 1);
+    return backups.length > 0 ? { ...place, backups } : [];
+  });
 }
 
 /** A mark that is so much of a time to come, milliseconds, was set by a clock that was wrong: it is set anew. */

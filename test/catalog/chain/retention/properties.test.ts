@@ -126,6 +126,10 @@ test('as time passes, nothing comes to be wanted that was not', () => {
       // When the last of an old name goes, the policies of that name are not asked any more.
       const policies = chance.policies.map((policy) => ({ ...policy, datasets: ['**'], hosts: [] }));
       const asked = { ...chance, policies };
+      // Of one second, that is the newer one which was stored later: it is another one when some of its backups go.
+      fc.pre(
+        new Set(edgesOf(asked).map(({ created }) => created)).size === everySnapshot(edgesOf(asked)).length,
+      );
       const stays = (rows: PlannedRow[]) =>
         rows.filter(({ fate }) => ['kept', 'needed', 'unmark'].includes(fate)).map(({ backup }) => backup);
       const now = new Set(stays(planRetention(asked)));
