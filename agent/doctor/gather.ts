@@ -99,11 +99,12 @@ async function coverageOf(
     const { datasets } = hostDatasets();
     const covered = new Set<string>();
     for (const job of jobs) for (const dataset of await datasets(job, signal)) covered.add(dataset);
-    const leftOut = jobs.flatMap((job) =>
-      job.kind === 'backup' && job.covered.kind === 'datasets'
-        ? job.covered.patterns.filter((one) => one.startsWith('!')).map((one) => one.slice(1))
-        : [],
-    );
+    const leftOut = jobs.flatMap((job) => {
+      // What is there to try restores is not there to be kept.
+      if (job.kind === 'drill') return [`${job.to}/**`];
+      if (job.covered.kind !== 'datasets') return [];
+      return job.covered.patterns.filter((one) => one.startsWith('!')).map((one) => one.slice(1));
+    });
     const meant = here.sources
       .map(({ dataset }) => dataset)
       .filter((name) => !matches(leftOut, name) && !isOfDrill(name));

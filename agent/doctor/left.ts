@@ -1,6 +1,7 @@
 /** What interrupted work left, as findings: the same that `zkeep leftovers` lists, with what it does meanwhile. */
 import { isRefresh } from '../backup/tidy/names.ts';
 import type { Leftover, LeftoverKind } from '../leftovers/leftover.ts';
+import { showCommand } from '../zfs/failure.ts';
 import { HOLD_TAG } from '../zfs/snapshot.ts';
 import type { Finding, FindingCode } from './finding.ts';
 
@@ -21,11 +22,17 @@ export function ofLeftover(left: Leftover): Finding[] {
       what: `${kind === 'open-backup' ? dataset : name}: ${what}`,
       why: temporary ? 'it keeps all blocks that were freed since' : WHY[kind],
       mend: continues && !temporary && kind !== 'hold' ? [continues] : clear,
-      advice: continues && !temporary ? `or clear it: zkeep leftovers ${dataset} shows how` : null,
+      advice: continues && !temporary ? adviceOn(left, showCommand(continues)) : null,
       // A bookmark costs nothing, and may be the base of what another repository keeps.
       safe: temporary || isLeakedHold(left),
     },
   ];
+}
+
+/** Of a hold the command that clears it is shown, of all else that which goes on with it; this tells of the other way. */
+function adviceOn({ kind, dataset }: Leftover, goingOn: string): string {
+  if (kind === 'hold') return `first try whether its backup goes on: ${goingOn}`;
+  return `where it is not to go on: zkeep leftovers ${dataset} shows what clears it`;
 }
 
 const CODES: Readonly<Record<LeftoverKind, FindingCode>> = {

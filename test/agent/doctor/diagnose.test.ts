@@ -72,9 +72,11 @@ describe('a doctor finds', () => {
   it('a hold on what is not stored, and a snapshot of ours, that a run may be at: not safe', () => {
     const held = only(diagnose(facts([point('tank/a', 'daily', 5, { references: 1 })])));
     assert.deepEqual([held.code, held.safe], ['leaked-hold', false]);
+    assert.equal(held.advice, 'first try whether its backup goes on: zkeep backup tank/a --snapshot daily');
     const left = only(diagnose(facts([point('tank/a', OWN, 5)])));
     assert.deepEqual([left.code, left.safe], ['left-snapshot', false]);
     assert.deepEqual(words(left), [`zkeep backup tank/a --snapshot ${OWN}`]);
+    assert.equal(left.advice, 'where it is not to go on: zkeep leftovers tank/a shows what clears it');
   });
 
   it('a temporary snapshot that nobody is at, which is safe to destroy', () => {

@@ -67,6 +67,8 @@ describe('zkeep agent doctor', () => {
     assert.deepEqual(codes(await doctor(['--config', config], 1)), ['not-covered']);
     job('"tank/a", "!tank/b"');
     assert.deepEqual(codes(await doctor(['--config', config], 0)), []);
+    job('"tank/a"]\n[[drill]]\nname = "try"\nschedule = "every day"\nto = "tank/b"\ndatasets = ["tank/a"');
+    assert.deepEqual(codes(await doctor(['--config', config], 0)), [], 'the scratch place of drills');
     writeFileSync(config, 'jobs = 1\n');
     assert.deepEqual(codes(await doctor(['--config', config], 1)), ['configuration-wrong']);
   });
