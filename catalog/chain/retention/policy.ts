@@ -74,7 +74,7 @@ export const PolicySchema = Type.Object(
 export type Policy = Static<typeof PolicySchema>;
 
 /**
- * What the schema cannot say: durations and the zone exist, and rules that are given keep something, for
+ * What the schema cannot say: durations and the zone exist, patterns are for something, and rules that are given keep something, for
  * who writes a nothing may mean that there is to be no such rule.
  *
  * @throws {ZkeepError} `usage` (`policy.wrong`) naming the field.
@@ -89,6 +89,9 @@ export function checkPolicy(policy: Policy): Policy {
     if (text !== undefined && !durationMeant(text)) {
       throw wrong(policy, field, `${JSON.stringify(text)} is no duration: write it as 36h, 30d or 4w`);
     }
+  }
+  for (const field of ['datasets', 'hosts'] as const) {
+    if (onlyExcludes(policy[field])) throw wrong(policy, field, "only exclude: say '**' before them");
   }
   if (keepsNothing(policy.keep)) {
     throw wrong(policy, 'keep', 'keeps nothing: leave the rules out to keep everything, or say last = 1');
@@ -114,6 +117,10 @@ export function isFor(
   return (
     (datasets.length === 0 || matches(datasets, dataset)) && (hosts.length === 0 || matches(hosts, host))
   );
+}
+
+function onlyExcludes(patterns: readonly string[]): boolean {
+  return patterns.length > 0 && patterns.every((pattern) => pattern.startsWith('!'));
 }
 
 /** Whether there are rules, all of them of nothing: only the newest would stay. */

@@ -39,6 +39,8 @@ describe('a policy', () => {
     ['an objective whose units are out of order', { objective: '3m2h' }, 'objective'],
     ['a "within" that is none', { keep: { within: '1m1m' } }, 'within'],
     ['a time of restore that is none', { chain: { restore: '0h' } }, 'restore'],
+    ['datasets that are only excepted', { datasets: ['!tank/old', '!tank/scratch'] }, 'datasets'],
+    ['hosts that are only excepted', { hosts: ['!mds1'] }, 'hosts'],
     ['rules that keep nothing', { keep: { last: 0 } }, 'keep'],
     ['rules that together keep nothing', { keep: { hourly: 0, yearly: 0 } }, 'keep'],
   ];
