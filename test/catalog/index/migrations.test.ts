@@ -38,6 +38,24 @@ test('an index of version 1 goes on: the next refresh reads the attributes of wh
   }
 });
 
+test('a backup that an older zkeep took in without the GUID of its dataset is there: it is no other one', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'zkeep-index-'));
+  try {
+    const path = join(folder, 'index.db');
+    makeVersion1(path, [manifestOf({ number: 1, from: null, to: 1, own: 901 })]);
+    const index = new CatalogIndex(path);
+    const told = manifestOf({ number: 1, from: null, to: 1, own: 901 });
+    assert.deepEqual(index.add(told), index.backups().backups[0]);
+    assert.throws(() => index.add({ ...told, source: { ...told.source, host: 'beta' } }), {
+      code: 'index.conflict',
+    });
+    assert.equal(index.count(), 1);
+    index.close();
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+});
+
 /** The tables as version 1 left them, for full backups of one dataset. */
 function makeVersion1(path: string, manifests: readonly Manifest[]): void {
   const db = new Database(path);
