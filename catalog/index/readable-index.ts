@@ -4,7 +4,6 @@ import type { Policy } from '../chain/retention/policy.ts';
 import type { Selection } from '../chain/select.ts';
 import type { Fact, Place } from '../journal/entry.ts';
 import type {
-  DrillRow,
   DrillsAnswer,
   DrillsQuery,
   EventsAnswer,
@@ -41,7 +40,7 @@ import { renamedDatasets, type Where } from './answers/names.ts';
 import { planIn } from './answers/plan.ts';
 import { settingsAt } from './answers/settings.ts';
 import { type DatasetState, datasetStates, type StateScope } from './answers/state.ts';
-import { lastDrill, listDrills } from './journal/drills.ts';
+import { listDrills } from './journal/drills.ts';
 import { listEvents } from './journal/events.ts';
 import { allDamage, type FoundDamage, proofOf } from './journal/findings.ts';
 import { listMarks, listPins, listPolicies, type MarkRow } from './journal/held.ts';
@@ -231,11 +230,6 @@ export abstract class ReadableIndex {
   /** Drills, the newest first. */
   drills(query: DrillsQuery = {}): DrillsAnswer {
     return listDrills(this.db, query);
-  }
-
-  /** The last drill of a lineage, however it ended. */
-  lastDrill(lineage: LineageId): DrillRow | undefined {
-    return lastDrill(this.db, lineage);
   }
 
   /** The journal, the newest entries first. A page may end before its limit when its entries are long. */

@@ -27,11 +27,6 @@ export function listDrills(db: IndexDatabase, query: DrillsQuery): DrillsAnswer 
   return { drills: items.map(drillOf), next };
 }
 
-/** The last drill of a lineage, however it ended. */
-export function lastDrill(db: IndexDatabase, lineage: LineageId): DrillRow | undefined {
-  return listDrills(db, { lineage, limit: 1 }).drills[0];
-}
-
 /**
  * A lineage is called by its smallest backup, so its name changes when that is removed. A drill is of the
  * lineage that has its snapshot, or the backup by which its lineage was called; when neither is there

@@ -110,7 +110,6 @@ function useAll(index: CatalogIndex): void {
   index.states();
   useJournal(index);
   for (const scope of [{}, { dataset: 'tank/fs' }, { host: 'alpha' }, { lineage }]) [...index.edges(scope)];
-  index.lastDrill(lineage);
   for (const filter of [{}, { dataset: 'tank/fs' }, { host: 'alpha' }, { lineage }]) {
     page((after) => index.drills({ ...filter, ...after, limit: 1 }));
   }

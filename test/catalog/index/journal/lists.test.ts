@@ -8,6 +8,7 @@ import { allPages } from '../asking.ts';
 import { backupId, guid, manifestOf } from '../manifests.ts';
 import { at, damaged, drilled, entry, journals, marked, policy, proven, removed } from './entries.ts';
 
+const lastOf = (index: CatalogIndex, lineage: LineageId) => index.drills({ lineage, limit: 1 }).drills[0];
 const lineageOf = (number: number) => backupId(number) as string as LineageId;
 
 function indexOf(entries: readonly Entry[], backups: number[] = []): CatalogIndex {
@@ -156,19 +157,19 @@ describe('drills', () => {
       index.add(manifestOf({ number, from: number === 1 ? null : number - 1, to: number }));
     }
     index.apply(entries);
-    const last = () => index.lastDrill(index.lineages().lineages[0]?.lineage ?? lineageOf(1))?.at;
+    const last = () => lastOf(index, index.lineages().lineages[0]?.lineage ?? lineageOf(1))?.at;
     assert.equal(last(), at(2));
     index.remove(backupId(1));
     assert.equal(last(), at(2), 'the snapshot of the drill is still there');
     index.remove([backupId(2), backupId(3)]);
     assert.equal(last(), at(2), 'its dataset is');
-    assert.equal(index.lastDrill(lineageOf(77)), undefined);
+    assert.equal(lastOf(index, lineageOf(77)), undefined);
   });
 
   test('of a lineage are not those of another one of the same dataset', () => {
     const index = indexOf(entries, [1, 5]);
-    assert.equal(index.lastDrill(lineageOf(1))?.at, at(2));
-    assert.equal(index.lastDrill(lineageOf(5)), undefined);
+    assert.equal(lastOf(index, lineageOf(1))?.at, at(2));
+    assert.equal(lastOf(index, lineageOf(5)), undefined);
     assert.deepEqual(
       index.drills({ lineage: lineageOf(1) }).drills.map((drill) => drill.at),
       [at(2), at(1)],
