@@ -49,8 +49,8 @@ export interface Elsewhere {
 
 /** The right to run a job, until it is given back or lost. */
 export interface HeldLease {
-  /** To be called every second or so: renews it, or finds that it is lost. */
-  tick(): void;
+  /** To be called every second or so: renews it, or finds that it is lost. Resolves, and never throws, when what it began is over. */
+  tick(): Promise<void>;
   /** Gives it back. It never throws: what cannot be given back runs out by itself. */
   release(): Promise<void>;
 }
@@ -243,12 +243,13 @@ class Held implements HeldLease {
     this.#next = tools.clock.now() + RENEWED_AFTER;
   }
 
-  tick(): void {
+  async tick(): Promise<void> {
     const now = this.#tools.clock.now();
     if (this.#over) return;
     // Also when the clock was set back: nobody knows then how long others wait.
     if (now >= this.#facts.until || now < this.#facts.until - 2 * LEASE_LIFE) this.#lose('it ran out');
     else if (now >= this.#next && !this.#renewing) this.#startRenewing();
+    await this.#renewing;
   }
 
   #startRenewing(): void {

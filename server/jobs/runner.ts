@@ -83,7 +83,7 @@ export class Jobs {
       for (const post of this.#posts.values()) post.due = least(post.due, nextOf(post, now));
     this.#now = now;
     for (const post of this.#posts.values()) {
-      post.running?.lease?.tick();
+      void post.running?.lease?.tick();
       if (!post.running && post.due !== undefined && post.due <= now) {
         void this.#begin(post, null);
       }

@@ -4,7 +4,6 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, it } from 'node:test';
-import { setImmediate } from 'node:timers/promises';
 import { ZkeepError } from '../../../catalog/errors.ts';
 import { type HeldLease, LEASE_LIFE, Leases } from '../../../server/jobs/lease.ts';
 import { Faults, FaultyStore, gone } from '../fixture/faulty-store.ts';
@@ -39,11 +38,6 @@ describe('the lease of a job', () => {
     const taken = await leases.take('prune', taking());
     return 'tick' in taken ? assert.fail('it was taken') : taken;
   }
-  /** Lets what a tick began come to its end. */
-  async function settle(): Promise<void> {
-    for (let turn = 0; turn < 200; turn++) await setImmediate();
-    await new Promise((resolve) => setTimeout(resolve, 30));
-  }
   async function objects(): Promise<number> {
     let count = 0;
     for await (const _ of new FaultyStore(folder, new Faults()).list('leases/')) count += 1;
@@ -68,8 +62,7 @@ describe('the lease of a job', () => {
       await elsewhere(other);
       clock.pass(61_000);
       ahead.pass(61_000);
-      first.tick();
-      await settle();
+      await first.tick();
     }
     assert.deepEqual(lost, []);
   });
@@ -115,8 +108,7 @@ describe('the lease of a job', () => {
     const first = await held(of('a'));
     for (let minute = 0; minute < 10; minute++) {
       clock.pass(61_000);
-      first.tick();
-      await settle();
+      await first.tick();
       await elsewhere(of('b'));
     }
     assert.deepEqual(lost, []);
@@ -142,8 +134,7 @@ describe('the lease of a job', () => {
     for (let passed = 0; passed < LEASE_LIFE; passed += 20_000) {
       assert.deepEqual(lost, []);
       clock.pass(20_000);
-      first.tick();
-      await settle();
+      await first.tick();
     }
     assert.deepEqual(
       lost.map(({ code }) => code),
@@ -159,15 +150,12 @@ describe('the lease of a job', () => {
     const first = await held(of('a'));
     clock.pass(61_000);
     faults.decide = ({ verb }) => (verb === 'putStream' ? { when: 'after', error: gone() } : undefined);
-    first.tick();
-    await settle();
+    await first.tick();
     faults.heal();
     clock.pass(11_000);
-    first.tick();
-    await settle();
+    await first.tick();
     clock.pass(LEASE_LIFE - 20_000);
-    first.tick();
-    await settle();
+    await first.tick();
     assert.deepEqual(lost, []);
     await elsewhere(of('b'));
     await first.release();
@@ -177,10 +165,10 @@ describe('the lease of a job', () => {
   it('is lost by a process that slept, though nobody has taken it yet', async () => {
     const first = await held(of('a'));
     clock.pass(3600_000);
-    first.tick();
+    await first.tick();
     assert.equal(lost.length, 1);
     await held(of('b'));
-    first.tick();
+    await first.tick();
     await first.release();
     await elsewhere(of('c'));
   });
@@ -191,8 +179,7 @@ describe('the lease of a job', () => {
     clock.pass(LEASE_LIFE + TOLERANCE);
     await held(of('b'));
     slow.pass(61_000);
-    first.tick();
-    await settle();
+    await first.tick();
     assert.match(String(lost[0]), /another service has taken it/);
     await elsewhere(of('c'));
   });

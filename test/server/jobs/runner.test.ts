@@ -29,7 +29,7 @@ class StandInLeases {
     this.taking = taking;
     if (this.answer) return this.answer;
     return {
-      tick: () => {
+      tick: async () => {
         this.ticks += 1;
       },
       release: async () => {
