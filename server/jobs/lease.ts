@@ -49,7 +49,10 @@ export interface Elsewhere {
 
 /** The right to run a job, until it is given back or lost. */
 export interface HeldLease {
-  /** To be called every second or so: renews it, or finds that it is lost. Resolves, and never throws, when what it began is over. */
+  /**
+   * To be called every second or so: renews it, or finds that it is lost. It resolves when what is being
+   * renewed is, and never throws.
+   */
   tick(): Promise<void>;
   /** Gives it back. It never throws: what cannot be given back runs out by itself. */
   release(): Promise<void>;
