@@ -19,6 +19,8 @@ export interface Received {
   readonly seconds: number;
   /** What was spared by going on with an interrupted receive; `null`: it was sent from its first byte. */
   readonly resumed: Resumed | null;
+  /** Stored bytes that were fetched more than once, over all tries, as far as that was noted. */
+  readonly fetched_again: number;
 }
 
 /**
@@ -42,11 +44,12 @@ export async function runRestore(
   for (const [index, step] of steps.entries()) {
     tools.progress.begin(`${target} ${index + 1}/${steps.length} @${step.backup.name}`);
     const started = systemClock.now();
-    const resumed = await receiveStep(target, step, tools, wraps.get(step.backup.backup));
+    const { resumed, fetched_again } = await receiveStep(target, step, tools, wraps.get(step.backup.backup));
     await prove(target, step.backup.to, tools.signal);
     await tools.ledgers.remove(target);
     const { backup, to: guid, bytes } = step.backup;
-    received.push({ backup, guid, bytes, seconds: (systemClock.now() - started) / 1000, resumed });
+    const seconds = (systemClock.now() - started) / 1000;
+    received.push({ backup, guid, bytes, seconds, resumed, fetched_again });
   }
   return received;
 }

@@ -141,11 +141,11 @@ function failureOfProof({ item, differences }: RestoredItem): { what: string; fa
 }
 
 /** What going on with an interrupted receive has spared. */
-function resumedLine({ bytes, resumed }: Received): string[] {
+function resumedLine({ bytes, resumed, fetched_again: fetched }: Received): string[] {
   if (!resumed) return [];
   const { kept, sent_again: again } = resumed;
   return [
-    `  gone on with after ${sizeInWords(kept)} of ${sizeInWords(bytes)}; ${sizeInWords(again)} were sent again`,
+    `  gone on with after ${sizeInWords(kept)} of ${sizeInWords(bytes)}; ${sizeInWords(again)} were sent again, ${sizeInWords(fetched)} fetched again`,
   ];
 }
 

@@ -16,9 +16,13 @@ import { syncFolder } from '../export.ts';
 import { coveredEnd, type Interval, withSent } from './coverage.ts';
 
 /** Largest ledger that is looked at, bytes: one with all its intervals is smaller. */
-const MOST = 64 * 1024;
+const MOST = 128 * 1024;
+/** Largest BEGIN that is kept in it, bytes with its payload: mostly there is none, keys are some hundred. */
+export const MOST_BEGIN = 16 * 1024;
 /** Most intervals that are kept: tries join what they add, so that there is mostly one. */
 const MOST_INTERVALS = 1000;
+
+const IntervalsSchema = Type.Array(Type.Tuple([BytesSchema, BytesSchema]), { maxItems: MOST_INTERVALS });
 
 const LedgerSchema = Type.Object({
   ledger: Type.Literal(1),
@@ -29,7 +33,11 @@ const LedgerSchema = Type.Object({
   to: Type.Optional(GuidSchema),
   /** Position of the last piece, once a try is about to give it; zkeep may not live to see what comes of it. */
   ending: Type.Optional(BytesSchema),
-  sent: Type.Array(Type.Tuple([BytesSchema, BytesSchema]), { maxItems: MOST_INTERVALS }),
+  sent: IntervalsSchema,
+  /** Of which bytes the segments were fetched. */
+  fetched: Type.Optional(IntervalsSchema),
+  /** The stream's BEGIN with its payload, base64: who goes on need not fetch it. */
+  begin: Type.Optional(Type.String({ maxLength: 2 * MOST_BEGIN })),
 });
 
 const checkLedger = checker(LedgerSchema, 'the ledger');
@@ -47,7 +55,14 @@ export interface Noted {
   readonly sent: readonly Interval[];
   /** Position of the stream's last piece, where a try was about to give it. */
   readonly ending: number | undefined;
+  /** Bytes of the stored stream whose segments were fetched; absent where nobody noted it. */
+  readonly fetched?: readonly Interval[];
+  /** The stored BEGIN with its payload, base64; absent where it is not known. */
+  readonly begin?: string;
 }
+
+/** What is noted besides what was sent. */
+export type Beside = Pick<Noted, 'fetched' | 'begin'>;
 
 /**
  * Whether a `zfs receive` that outlived the zkeep that fed it had all of the stream, if it came to its end:
@@ -95,15 +110,17 @@ export class Ledgers {
    *
    * @throws {Error} what the file system says.
    */
-  async write({ target, backup, to }: LedgerKey, { sent, ending }: Noted): Promise<void> {
+  async write({ target, backup, to }: LedgerKey, { sent, ending, fetched, begin }: Noted): Promise<void> {
     const file = this.#fileOf(target);
     const partial = `${file}.${process.pid}.partial`;
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
     try {
       const handle = await open(partial, 'w', 0o600);
       try {
-        const kept = sent.slice(0, MOST_INTERVALS);
-        await handle.writeFile(`${JSON.stringify({ ledger: 1, target, backup, to, ending, sent: kept })}\n`);
+        const kept = { sent: sent.slice(0, MOST_INTERVALS), fetched: fetched?.slice(0, MOST_INTERVALS) };
+        await handle.writeFile(
+          `${JSON.stringify({ ledger: 1, target, backup, to, ending, ...kept, begin })}\n`,
+        );
         await handle.sync();
       } finally {
         await handle.close();
@@ -132,8 +149,17 @@ export class Ledgers {
   }
 }
 
-function notedIn({ sent, ending }: Static<typeof LedgerSchema>): Noted {
-  return { sent: sent.reduce<Interval[]>((all, each) => withSent(all, each), []), ending };
+function notedIn({ sent, ending, fetched, begin }: Static<typeof LedgerSchema>): Noted {
+  return {
+    sent: joined(sent),
+    ending,
+    ...(fetched === undefined ? {} : { fetched: joined(fetched) }),
+    ...(begin === undefined ? {} : { begin }),
+  };
+}
+
+function joined(intervals: readonly Interval[]): Interval[] {
+  return intervals.reduce<Interval[]>((all, each) => withSent(all, each), []);
 }
 
 /**
@@ -155,6 +181,7 @@ export class LedgerEntry {
   readonly #before: Noted;
   readonly #from: number;
   readonly #onTrouble: (thrown: unknown) => void;
+  readonly #beside: () => Beside;
   #reached: number;
   #writing: Promise<void> | undefined;
   #next = 0;
@@ -165,10 +192,16 @@ export class LedgerEntry {
   #ending: number | undefined;
   #broken = false;
 
-  private constructor(ledgers: Ledgers, key: LedgerKey, { before, from }: Begun, onTrouble: OnTrouble) {
+  private constructor(
+    ledgers: Ledgers,
+    key: LedgerKey,
+    { before, from, beside = () => ({}) }: Begun,
+    onTrouble: OnTrouble,
+  ) {
     this.#ledgers = ledgers;
     this.#key = key;
     this.#before = before ?? NOTHING;
+    this.#beside = beside;
     this.#from = from;
     this.#reached = from;
     this.#noted = from;
@@ -239,7 +272,7 @@ export class LedgerEntry {
   /** A try that has hardly begun changes nothing of what was noted of another that was about to end. */
   get #known(): Noted {
     const counts = this.#ending !== undefined || this.#reached >= this.#from + REFUSED;
-    return { sent: this.intervals, ending: counts ? this.#ending : this.#before.ending };
+    return { sent: this.intervals, ending: counts ? this.#ending : this.#before.ending, ...this.#beside() };
   }
 
   async #write(): Promise<void> {
@@ -272,6 +305,8 @@ interface Begun {
   readonly before: Noted | undefined;
   /** The position from which it sends. */
   readonly from: number;
+  /** What else is known at the moment, and noted with it. */
+  readonly beside?: () => Beside;
 }
 
 /**

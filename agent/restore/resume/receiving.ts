@@ -13,7 +13,15 @@ import { run } from '../../zfs/run.ts';
 import type { RestoreStep } from '../plan.ts';
 import type { Wrap } from '../settings.ts';
 import { lookAtTarget } from '../target.ts';
-import { checkAccounted, checkBrought, LedgerEntry, type LedgerKey, type Ledgers } from './ledger.ts';
+import type { Fetches } from './fetches.ts';
+import {
+  checkAccounted,
+  checkBrought,
+  LedgerEntry,
+  type LedgerKey,
+  type Ledgers,
+  MOST_BEGIN,
+} from './ledger.ts';
 import { isOfRest, type NextTry, nextTry } from './next-try.ts';
 import { restPosition } from './stream.ts';
 import { type Ready, Streams } from './streams.ts';
@@ -26,6 +34,14 @@ export interface RestoreTools {
   /** Where it is counted what was sent. */
   readonly ledgers: Ledgers;
   readonly signal: AbortSignal;
+}
+
+/** How a step went. */
+export interface ReceivedStep {
+  /** What it was spared; `null` when it was sent from its first byte. */
+  readonly resumed: Resumed | null;
+  /** Stored bytes that were fetched more than once, over all tries, as far as that was noted. */
+  readonly fetched_again: number;
 }
 
 /** What a step that went on with an interrupted receive was spared. */
@@ -43,7 +59,6 @@ export interface Resumed {
  * first byte.
  *
  * @param wrap properties that the stream is to bring as received ones.
- * @returns what it was spared; `null` when it was sent from its first byte.
  * @throws {ZkeepError} what the stream, its store or ZFS was at fault for; `failed`, code
  *   `restore.unaccounted`, when a byte of the stream would be sent in no try.
  */
@@ -52,13 +67,14 @@ export async function receiveStep(
   step: RestoreStep,
   tools: RestoreTools,
   wrap?: Wrap,
-): Promise<Resumed | null> {
+): Promise<ReceivedStep> {
   const key = { target, backup: step.backup.backup, to: step.backup.to };
   const { ledgers, view } = tools;
   const manifest = () => view.manifest(step.backup);
   const streams = new Streams({ key, ledgers, reading: tools, manifest });
   try {
-    return await receiveInTries(key, step, streams, tools, wrap);
+    const resumed = await receiveInTries(key, step, streams, tools, wrap);
+    return { resumed, fetched_again: streams.fetches.again };
   } finally {
     await streams.close();
   }
@@ -78,7 +94,7 @@ async function receiveInTries(
   let tried = resume;
   for (let tries = 1; ; tries++) {
     try {
-      return await receive(key, command, await streams.open(tried), tools, wrap);
+      return await receive(key, command, await streams.open(tried), streams.fetches, tools, wrap);
     } catch (thrown) {
       if (!tried || !isOfRest(thrown)) throw thrown;
       signal.throwIfAborted();
@@ -128,17 +144,26 @@ async function receive(
   key: LedgerKey,
   command: readonly string[],
   { resume, manifest, before, covered, from, sent }: Ready,
+  fetches: Fetches,
   { progress, ledgers, signal }: RestoreTools,
   wrap: Wrap | undefined,
 ): Promise<Resumed | null> {
   const { bytes, begin } = manifest.stream;
-  const ledger = await LedgerEntry.begin(ledgers, key, { before, from }, (thrown) =>
+  const first = resume ? undefined : new FirstBytes(RECORD_SIZE + begin.payload);
+  const beside = () => {
+    const known = first ? first.text : before?.begin;
+    return { fetched: fetches.intervals, ...(known === undefined ? {} : { begin: known }) };
+  };
+  const ledger = await LedgerEntry.begin(ledgers, key, { before, from, beside }, (thrown) =>
     progress.note(
       `what is sent to ${key.target} cannot be noted (${messageOf(thrown)}): broken off, it would begin again`,
     ),
   );
   const stream = taken(sent.given(), {
-    before: (reached) => (reached >= bytes ? ledger.ending() : undefined),
+    before: (piece, reached) => {
+      first?.add(piece);
+      return reached >= bytes ? ledger.ending() : undefined;
+    },
     after: (reached) => {
       progress.tell({ bytes: reached, total: bytes });
       return ledger.sent(reached, systemClock.now());
@@ -171,16 +196,37 @@ function receivedBefore(
   return Math.min(next ?? stream.bytes, Math.max(from, Number(token.bytes) + RECORD_SIZE));
 }
 
+/** The first bytes of a stream, as long as they are few: its BEGIN. */
+class FirstBytes {
+  readonly #size: number;
+  #bytes = Buffer.alloc(0);
+
+  constructor(size: number) {
+    this.#size = size;
+  }
+
+  add(piece: Uint8Array): void {
+    const lacking = this.#size - this.#bytes.length;
+    if (lacking > 0 && this.#size <= MOST_BEGIN)
+      this.#bytes = Buffer.concat([this.#bytes, piece.subarray(0, lacking)]);
+  }
+
+  /** All of them in base64; `undefined`: not all have come, or they are too many. */
+  get text(): string | undefined {
+    return this.#bytes.length === this.#size ? this.#bytes.toString('base64') : undefined;
+  }
+}
+
 /** What is done before a piece is given and once it was taken; waited for before it goes on. */
 interface Notes {
-  before(reached: number): Promise<void> | undefined;
+  before(piece: Uint8Array, reached: number): Promise<void> | undefined;
   after(reached: number): Promise<void> | undefined;
 }
 
 /** The bytes, with their notes. */
 async function* taken(sent: AsyncIterable<Sent>, notes: Notes): AsyncGenerator<Uint8Array> {
   for await (const { bytes, reached } of sent) {
-    await notes.before(reached);
+    await notes.before(bytes, reached);
     yield bytes;
     await notes.after(reached);
   }

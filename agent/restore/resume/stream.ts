@@ -1,10 +1,14 @@
 /** A stored stream as bytes: whole, or from where a receive of it broke off. */
+import { isDeepStrictEqual } from 'node:util';
 import { ZkeepError } from '../../../catalog/errors.ts';
-import type { Manifest } from '../../../catalog/repository/manifest.ts';
+import type { Manifest, Segment } from '../../../catalog/repository/manifest.ts';
 import { type FetchSegment, unpackPart, unpackStream } from '../../../catalog/repository/segment/unpack.ts';
+import { readBegin } from '../../../catalog/stream/reading/begin.ts';
+import { RECORD_SIZE } from '../../../catalog/stream/record.ts';
 import { planResuming } from '../../../catalog/stream/resuming/plan.ts';
 import { resumingStream, type Sent } from '../../../catalog/stream/resuming/stream.ts';
 import type { ResumeToken } from '../../../catalog/stream/resuming/token.ts';
+import type { Begin } from '../../../catalog/stream/state.ts';
 import type { CatalogView } from '../../view/view.ts';
 
 /** What reading takes. */
@@ -12,6 +16,8 @@ export interface Reading {
   readonly view: Pick<CatalogView, 'segment'>;
   readonly identities: readonly string[];
   readonly signal: AbortSignal;
+  /** Told of each segment that was fetched. */
+  readonly onFetched?: (segment: Segment) => void;
 }
 
 /** A stream that is about to be sent. */
@@ -37,18 +43,21 @@ export function wholeOf(manifest: Manifest, reading: Reading): Source {
  * segments that it takes are fetched, and every record is checked as always.
  *
  * @param covered bytes of the stored stream that are known to have been sent before; infinite where nobody counted.
+ * @param stored the stored BEGIN with its payload, where it need not be fetched.
  */
 export function resumingOf(
   manifest: Manifest,
   token: ResumeToken,
   covered: number,
   reading: Reading,
+  stored?: Uint8Array,
 ): Source {
   const { begin } = manifest.stream;
-  const plan = planResuming({ begin, pieces: manifest.segments, token, covered });
+  const hasBegin = stored !== undefined;
+  const plan = planResuming({ begin, pieces: manifest.segments, token, covered, hasBegin });
   const fetch = fetchFor(manifest, reading);
   const { identities, signal } = reading;
-  const sent = resumingStream(plan, { begin, token }, (pass, watch) =>
+  const sent = resumingStream(plan, { begin, token, stored }, (pass, watch) =>
     unpackPart(manifest, pass, fetch, { identities, signal, watch }),
   );
   return { from: plan.from, sent };
@@ -73,6 +82,23 @@ export function restPosition(
   return planResuming({ begin: stream.begin, pieces: segments, token, covered }).from;
 }
 
+/**
+ * The BEGIN that was noted, if it is that of this stream.
+ *
+ * @param noted base64, with its payload.
+ */
+export function notedBegin(noted: string | undefined, begin: Begin): Uint8Array | undefined {
+  if (noted === undefined) return undefined;
+  const bytes = Buffer.from(noted, 'base64');
+  if (bytes.length !== RECORD_SIZE + begin.payload) return undefined;
+  try {
+    return isDeepStrictEqual(readBegin(bytes)?.begin, begin) ? bytes : undefined;
+  } catch (thrown) {
+    if (!(thrown instanceof ZkeepError)) throw thrown;
+    return undefined;
+  }
+}
+
 async function* counted(stream: AsyncIterable<Uint8Array>): AsyncGenerator<Sent> {
   let reached = 0;
   for await (const bytes of stream) {
@@ -81,10 +107,13 @@ async function* counted(stream: AsyncIterable<Uint8Array>): AsyncGenerator<Sent>
   }
 }
 
-function fetchFor(manifest: Manifest, { view }: Reading): FetchSegment {
+function fetchFor(manifest: Manifest, { view, onFetched }: Reading): FetchSegment {
   return async (number, fetching, into) => {
     try {
-      return await view.segment(manifest, number, fetching, into);
+      const bytes = await view.segment(manifest, number, fetching, into);
+      const segment = manifest.segments[number];
+      if (segment) onFetched?.(segment);
+      return bytes;
     } catch (thrown) {
       throw thrown instanceof ZkeepError && thrown.kind === 'missing'
         ? gone(manifest, number, thrown)

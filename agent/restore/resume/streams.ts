@@ -1,11 +1,12 @@
 /** The streams of the tries of one step: what one try did not get rid of is there for the next. */
 import { isDeepStrictEqual } from 'node:util';
-import type { Manifest } from '../../../catalog/repository/manifest.ts';
+import type { Manifest, Segment } from '../../../catalog/repository/manifest.ts';
 import type { ResumeToken } from '../../../catalog/stream/resuming/token.ts';
 import { coveredEnd } from './coverage.ts';
+import { Fetches } from './fetches.ts';
 import type { LedgerKey, Ledgers, Noted } from './ledger.ts';
 import { Repeatable } from './repeatable.ts';
-import { type Reading, resumingOf, wholeOf } from './stream.ts';
+import { notedBegin, type Reading, resumingOf, wholeOf } from './stream.ts';
 
 /** A stream that is ready to be sent. */
 export interface Ready {
@@ -30,6 +31,8 @@ interface Makings {
 
 /** One stream is open at a time. */
 export class Streams {
+  /** What was fetched for all of them. */
+  readonly fetches = new Fetches();
   readonly #makings: Makings;
   #last: Ready | undefined;
 
@@ -46,9 +49,12 @@ export class Streams {
     const manifest = await this.#makings.manifest();
     const before = resume ? await ledgers.read(key) : undefined;
     const covered = coveredEnd(before?.sent ?? []);
+    this.fetches.recall(before);
+    const counting = { ...reading, onFetched: (segment: Segment) => this.fetches.add(segment) };
+    const stored = notedBegin(before?.begin, manifest.stream.begin);
     const { from, sent } = resume
-      ? resumingOf(manifest, resume, covered, reading)
-      : wholeOf(manifest, reading);
+      ? resumingOf(manifest, resume, covered, counting, stored)
+      : wholeOf(manifest, counting);
     this.#last = { resume, manifest, before, covered, from, sent: new Repeatable(sent) };
     return this.#last;
   }

@@ -29,7 +29,7 @@ export interface Pass {
 export interface ResumingPlan {
   /** Where it goes on; `null`: it is the whole stream once more. */
   readonly entry: EntryPoint | null;
-  /** Positions of single records that are sent first: the OBJECT_RANGE and the OBJECT of the entry. */
+  /** Positions of single records that are sent after BEGIN: the OBJECT_RANGE and the OBJECT of the entry. */
   readonly before: readonly number[];
   /** Position of the record from which all are sent; 0: all that follow BEGIN. */
   readonly from: number;
@@ -45,6 +45,8 @@ export interface ResumingQuestion {
   readonly token: Pick<ResumeToken, 'object' | 'offset' | 'bytes'>;
   /** Bytes from the stream's first one on that are known to have been sent; infinite where nobody counts. */
   readonly covered: number;
+  /** The stored BEGIN is known, and need not be read. */
+  readonly hasBegin?: boolean;
 }
 
 /**
@@ -56,12 +58,12 @@ export interface ResumingQuestion {
  * @example planResuming({ begin, pieces: manifest.segments, token: decodeToken(text), covered: 1e9 }).from
  */
 export function planResuming(question: ResumingQuestion): ResumingPlan {
-  const { begin, pieces } = question;
+  const { begin, pieces, hasBegin = false } = question;
   const entry = lastUsable(question);
   if (!entry) return { entry: null, before: [], from: 0, passes: [{ first: 0, last: pieces.length - 1 }] };
   const { position, object_position: object, object_record: inside } = entry;
   const before = [object, ...(inside === undefined ? [] : [inside])].filter((at) => at !== position);
-  const single = [0, ...before].map((at) => ({
+  const single = [...(hasBegin ? [] : [0]), ...before].map((at) => ({
     first: pieceAt(pieces, at),
     last: lastOf(pieces, at, begin),
   }));

@@ -21,6 +21,14 @@ export interface Sent {
   readonly reached: number;
 }
 
+/** The stored stream, and where the receiver stands. */
+export interface StoredStream {
+  readonly begin: Begin;
+  readonly token: Pick<ResumeToken, 'object' | 'offset'>;
+  /** Its BEGIN with the payload, as it is stored: `undefined` where the plan reads it. */
+  readonly stored?: Uint8Array | undefined;
+}
+
 /** What is told while pieces of the stored stream are read. */
 export type Watcher = Required<Pick<ReaderOptions, 'onRecord' | 'onPayload'>>;
 
@@ -34,10 +42,10 @@ export type Watcher = Required<Pick<ReaderOptions, 'onRecord' | 'onPayload'>>;
  */
 export async function* resumingStream(
   plan: ResumingPlan,
-  stream: { readonly begin: Begin; readonly token: Pick<ResumeToken, 'object' | 'offset'> },
+  stream: StoredStream,
   read: (pass: Pass, watcher: Watcher) => AsyncIterable<unknown>,
 ): AsyncGenerator<Sent> {
-  const maker = new Maker(plan, stream.begin, stream.token);
+  const maker = new Maker(plan, stream);
   for (const pass of plan.passes) {
     maker.beginPass();
     for await (const _ of read(pass, maker)) yield* maker.take();
@@ -64,7 +72,7 @@ class Maker implements Watcher {
   #fate: Fate = 'left out';
   #rest = false;
 
-  constructor(plan: ResumingPlan, begin: Begin, token: Pick<ResumeToken, 'object' | 'offset'>) {
+  constructor(plan: ResumingPlan, { begin, token, stored }: StoredStream) {
     if (begin.payload > MOST_BEGIN_PAYLOAD) throw noEntry(0);
     this.#plan = plan;
     this.#begin = begin;
@@ -72,6 +80,11 @@ class Maker implements Watcher {
     this.#rewriter = new Rewriter(begin.order);
     this.#awaited = [0, ...plan.before];
     this.#reached = plan.from;
+    // Of a stream that is sent whole it comes with the others.
+    if (!stored || plan.from === 0) return;
+    this.#awaited.shift();
+    this.#first.push(stored);
+    this.#sendBegin();
   }
 
   /** A pass may begin within a payload: that of no record that is wanted. */

@@ -248,6 +248,7 @@ export interface Document {
   readonly proof: Static<typeof ProofSchema>;
   readonly received: readonly {
     readonly resumed: { readonly kept: number; readonly sent_again: number } | null;
+    readonly fetched_again: number;
   }[];
   readonly resumes: { readonly object: string; readonly offset: string } | null;
   readonly skipped: readonly Static<typeof SkippedSchema>[];

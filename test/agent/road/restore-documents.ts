@@ -64,7 +64,10 @@ const restored = {
   ...planned,
   received: Type.Array(
     Type.Object(
-      { backup: BackupIdSchema, guid: GuidSchema, bytes: BytesSchema, seconds: Type.Number(), resumed },
+      {
+        ...{ backup: BackupIdSchema, guid: GuidSchema, bytes: BytesSchema, seconds: Type.Number() },
+        ...{ resumed, fetched_again: BytesSchema },
+      },
       exact,
     ),
   ),

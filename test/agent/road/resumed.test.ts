@@ -1,7 +1,7 @@
 /** Restores that break off and are gone on with, on a host whose ZFS is a script that takes as much as it is told to. */
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, before, beforeEach, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -117,6 +117,13 @@ describe('a restore that broke off', () => {
     await house.end();
   });
 
+  /** Bytes of these segments in the store. */
+  const storedOf = (...numbers: number[]) => {
+    const [folder = ''] = readdirSync(join(house.repository, 'segments'));
+    const names = readdirSync(join(house.repository, 'segments', folder)).toSorted();
+    return numbers.map((n) => statSync(join(house.repository, 'segments', folder, names[n] ?? '')).size);
+  };
+
   const there = async (name: string) => {
     for (let left = 1500; left > 0 && !existsSync(at(name)); left--) await sleep(20);
     assert.ok(existsSync(at(name)), `waited in vain for ${name}`);
@@ -159,6 +166,10 @@ describe('a restore that broke off', () => {
     assert.ok(kept >= 16 * MIB && kept <= 30 * MIB, `${kept} bytes were kept`);
     assert.ok(again > 0 && again < 17 * MIB, `${again} bytes were sent again`);
     assert.equal(readFileSync(at('received')).length < stream.length - kept + 2000, true);
+    // The first one for the OBJECT of its only file, which spans all; the third as far as it had been read ahead.
+    const [first = 0, second = 0, third = 0] = storedOf(0, 1, 2);
+    const fetched = received?.fetched_again ?? 0;
+    assert.ok([first + second, first + second + third].includes(fetched), `${fetched} were fetched again`);
     assert.deepEqual(ledgers(), [], 'what is proven needs no ledger');
   });
 
@@ -179,6 +190,10 @@ describe('a restore that broke off', () => {
     const second = readFileSync(at('received'));
     assert.ok(hasFeature(readBegin(second)?.begin ?? assert.fail(), 'RESUMING'));
 
+    const note = JSON.parse(readFileSync(join(house.folder, 'state/restores', ledgers()[0] ?? ''), 'utf8'));
+    assert.equal(Buffer.from(note.begin, 'base64').compare(stream.subarray(0, 312)), 0);
+    assert.ok(note.fetched[0][1] >= 16 * MIB);
+
     // What the second try took, in the place where it belongs.
     const last = more.findLast(isPoint) ?? assert.fail();
     assert.ok(last.position > first.position);
@@ -192,6 +207,7 @@ describe('a restore that broke off', () => {
     rmSync(join(house.folder, 'state'), { recursive: true });
     const [received] = (await restore(0)).received;
     assert.equal(received?.resumed?.kept, 0);
+    assert.equal(received.fetched_again, 0, 'nothing tells what was fetched');
     assert.ok((received?.resumed?.sent_again ?? 0) > 29 * MIB);
     assertWhole(came);
     assert.ok(!standIns.calls.some((call) => call.startsWith('zfs receive -A')));

@@ -239,3 +239,12 @@ test('what a process that was killed while it wrote left goes with the ledger', 
   await ledgers.remove('new/other');
   assert.deepEqual(readdirSync(folder), []);
 });
+
+test('what was fetched and how the stream begins is noted beside, and read back', async () => {
+  const beside = { fetched: [[0, 16 * MIB]] satisfies Interval[], begin: 'QkVHSU4=' };
+  const begun = { before: undefined, from: 0, beside: () => beside };
+  const entry = await LedgerEntry.begin(ledgers, key, begun, never);
+  await entry.sent(2 * MIB, 0);
+  await entry.end();
+  assert.deepEqual(await ledgers.read(key), { sent: [[0, 2 * MIB]], ending: undefined, ...beside });
+});

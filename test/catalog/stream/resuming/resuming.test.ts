@@ -95,16 +95,30 @@ async function resume(
   stream: StoredStream,
   token: Broken['token'],
   covered = Number.POSITIVE_INFINITY,
-  buffer = 1000,
+  { buffer = 1000, hasBegin = false } = {},
 ): Promise<Resumed> {
   const { begin, pieces } = stream;
-  const plan = planResuming({ begin, pieces, token, covered });
+  const known = hasBegin ? stream.bytes.subarray(0, RECORD_SIZE + begin.payload) : undefined;
+  const plan = planResuming({ begin, pieces, token, covered, hasBegin });
   const [made, reached, read]: [Uint8Array[], number[], number[]] = [[], [], []];
-  for await (const sent of resumingStream(plan, { begin, token }, reading(stream, read, buffer))) {
+  for await (const sent of resumingStream(
+    plan,
+    { begin, token, stored: known },
+    reading(stream, read, buffer),
+  )) {
     made.push(Buffer.from(sent.bytes));
     reached.push(sent.reached);
   }
   return { bytes: Buffer.concat(made), from: plan.from, reached, read };
+}
+
+/** Positions of the records that are sent before the rest, besides BEGIN. */
+function planBefore({ begin, pieces }: StoredStream, token: Broken['token']): readonly number[] {
+  return planResuming({ begin, pieces, token, covered: Number.POSITIVE_INFINITY }).before;
+}
+
+function pieceAt({ pieces }: StoredStream, position: number): number {
+  return pieces.findLastIndex(({ offset }) => offset <= position);
 }
 
 for (const [name, bytes] of STREAMS) {
@@ -130,6 +144,21 @@ for (const [name, bytes] of STREAMS) {
       }),
       { numRuns: 25 },
     );
+  });
+
+  test(`${name}: with its BEGIN at hand it is the same, and nothing is read for that alone`, async () => {
+    const stored_ = stored(bytes, Math.max(400, Math.ceil(bytes.length / 50)));
+    for (const { position, ...point } of records.filter(isPoint).filter((_, n) => n % 7 === 0)) {
+      const token = { ...pointOf({ position, ...point }), bytes: BigInt(position) };
+      const end = Number.POSITIVE_INFINITY;
+      const wanted = await resume(stored_, token, end);
+      const found = await resume(stored_, token, end, { hasBegin: true });
+      assert.ok(Buffer.from(found.bytes).equals(wanted.bytes));
+      assert.equal(found.reached.at(-1), wanted.reached.at(-1));
+      const wholeStream = found.from === 0;
+      const needed = wholeStream || planBefore(stored_, token).some((at) => pieceAt(stored_, at) === 0);
+      assert.equal(found.read.includes(0), needed || pieceAt(stored_, found.from) === 0);
+    }
   });
 
   test(`${name}: what is sent are the stored records, from one of them on without a gap`, async () => {
