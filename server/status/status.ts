@@ -3,6 +3,7 @@ import { type Expectation, expectedBy, type MeasuredRestore } from '../../catalo
 import { isFor, type Policy } from '../../catalog/chain/retention/policy.ts';
 import { parseDuration } from '../../catalog/durations.ts';
 import type { DatasetState } from '../../catalog/index/answers/state.ts';
+import type { Drill } from '../../catalog/journal/entry.ts';
 import {
   type AgentJob,
   type AgentRow,
@@ -20,6 +21,8 @@ export interface StatusFacts {
   readonly policies: readonly Policy[];
   readonly agents: readonly AgentRow[];
   readonly jobs: readonly JobState[];
+  /** The last drills of all: what they measured is better than nothing, where none was of the host. */
+  readonly drills?: readonly Drill[];
   /** Which datasets are meant, also of those that only a job covers; all when neither is named. */
   readonly scope: { readonly dataset?: string | undefined; readonly host?: string | undefined };
 }
@@ -47,7 +50,7 @@ const AT_ONCE = 200;
 export function* statusInParts(facts: StatusFacts): Generator<void, StatusAnswer> {
   const { now, datasets, agents, scope } = facts;
   const coverage = coverageOf(agents);
-  const expected = expectedOf(datasets);
+  const expected = expectedOf(datasets, facts.drills ?? []);
   const objectives = objectivesOf(facts.policies);
   const all: DatasetStatus[] = [];
   for (let at = 0; at < datasets.length; at += AT_ONCE) {
@@ -109,6 +112,7 @@ interface Expected {
   /** By lineage; and of all drills on a host, by the host that the snapshot is from. */
   readonly lineages: ReadonlyMap<string, Expectation>;
   readonly hosts: ReadonlyMap<string, Expectation>;
+  readonly all: Expectation;
 }
 
 function statusOfKept(
@@ -153,7 +157,9 @@ function statusOfKept(
     },
     recovery:
       newest &&
-      (expected.lineages.get(lineage)?.(newest.chain) ?? expected.hosts.get(host)?.(newest.chain) ?? null),
+      (expected.lineages.get(lineage)?.(newest.chain) ??
+        expected.hosts.get(host)?.(newest.chain) ??
+        expected.all(newest.chain)),
     covered: covering && coveredBy(covering),
   };
 }
@@ -222,17 +228,22 @@ function coveredBy({ agent, job: { name, next, last } }: Covering): DatasetStatu
 }
 
 /** As the last drills measured it that passed. */
-function expectedOf(datasets: readonly DatasetState[]): Expected {
+function expectedOf(datasets: readonly DatasetState[], drills: readonly Drill[]): Expected {
   const [lineages, hosts] = [new Map<string, MeasuredRestore[]>(), new Map<string, MeasuredRestore[]>()];
   for (const { drill, lineage, host } of datasets) {
     if (!drill?.passed) continue;
-    const measured = { bytes: drill.stored, seconds: drill.restore_seconds };
+    const measured = measuredBy(drill);
     addTo(lineages, lineage, measured);
     addTo(hosts, host, measured);
   }
   const expected = (measured: ReadonlyMap<string, readonly MeasuredRestore[]>) =>
     new Map([...measured].map(([key, all]) => [key, expectedBy(all)]));
-  return { lineages: expected(lineages), hosts: expected(hosts) };
+  const all = expectedBy(drills.filter(({ passed }) => passed).map(measuredBy));
+  return { lineages: expected(lineages), hosts: expected(hosts), all };
+}
+
+function measuredBy({ stored, restore_seconds: seconds }: Drill): MeasuredRestore {
+  return { bytes: stored, seconds };
 }
 
 function addTo<T>(map: Map<string, T[]>, key: string, one: T): void {

@@ -170,6 +170,13 @@ describe('how long a restore is expected to take', () => {
     assert.ok((bare?.recovery ?? 0) < 17 && (large?.recovery ?? 0) < 18);
     assert.equal(Math.round(mail?.recovery ?? 0), 18);
   });
+
+  it('is by the last drills of all where none is known of its lineage and host, as when it is asked for alone', () => {
+    const [failed, passed] = [drill({ passed: false, restore_seconds: 1 }), drill({ restore_seconds: 30 })];
+    const drills = [failed, passed].flatMap((one) => one ?? []);
+    const { datasets } = status({ datasets: [dataset('tank/a')], drills, scope: { dataset: 'tank/a' } });
+    assert.equal(datasets[0]?.recovery, 60);
+  });
 });
 
 describe('problems', () => {
