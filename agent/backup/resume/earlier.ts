@@ -1,4 +1,5 @@
 /** What earlier runs left unfinished of the datasets that are asked for: done before anything new is begun. */
+import { messageOf } from '../../../catalog/errors.ts';
 import type { KnownSnapshot, OpenBackupRow, RepositoryInfo } from '../../../catalog/protocol/protocol.ts';
 import type { Guid } from '../../../catalog/words.ts';
 import type { Progress } from '../../output/progress.ts';
@@ -159,6 +160,7 @@ async function finishOwed(
       if (ended.has(snapshot)) return;
       progress.note(`${snapshot}, which a run that was killed had taken, is gone: it is not stored`);
     },
+    onTrouble: (thrown) => progress.note(`what is owed no more cannot be noted: ${messageOf(thrown)}`),
   });
   return done;
 }

@@ -17,6 +17,8 @@ export interface Settling {
   readonly failed: ReadonlySet<string>;
   /** Told of each that was to be stored, and is gone. */
   readonly onGone: (snapshot: string) => void;
+  /** Told of a note that cannot be written: the next run looks at it once more. */
+  readonly onTrouble: (thrown: unknown) => void;
 }
 
 /**
@@ -41,14 +43,14 @@ export async function stillHeld(members: readonly NotedMember[]): Promise<readon
 
 /** Takes out of the notes of dead runs what is stored, gone or given up; what they say of other datasets stays. */
 export async function settleNotes(
-  notes: RunNotes,
+  notes: Pick<RunNotes, 'leave'>,
   dead: readonly NotedRun[],
   settling: Settling,
 ): Promise<void> {
   for (const note of dead) {
     const left = await leftOf(note, settling);
     const isSame = left.length === note.members.length;
-    if (!isSame) await notes.leave(note, left);
+    if (!isSame) await notes.leave(note, left).catch(settling.onTrouble);
   }
 }
 
