@@ -45,9 +45,9 @@ async function before(dataset: string, words: readonly string[] = DATASETS): Pro
 
 async function end({ child, ended }: Running, signal: NodeJS.Signals = 'SIGKILL') {
   child.kill(signal);
-  if (signal === 'SIGKILL') await ended;
+  const ran = await ended;
   host.mend('stops-at');
-  return await ended;
+  return ran;
 }
 
 const told = ({ backups }: BackupDocument) =>
