@@ -51,6 +51,8 @@ export function inGuest(folder: string) {
 
 /** Rounds one after the other that came to no end: nothing comes of more of them. */
 const MOST_FAILED = 3;
+/** Bytes that the bridge's sockets and pipes hold at most; pipes alone hold 64 KiB. */
+const ON_ITS_WAY = 2.5 * 2 ** 20;
 /** Starts of a command that is not cut any more. */
 const LAST_TRIES = 6;
 
@@ -334,6 +336,8 @@ export class Soak {
       const lacking = (round.stored?.backups ?? 0) - before.snapshots;
       const byItself = exit === 0 ? Math.max(0, lacking - children.length) : 0;
       round.fed.push(...children.map(({ moved }) => moved));
+      // One that finds the target busy takes nothing; what was on its way to it through the bridge counts.
+      if (exit === 0) round.allowed += Math.max(0, children.length - Math.max(1, lacking)) * ON_ITS_WAY;
       if (exit === 0 && isThere && kept === 0 && byItself === 0)
         await this.#fault(round, `it began again with ${before.partial} bytes received: ${printed}`);
       return;
