@@ -13,12 +13,12 @@ import { settingsIn } from '../../catalog/index/tables/settings.ts';
 import {
   type Digest,
   type Guid,
-  guidOf,
   newUuid7,
   parseBackupId,
   parseDigest,
   type SourceId,
 } from '../../catalog/words.ts';
+import { guid } from './histories.ts';
 
 const DATASETS = Number(process.argv[2] ?? 20_000);
 /** Snapshots of each dataset. */
@@ -32,11 +32,6 @@ const BATCH = 10_000;
 let made = 0;
 /** The record size that the attribute manifests of the grown lineage tell, by digest: another one every 1000 snapshots. */
 const CHANGING = new Map<Digest, number>();
-
-/** GUIDs are random in life; here they are a scrambled count, so that they can be named again. */
-function guid(dataset: number, snapshot: number): Guid {
-  return guidOf(BigInt.asUintN(64, BigInt(dataset * 1_000_003 + snapshot) * 0x9e3779b97f4a7c15n));
-}
 
 function backup(dataset: number, from: number | null, to: number, stored = 1_000_000): KeptBackup {
   const number = made++;

@@ -2,30 +2,13 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Policy } from '../../catalog/chain/retention/policy.ts';
 import { CatalogIndex } from '../../catalog/index/catalog-index.ts';
 import type { KeptBackup } from '../../catalog/index/tables/backup.ts';
-import { type Guid, guidOf, newUuid7, parseBackupId } from '../../catalog/words.ts';
+import { newUuid7, parseBackupId } from '../../catalog/words.ts';
 import { plan } from '../../server/jobs/prune/planning.ts';
+import { BACKUPS, guid, POLICY, START, timed } from './histories.ts';
 
-const BACKUPS = 100_000;
-const RUNS = 7;
 const BATCH = 10_000;
-const START = 1_600_000_000;
-
-const POLICY: Policy = {
-  name: 'usual',
-  datasets: ['tank/**'],
-  hosts: [],
-  lineages: [],
-  keep: { last: 10, hourly: 24, daily: 14, weekly: 8, monthly: 12, yearly: 5 },
-  zone: 'Europe/Berlin',
-};
-
-/** GUIDs are random in life; here they are a scrambled count, so that they can be named again. */
-function guid(dataset: number, snapshot: number): Guid {
-  return guidOf(BigInt.asUintN(64, BigInt(dataset * 1_000_003 + snapshot) * 0x9e3779b97f4a7c15n));
-}
 
 /** An hour lies between two snapshots of a dataset; each `renewed` of them begins a chain. */
 function backup(number: number, depth: number, renewed: number): KeptBackup {
@@ -60,25 +43,18 @@ async function measure(what: string, datasets: number, renewed: number): Promise
     for (let first = 0; first < BACKUPS; first += BATCH) {
       index.addAll(Array.from({ length: BATCH }, (_, at) => backup(first + at, depth, renewed)));
     }
-    const took: { elapsed: number; cpu: number }[] = [];
+    const question = {
+      scope: {},
+      inUse: { backups: new Set<never>(), bases: [] },
+      now: (START + depth * 3600) * 1000,
+      grace: 7 * 86_400_000,
+      policies: [POLICY],
+    };
     let marked = 0;
-    for (let run = 0; run < RUNS; run++) {
-      const [began, before] = [performance.now(), process.cpuUsage()];
-      const question = {
-        scope: {},
-        inUse: { backups: new Set<never>(), bases: [] },
-        now: (START + depth * 3600) * 1000,
-        grace: 7 * 86_400_000,
-        policies: [POLICY],
-      };
+    const figures = await timed(async () => {
       const { totals } = await plan(index, question, () => false);
-      const cpu = process.cpuUsage(before);
-      took.push({ elapsed: performance.now() - began, cpu: (cpu.user + cpu.system) / 1000 });
       marked = totals['mark']?.backups ?? 0;
-    }
-    const median = (of: 'elapsed' | 'cpu') =>
-      Math.round(took.map((one) => one[of]).sort((a, b) => a - b)[RUNS >> 1] ?? 0);
-    const figures = `${median('elapsed')} ms, CPU ${median('cpu')} ms`;
+    });
     process.stdout.write(`plan out of the index, ${BACKUPS} backups, ${what}, ${marked} go: ${figures}\n`);
   } finally {
     index.close();

@@ -2,35 +2,11 @@
 import { cpus } from 'node:os';
 import type { RetentionEdge } from '../../catalog/chain/retention/edge.ts';
 import { digestOf, planRetention } from '../../catalog/chain/retention/plan.ts';
-import type { Policy } from '../../catalog/chain/retention/policy.ts';
-import {
-  type Guid,
-  guidOf,
-  type LineageId,
-  newUuid7,
-  parseBackupId,
-  type SourceId,
-} from '../../catalog/words.ts';
+import { type LineageId, newUuid7, parseBackupId, type SourceId } from '../../catalog/words.ts';
+import { BACKUPS, guid, POLICY, START, timed } from './histories.ts';
 
-const BACKUPS = 100_000;
-const RUNS = 7;
-const START = 1_600_000_000;
 /** A new full backup after so many. */
 const RENEWED = 1000;
-
-const POLICY: Policy = {
-  name: 'usual',
-  datasets: ['tank/**'],
-  hosts: [],
-  lineages: [],
-  keep: { last: 10, hourly: 24, daily: 14, weekly: 8, monthly: 12, yearly: 5 },
-  zone: 'Europe/Berlin',
-};
-
-/** GUIDs are random in life; here they are a scrambled count, so that they can be named again. */
-function guid(dataset: number, snapshot: number): Guid {
-  return guidOf(BigInt.asUintN(64, BigInt(dataset * 1_000_003 + snapshot) * 0x9e3779b97f4a7c15n));
-}
 
 /** An hour lies between two snapshots of a dataset. */
 function history(datasets: number, renewed: number): RetentionEdge[] {
@@ -63,10 +39,8 @@ for (const [what, datasets, renewed] of [
   ['2000 datasets', 2000, BACKUPS],
 ] as const) {
   const edges = history(datasets, renewed);
-  const took: { elapsed: number; cpu: number }[] = [];
   let acts = 0;
-  for (let run = 0; run < RUNS; run++) {
-    const [began, before] = [performance.now(), process.cpuUsage()];
+  const figures = await timed(() => {
     const rows = planRetention({
       edges,
       policies: [POLICY],
@@ -78,12 +52,7 @@ for (const [what, datasets, renewed] of [
       grace: 7 * 86_400_000,
     });
     digestOf(rows);
-    const cpu = process.cpuUsage(before);
-    took.push({ elapsed: performance.now() - began, cpu: (cpu.user + cpu.system) / 1000 });
     acts = rows.filter(({ fate }) => fate === 'mark').length;
-  }
-  const median = (of: 'elapsed' | 'cpu') =>
-    Math.round(took.map((one) => one[of]).sort((a, b) => a - b)[RUNS >> 1] ?? 0);
-  const figures = `${median('elapsed')} ms (the first ${Math.round(took[0]?.elapsed ?? 0)}), CPU ${median('cpu')} ms`;
+  });
   process.stdout.write(`plan, ${BACKUPS} backups, ${what}, ${acts} go: ${figures}\n`);
 }
