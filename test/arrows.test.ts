@@ -70,7 +70,7 @@ test('every room is one that the design names', () => {
 });
 
 /** What an administrator wants run, and no command of zkeep's own: each file has just that subject. */
-const HOOKS = ['agent/daemon/hooks.ts', 'server/notices/hook.ts'];
+const HOOKS = ['agent/daemon/jobs/hooks.ts', 'server/notices/hook.ts'];
 
 test('only agent/zfs runs zfs and zpool', () => {
   const runners = files.filter(

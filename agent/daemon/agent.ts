@@ -20,12 +20,12 @@ import { limitAt } from './bandwidth.ts';
 import { CheckIns } from './check-ins.ts';
 import { type AgentConfiguration, loadAgentConfiguration } from './configuration.ts';
 import { Daemon, type JobRun } from './daemon.ts';
-import { Debts, type RunBy } from './debts.ts';
-import type { AnyJob, DrillJob } from './drills/job.ts';
-import { runDrill } from './drills/run.ts';
+import { Debts, type RunBy } from './jobs/debts.ts';
+import type { AnyJob, DrillJob } from './jobs/drills/job.ts';
+import { runDrill } from './jobs/drills/run.ts';
+import { type JobEnd, MOST_WORDS, Records } from './jobs/records.ts';
+import { datasetsNow, runJob } from './jobs/run.ts';
 import type { AgentLog } from './log.ts';
-import { type JobEnd, MOST_WORDS, Records } from './records.ts';
-import { datasetsNow, runJob } from './run.ts';
 
 /** What an agent is started with. */
 export interface AgentStart {

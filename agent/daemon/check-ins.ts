@@ -10,10 +10,10 @@ import {
 } from '../../catalog/protocol/agents.ts';
 import { spanInWords } from '../output/words.ts';
 import type { DaemonState } from './daemon.ts';
-import type { AnyJob } from './drills/job.ts';
-import { nextRun } from './due.ts';
+import type { AnyJob } from './jobs/drills/job.ts';
+import { nextRun } from './jobs/due.ts';
+import type { JobRecord } from './jobs/records.ts';
 import type { AgentLog } from './log.ts';
-import type { JobRecord } from './records.ts';
 
 /** Between two, milliseconds. */
 const EVERY = 5 * 60_000;

@@ -6,8 +6,8 @@ import { messageOf, ZkeepError } from '../../catalog/errors.ts';
 import { checkToml, parseToml, type TomlPlace, wrongKey } from '../../catalog/toml.ts';
 import { patienceBy, serviceUrl, USUAL_AGENT_FILE } from '../settings.ts';
 import { type Bandwidth, BandwidthSchema, bandwidthSaid } from './bandwidth.ts';
-import { type AnyJob, DrillJobSchema, drillSaid } from './drills/job.ts';
-import { JobSchema, jobSaid, type TableTools } from './job.ts';
+import { type AnyJob, DrillJobSchema, drillSaid } from './jobs/drills/job.ts';
+import { JobSchema, jobSaid, type TableTools } from './jobs/job.ts';
 import { checkZone } from './zone.ts';
 
 const closed = { additionalProperties: false };

@@ -2,7 +2,7 @@
 import { matches } from '../../catalog/patterns.ts';
 import { isOfDrill } from '../drill/mark.ts';
 import type { DatasetFacts, SourceFacts } from '../zfs/list.ts';
-import type { Covered } from './job.ts';
+import type { Covered } from './jobs/job.ts';
 
 type Patterns = Extract<Covered, { kind: 'datasets' }>;
 

@@ -3,9 +3,8 @@ import type { Clock } from '../../catalog/clock.ts';
 import { messageOf } from '../../catalog/errors.ts';
 import { counted, spanInWords } from '../output/words.ts';
 import type { AgentConfiguration } from './configuration.ts';
-import type { AnyJob } from './drills/job.ts';
-import { type DueJob, decideDue, mended, nextRun } from './due.ts';
-import type { AgentLog } from './log.ts';
+import type { AnyJob } from './jobs/drills/job.ts';
+import { type DueJob, decideDue, mended, nextRun } from './jobs/due.ts';
 import {
   begun,
   ended,
@@ -15,7 +14,8 @@ import {
   MOST_WORDS,
   newRecord,
   type Records,
-} from './records.ts';
+} from './jobs/records.ts';
+import type { AgentLog } from './log.ts';
 
 /** A job that runs. */
 export interface JobRun {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { it } from 'node:test';
 import { CheckIns } from '../../../agent/daemon/check-ins.ts';
 import { parseAgentConfiguration } from '../../../agent/daemon/configuration.ts';
-import { newRecord } from '../../../agent/daemon/records.ts';
+import { newRecord } from '../../../agent/daemon/jobs/records.ts';
 import { ZkeepError } from '../../../catalog/errors.ts';
 import type { CheckIn } from '../../../catalog/protocol/agents.ts';
 import { FakeClock } from './fake-clock.ts';

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { parseAgentConfiguration } from '../../../agent/daemon/configuration.ts';
 import { Daemon, type JobRun } from '../../../agent/daemon/daemon.ts';
+import type { JobEnd, JobRecord } from '../../../agent/daemon/jobs/records.ts';
 import type { LogFacts } from '../../../agent/daemon/log.ts';
-import type { JobEnd, JobRecord } from '../../../agent/daemon/records.ts';
 import { ZkeepError } from '../../../catalog/errors.ts';
 import { FakeClock } from './fake-clock.ts';
 

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict';
 import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 import { parseAgentConfiguration } from '../../../agent/daemon/configuration.ts';
-import { DrillJobSchema } from '../../../agent/daemon/drills/job.ts';
-import { JobSchema } from '../../../agent/daemon/job.ts';
+import { DrillJobSchema } from '../../../agent/daemon/jobs/drills/job.ts';
+import { JobSchema } from '../../../agent/daemon/jobs/job.ts';
 
 const page = readFileSync(new URL('../../../agent/daemon/AGENT.md', import.meta.url), 'utf8');
 

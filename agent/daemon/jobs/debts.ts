@@ -6,10 +6,10 @@ import { randomUUID } from 'node:crypto';
 import { readdir, readFile, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Static, Type } from 'typebox';
-import { messageOf } from '../../catalog/errors.ts';
-import { checker } from '../../catalog/schema.ts';
-import { isAlive } from '../backup/writer.ts';
-import { writeDurably } from '../durable.ts';
+import { messageOf } from '../../../catalog/errors.ts';
+import { checker } from '../../../catalog/schema.ts';
+import { isAlive } from '../../backup/writer.ts';
+import { writeDurably } from '../../durable.ts';
 import { type HookCall, runHook } from './hooks.ts';
 
 const DebtSchema = Type.Object({

@@ -2,10 +2,10 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type Static, Type } from 'typebox';
-import type { Clock } from '../../catalog/clock.ts';
-import { ZkeepError } from '../../catalog/errors.ts';
-import { checker, Nullable, OneOf } from '../../catalog/schema.ts';
-import { writeDurably } from '../durable.ts';
+import type { Clock } from '../../../catalog/clock.ts';
+import { ZkeepError } from '../../../catalog/errors.ts';
+import { checker, Nullable, OneOf } from '../../../catalog/schema.ts';
+import { writeDurably } from '../../durable.ts';
 import { retryAt } from './due.ts';
 
 const MomentSchema = Type.Integer({ minimum: 0 });

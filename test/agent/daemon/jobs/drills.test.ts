@@ -1,20 +1,20 @@
 /** A drill of the agent on a host whose ZFS is a script, where it cannot be done. */
 import assert from 'node:assert/strict';
 import { after, beforeEach, test } from 'node:test';
-import { Progress } from '../../../agent/output/progress.ts';
-import { Ledgers } from '../../../agent/restore/resume/ledger.ts';
-import { systemClock } from '../../../catalog/clock.ts';
-import { Patience } from '../../../catalog/patience.ts';
-import { StandIns } from '../stand-ins.ts';
+import { Progress } from '../../../../agent/output/progress.ts';
+import { Ledgers } from '../../../../agent/restore/resume/ledger.ts';
+import { systemClock } from '../../../../catalog/clock.ts';
+import { Patience } from '../../../../catalog/patience.ts';
+import { StandIns } from '../../stand-ins.ts';
 
 const host = new StandIns();
 after(() => host.end());
 process.env['PATH'] = host.path;
 // Only now: where commands are looked for is read once.
-const { parseAgentConfiguration } = await import('../../../agent/daemon/configuration.ts');
-const { runDrill } = await import('../../../agent/daemon/drills/run.ts');
-const { ServiceView } = await import('../../../agent/view/service-view.ts');
-const { markNow, markText } = await import('../../../agent/drill/mark.ts');
+const { parseAgentConfiguration } = await import('../../../../agent/daemon/configuration.ts');
+const { runDrill } = await import('../../../../agent/daemon/jobs/drills/run.ts');
+const { ServiceView } = await import('../../../../agent/view/service-view.ts');
+const { markNow, markText } = await import('../../../../agent/drill/mark.ts');
 
 const [job] = parseAgentConfiguration(
   '[[drill]]\nname = "try"\ndatasets = ["**"]\nto = "scratch"\nschedule = "every day"',

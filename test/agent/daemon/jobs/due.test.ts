@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { decideDue, MOST_TRIES_AGAIN, mended, nextRun, retryAt } from '../../../agent/daemon/due.ts';
-import { begun, ended, found, type JobEnd, newRecord } from '../../../agent/daemon/records.ts';
-import { parseSchedule } from '../../../catalog/schedule.ts';
+import { decideDue, MOST_TRIES_AGAIN, mended, nextRun, retryAt } from '../../../../agent/daemon/jobs/due.ts';
+import { begun, ended, found, type JobEnd, newRecord } from '../../../../agent/daemon/jobs/records.ts';
+import { parseSchedule } from '../../../../catalog/schedule.ts';
 
 const at = (text: string) => Date.parse(`2026-11-20T${text}:00Z`);
 const HOURLY = parseSchedule('every hour');

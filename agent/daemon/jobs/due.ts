@@ -1,5 +1,5 @@
 /** Which jobs start now, in which order, and when to look again. Decided here, purely. All moments in milliseconds since 1970. */
-import type { Clock } from '../../catalog/clock.ts';
+import type { Clock } from '../../../catalog/clock.ts';
 import type { Job } from './job.ts';
 import type { JobRecord } from './records.ts';
 

@@ -1,6 +1,6 @@
 /** Runs the hooks of a job: an array of arguments, never a shell, bounded in time, with all that it started. */
 import { type ChildProcess, spawn } from 'node:child_process';
-import { messageOf, ZkeepError } from '../../catalog/errors.ts';
+import { messageOf, ZkeepError } from '../../../catalog/errors.ts';
 
 /** Which one it is: its place in the run. */
 export type HookName = 'before' | 'after' | 'ended';

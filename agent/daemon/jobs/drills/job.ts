@@ -1,7 +1,7 @@
 /** A drill that runs by itself, as the configuration says it. */
 import { type Static, Type } from 'typebox';
-import { wrongKey } from '../../../catalog/toml.ts';
-import { parseDataset } from '../../zfs/names.ts';
+import { wrongKey } from '../../../../catalog/toml.ts';
+import { parseDataset } from '../../../zfs/names.ts';
 import {
   attempt,
   checkPatterns,

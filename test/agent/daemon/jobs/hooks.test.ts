@@ -13,8 +13,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Debts } from '../../../agent/daemon/debts.ts';
-import { type HookCall, runHook } from '../../../agent/daemon/hooks.ts';
+import { Debts } from '../../../../agent/daemon/jobs/debts.ts';
+import { type HookCall, runHook } from '../../../../agent/daemon/jobs/hooks.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'zkeep-hooks-'));
 after(() => rmSync(folder, { recursive: true, force: true }));

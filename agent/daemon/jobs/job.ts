@@ -1,14 +1,14 @@
 /** A job of the agent, as the configuration says it. */
 import { hostname } from 'node:os';
 import { type Static, Type } from 'typebox';
-import { parseDuration } from '../../catalog/durations.ts';
-import { messageOf, type ZkeepError } from '../../catalog/errors.ts';
-import { isFsname } from '../../catalog/lustre/service-name.ts';
-import { parseSchedule, type Schedule } from '../../catalog/schedule.ts';
-import { type TomlPlace, wrongKey } from '../../catalog/toml.ts';
-import { askedFor, type Asked as LustreAsked } from '../lustre/sets/options.ts';
-import { parseDataset, parseSnapshotName } from '../zfs/names.ts';
-import { checkZone } from './zone.ts';
+import { parseDuration } from '../../../catalog/durations.ts';
+import { messageOf, type ZkeepError } from '../../../catalog/errors.ts';
+import { isFsname } from '../../../catalog/lustre/service-name.ts';
+import { parseSchedule, type Schedule } from '../../../catalog/schedule.ts';
+import { type TomlPlace, wrongKey } from '../../../catalog/toml.ts';
+import { askedFor, type Asked as LustreAsked } from '../../lustre/sets/options.ts';
+import { parseDataset, parseSnapshotName } from '../../zfs/names.ts';
+import { checkZone } from '../zone.ts';
 
 const closed = { additionalProperties: false };
 const CommandSchema = Type.Array(Type.String({ maxLength: 4096 }), { minItems: 1, maxItems: 100 });

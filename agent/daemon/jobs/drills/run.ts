@@ -1,20 +1,20 @@
 /** One run of a drill: what chance decides is restored to the scratch place, compared, cleared; the service gets the evidence. */
 import { hostname } from 'node:os';
-import { systemClock } from '../../../catalog/clock.ts';
-import { messageOf } from '../../../catalog/errors.ts';
-import type { Drill } from '../../../catalog/journal/entry.ts';
-import { matches } from '../../../catalog/patterns.ts';
-import { isAlive } from '../../backup/writer.ts';
-import { drillPlacesIn, isForsaken, markNow } from '../../drill/mark.ts';
-import { clearPlace, drillPlace } from '../../drill/place.ts';
-import { performDrill, prepareDrill } from '../../drill/run.ts';
-import { datasetByChance, pointByChance } from '../../drill/wanted.ts';
-import { durationInWords, sizeInWords } from '../../output/words.ts';
-import type { RestoreTools } from '../../restore/resume/receiving.ts';
-import { reportDrill } from '../../service/drills.ts';
-import type { ServiceAccess } from '../../service/exchange.ts';
-import { readIdentities } from '../../settings.ts';
-import { listSource } from '../../zfs/list.ts';
+import { systemClock } from '../../../../catalog/clock.ts';
+import { messageOf } from '../../../../catalog/errors.ts';
+import type { Drill } from '../../../../catalog/journal/entry.ts';
+import { matches } from '../../../../catalog/patterns.ts';
+import { isAlive } from '../../../backup/writer.ts';
+import { drillPlacesIn, isForsaken, markNow } from '../../../drill/mark.ts';
+import { clearPlace, drillPlace } from '../../../drill/place.ts';
+import { performDrill, prepareDrill } from '../../../drill/run.ts';
+import { datasetByChance, pointByChance } from '../../../drill/wanted.ts';
+import { durationInWords, sizeInWords } from '../../../output/words.ts';
+import type { RestoreTools } from '../../../restore/resume/receiving.ts';
+import { reportDrill } from '../../../service/drills.ts';
+import type { ServiceAccess } from '../../../service/exchange.ts';
+import { readIdentities } from '../../../settings.ts';
+import { listSource } from '../../../zfs/list.ts';
 import { type JobEnd, MOST_WORDS } from '../records.ts';
 import type { DrillJob } from './job.ts';
 

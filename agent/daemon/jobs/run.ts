@@ -1,13 +1,13 @@
 /** One run of a job: its hooks, and the same backup that `zkeep backup` makes. */
-import { messageOf, ZkeepError } from '../../catalog/errors.ts';
-import { type BackupAsked, type BackupDone, backUpWhole, type WholeTools } from '../backup/backup.ts';
-import type { DatasetResult } from '../backup/dataset.ts';
-import type { Around } from '../backup/snapshots.ts';
-import { datasetsOf } from '../lustre/sets/backup.ts';
-import { counted, sizeInWords } from '../output/words.ts';
-import { type DatasetFacts, listDatasets, listSources } from '../zfs/list.ts';
-import { parsePoint } from '../zfs/names.ts';
-import { asTrees, byNewest, coveredNow } from './covered.ts';
+import { messageOf, ZkeepError } from '../../../catalog/errors.ts';
+import { type BackupAsked, type BackupDone, backUpWhole, type WholeTools } from '../../backup/backup.ts';
+import type { DatasetResult } from '../../backup/dataset.ts';
+import type { Around } from '../../backup/snapshots.ts';
+import { datasetsOf } from '../../lustre/sets/backup.ts';
+import { counted, sizeInWords } from '../../output/words.ts';
+import { type DatasetFacts, listDatasets, listSources } from '../../zfs/list.ts';
+import { parsePoint } from '../../zfs/names.ts';
+import { asTrees, byNewest, coveredNow } from '../covered.ts';
 import type { Debts } from './debts.ts';
 import { runHook } from './hooks.ts';
 import type { Job } from './job.ts';
