@@ -8,6 +8,7 @@ import type { PointFacts, SourceFacts } from '../../../agent/zfs/list.ts';
 import { ZkeepError } from '../../../catalog/errors.ts';
 import type { KnownSnapshot } from '../../../catalog/protocol/protocol.ts';
 import { guidOf } from '../../../catalog/words.ts';
+import { source } from './resume/facts.ts';
 
 const NOW = Date.UTC(2026, 10, 20, 9, 0, 0);
 const NEW = 'zkeep-20261120T090000Z';
@@ -22,18 +23,6 @@ function point(dataset: string, name: string, guid: number, more: Partial<PointF
     createtxg: BigInt(guid),
     created: guid,
     references: 0,
-    ...more,
-  };
-}
-
-function source(dataset: string, points: PointFacts[] = [], more: Partial<SourceFacts> = {}): SourceFacts {
-  return {
-    dataset,
-    type: 'filesystem',
-    guid: null,
-    encrypted: false,
-    resumeToken: undefined,
-    points,
     ...more,
   };
 }

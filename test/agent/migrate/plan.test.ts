@@ -8,6 +8,7 @@ import type { PointFacts, SourceFacts } from '../../../agent/zfs/list.ts';
 import type { ObjectAttributes, ParsedAttributes, Property } from '../../../catalog/attributes/attributes.ts';
 import { ZkeepError } from '../../../catalog/errors.ts';
 import { type Guid, guidOf } from '../../../catalog/words.ts';
+import { source as sourceOf } from '../backup/resume/facts.ts';
 
 const NOW = Date.UTC(2026, 10, 20, 13, 0, 0);
 const guid = (number: number): Guid => guidOf(BigInt(number));
@@ -26,15 +27,7 @@ function point(name: string, number: number, more: Partial<PointFacts> = {}): Po
 }
 
 function source(points: readonly PointFacts[], more: Partial<SourceFacts> = {}): SourceFacts {
-  return {
-    dataset: 'old/a',
-    type: 'filesystem',
-    guid: null,
-    encrypted: false,
-    resumeToken: undefined,
-    points,
-    ...more,
-  };
+  return sourceOf('old/a', points, more);
 }
 
 function place(more: Partial<MigrationPlace> = {}): MigrationPlace {

@@ -22,7 +22,12 @@ export function point(
   return { dataset, kind: 'snapshot', name, ...at, references: 0, ...more };
 }
 
-export function source(dataset: string, points: PointFacts[], more: Partial<SourceFacts> = {}): SourceFacts {
+/** A file system that is not encrypted, unless said otherwise. */
+export function source(
+  dataset: string,
+  points: readonly PointFacts[] = [],
+  more: Partial<SourceFacts> = {},
+): SourceFacts {
   return {
     dataset,
     type: 'filesystem',
